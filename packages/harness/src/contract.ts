@@ -1,0 +1,152 @@
+import type { z } from 'zod';
+import type { EndEvidence, HarnessEvent, ModelUsage, OutputSource } from './events.ts';
+
+/** The version of this contract. A plugin states it literally; the daemon loads no plugin that states another. */
+export const specificationVersion = 'harness/v1';
+
+export type PermissionMode = 'all' | 'edits' | 'read';
+
+/** What a plugin's CLI can really do. The conformance suite fails a plugin that claims too much or too little. */
+export interface Capabilities {
+  /** A later process can go on in the same session, also after the first one was killed. */
+  readonly resume: boolean;
+  /** The daemon chooses the session id before the start, so that a session is known even if the CLI never says a word. */
+  readonly choosesSessionId: boolean;
+  /** How finely usage is told, and whether figures are per span or running totals of the whole session. */
+  readonly usage: 'none' | { readonly scope: 'model_call' | 'turn' | 'session'; readonly counts: 'delta' | 'cumulative' };
+  readonly contextWindow: boolean;
+  readonly compaction: boolean;
+  readonly cost: boolean;
+  readonly permissionModes: readonly PermissionMode[];
+}
+
+/** Short calls to the world that the daemon lends to a plugin: bounded in time and output, run with the child's environment. */
+export interface ProbeHost {
+  /** Runs the configured executable and finds its version; `missing` if it cannot be started. */
+  version(args: readonly string[], pattern: RegExp): Promise<{ readonly found: string } | { readonly missing: string }>;
+  /** Whether a file exists below the child's HOME, for credentials of a CLI's own login. Never reads it. */
+  homeFileExists(path: string): Promise<boolean>;
+  /** Whether the configuration or the environment that the child will get holds this variable. Never its value. */
+  hasEnvironment(name: string): boolean;
+}
+
+export type Probe =
+  | { readonly status: 'ready'; readonly version: string; readonly warning?: string }
+  | { readonly status: 'missing'; readonly message: string; readonly hint: string }
+  | { readonly status: 'unsupported_version'; readonly version: string; readonly message: string; readonly hint: string }
+  | { readonly status: 'unauthenticated'; readonly version: string; readonly message: string; readonly hint: string };
+
+/** How the daemon asks the CLI to work: everything that a plugin needs to build a command line, and nothing of the daemon's. */
+export interface AttemptContext {
+  /** The rendered prompt. It reaches the CLI by standard input, a regular file; never by argv. */
+  readonly prompt: string;
+  readonly workspace: string;
+  /** The session to go on in, or the id to use for a new one where the plugin lets the daemon choose. */
+  readonly session: { readonly kind: 'new'; readonly id: string } | { readonly kind: 'resume'; readonly id: string };
+  readonly model?: string;
+  readonly permissions: PermissionMode;
+  /** True if the daemon runs as root: some CLIs refuse what they allow others. */
+  readonly root: boolean;
+}
+
+/** What every harness configuration shares. A plugin reads these and its own options. */
+export interface HarnessSettings<Options> {
+  /** The CLI's executable as configured, resolved to an absolute path where it was found. */
+  readonly executable: string;
+  readonly model?: string;
+  readonly baseUrl?: string;
+  /** Set if the configuration gives a key. The value itself is handed over by the daemon, under the name that the plugin states. */
+  readonly hasApiKey: boolean;
+  readonly args: readonly string[];
+  readonly options: Options;
+}
+
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Added to the allowlisted environment. Never a secret. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The variable in which this CLI expects the configured key, handed over by file descriptor. */
+  readonly apiKeyVariable?: string;
+  readonly stdin: string;
+}
+
+/** What a resumed session had used before this attempt, as the plugin needs it to difference running totals. Stored opaque with the attempt. */
+export interface Baseline {
+  readonly version: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A session file as the daemon read it for the plugin. */
+export interface SessionFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The corrected account of one attempt, from the CLI's own session files. */
+export interface Reconciliation {
+  /** Absent where the files tell nothing that the output did not. */
+  readonly usage?: readonly ModelUsage[];
+  /** Model calls of the main thread. */
+  readonly turns?: number;
+  /** How complete the figures are; `recovered` means that they come from files, not from the CLI's closing words. */
+  readonly provenance: 'reported' | 'recovered' | 'missing';
+  readonly lowerBound: boolean;
+}
+
+/**
+ * A deterministic function of its baseline and of the bytes [0, n) of one source, however they are chunked. It takes and
+ * gives plain data, touches nothing, and never throws on bad input: a line it cannot read is a `raw` event.
+ */
+export interface Decoder {
+  /** Takes the next bytes, at most 256 KiB, and gives the events whose lines end in them. */
+  push(bytes: Uint8Array): readonly HarnessEvent[];
+  /** The source has ended: what an unfinished last line gives. Its `endsAt` is the length of the source. */
+  end(): readonly HarnessEvent[];
+}
+
+export interface ReconcileInput {
+  readonly sessionId: string;
+  readonly files: readonly SessionFile[];
+  readonly baseline: Baseline | undefined;
+  /** Every event of the attempt, in order per source. */
+  readonly events: readonly HarnessEvent[];
+}
+
+/** A coding-agent CLI: what it is, what it can, how to start it, and how to read it. The daemon does the rest. */
+export interface Harness<Options = unknown> {
+  readonly specificationVersion: typeof specificationVersion;
+  readonly harnessId: string;
+  /** The CLI's name as its makers write it. */
+  readonly displayName: string;
+  /** What `executable` is when the configuration names none. */
+  readonly defaultExecutable: string;
+  /** The provider of the models when the CLI does not tell. Low-cardinality, as in the GenAI conventions. */
+  readonly provider?: string;
+  /** Which CLI versions this plugin was checked against, as a range for people: `2.1.197 – 2.1.329`. */
+  readonly supportedVersions: string;
+  /** Rises whenever the same bytes give other events; it is stored with each attempt. */
+  readonly decoderVersion: number;
+  readonly capabilities: Capabilities;
+  readonly options: z.ZodType<Options>;
+  probe(host: ProbeHost, settings: HarnessSettings<Options>): Promise<Probe>;
+  command(attempt: AttemptContext, settings: HarnessSettings<Options>): Command;
+  decoder(source: OutputSource, baseline: Baseline | undefined): Decoder;
+  /** The session's files, relative to the child's HOME, that `baseline` and `reconcile` want to read. `*` matches within one name. */
+  sessionFiles?(sessionId: string): readonly string[];
+  /** Asked before a resume, with the session's files as they are. */
+  baseline?(sessionId: string, files: readonly SessionFile[]): Baseline;
+  /** Asked after the process and its whole tree have ended. Pure. */
+  reconcile?(input: ReconcileInput): Reconciliation;
+  /** What the end means where the CLI said nothing: its exit code or signal, and the tail of its standard error. */
+  exitEvidence?(exit: {
+    readonly code: number | null;
+    readonly signal: string | null;
+    readonly stderrTail: string;
+  }): EndEvidence | undefined;
+}
+
+/** Gives a plugin its types; returns it unchanged. */
+export function defineHarness<Options>(harness: Harness<Options>): Harness<Options> {
+  return harness;
+}
