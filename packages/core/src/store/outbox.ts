@@ -1,0 +1,35 @@
+import type { CompletionEvent } from '../task/completion.ts';
+import type { Instant, Task } from '../task/task.ts';
+
+/** Completion events that are not acknowledged yet, as the relay sees them. Only the relay writes here, beside the insert with the final state. */
+export interface OutboxStore {
+  /** Rows of a destination that are due, oldest first. */
+  pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]>;
+  /** Commits the serialised bytes of a row, once: what is returned is what is stored, whoever came first. */
+  freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array>;
+  delivered(row: OutboxKey, at: Instant): Promise<void>;
+  /** The row will be sent again at `at`. */
+  retryAt(row: OutboxKey, at: Instant, error: string): Promise<void>;
+  /** The receiver will never take it; it is kept, counted and can be sent again by hand. */
+  dead(row: OutboxKey, error: string): Promise<void>;
+  /** When the next row of a destination is due. */
+  nextPending(destination: string): Promise<Instant | undefined>;
+  /** Rows with a destination that are neither delivered nor dead, and how old the oldest is. */
+  backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }>;
+  /** Identifies this store for ever: the resource's `service.instance.id`. */
+  instanceId(): Promise<string>;
+}
+
+export interface OutboxKey {
+  readonly taskId: string;
+  readonly destination: string;
+  readonly signal: 'traces';
+}
+
+export interface OutboxRow extends OutboxKey {
+  readonly task: Task;
+  readonly completion: CompletionEvent;
+  /** Absent until the first send. */
+  readonly payload?: Uint8Array;
+  readonly attempts: number;
+}

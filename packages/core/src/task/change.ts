@@ -1,0 +1,109 @@
+import { completionOf, type CompletionEvent } from './completion.ts';
+import type { Command } from './commands.ts';
+import type { TaskEvent, TaskEventBody } from './events.ts';
+import { isFinal, type Attempt, type Failure, type Instant, type PhaseTimes, type Task, type TaskProcess, type TaskState } from './task.ts';
+import { mayTake, transitions, type Edge } from './transitions.ts';
+
+/** A task after a command, with the events to append and, in a final state, the one completion event. */
+export interface Decision {
+  readonly task: Task;
+  readonly events: readonly TaskEvent[];
+  readonly completion?: CompletionEvent;
+}
+
+/** Why a command does nothing. `stale` means that its facts are about a task that has moved on: ask `next` again. */
+export interface Refusal {
+  readonly refused: 'illegal_transition' | 'stale';
+  readonly message: string;
+}
+
+export interface Change {
+  readonly edge?: Edge;
+  readonly set?: Partial<Task>;
+  /** Fields to take away, since `undefined` is not a value here. */
+  readonly unset?: readonly (keyof Task)[];
+  readonly events?: readonly TaskEventBody[];
+  readonly failure?: Failure;
+}
+
+export function illegal(task: Task, command: Command): Refusal {
+  return { refused: 'illegal_transition', message: `task ${task.id} is ${task.state}; "${command.kind}" is not possible now` };
+}
+
+export function stale(message: string): Refusal {
+  return { refused: 'stale', message };
+}
+
+export function isRefusal(result: Decision | Refusal): result is Refusal {
+  return 'refused' in result;
+}
+
+/** Applies a change as one new version of the task. Taking an edge moves the clock of phases, and drops the lease where a task waits or ends. */
+export function apply(task: Task, now: Instant, change: Change): Decision {
+  const bodies: TaskEventBody[] = [...(change.events ?? [])];
+  let after: Task = { ...task, ...change.set, version: task.version + 1 };
+  if (change.edge) {
+    const to = transitions[change.edge].to;
+    if (!mayTake(change.edge, task.state)) throw new Error(`bug: edge ${change.edge} does not leave ${task.state}`);
+    bodies.push({ kind: 'state_changed', from: task.state, to, edge: change.edge, ...reasonOf(change.failure) });
+    after = { ...after, state: to, since: now, phases: addPhase(task, now) };
+    if (!holdsLease(to)) after = without(after, ['lease']);
+    if (to !== 'created') after = without(after, ['notBefore']);
+    if (isFinal(to)) {
+      after = { ...after, completedAt: now, ...(change.failure ? { failure: change.failure } : {}) };
+      bodies.push({ kind: 'completed', state: to });
+    }
+  }
+  if (change.unset) after = without(after, change.unset);
+  const events = bodies.map((body, index) => ({ sequence: task.sequence + 1 + index, at: now, body }));
+  after = { ...after, sequence: task.sequence + events.length };
+  return isFinal(after.state) && !isFinal(task.state) ? { task: after, events, completion: completionOf(after) } : { task: after, events };
+}
+
+/** The newest attempt, changed. */
+export function withAttempt(task: Task, set: Partial<Attempt>, unset: readonly (keyof Attempt)[] = []): readonly Attempt[] {
+  const newest = task.attempts.at(-1);
+  if (!newest) throw new Error(`bug: task ${task.id} has no attempt to change`);
+  const changed: Attempt = { ...newest, ...set };
+  return [...task.attempts.slice(0, -1), without(changed, unset)];
+}
+
+export function withProcess(task: Task, directory: string, set: Partial<TaskProcess>): readonly TaskProcess[] {
+  return task.processes.map((process) => (process.directory === directory ? { ...process, ...set } : process));
+}
+
+/** A lease exists exactly where somebody drives the task, never while it waits or has ended. */
+function holdsLease(state: TaskState): boolean {
+  return state === 'assigned' || state === 'in_progress' || state === 'in_review';
+}
+
+/** Every instant after the first dispatch belongs to exactly one phase. A clock that was set back adds nothing. */
+function addPhase(task: Task, now: Instant): PhaseTimes {
+  const spent = Math.max(0, now - task.since);
+  const phases = task.phases;
+  switch (task.state) {
+    case 'assigned':
+    case 'in_progress':
+      return { ...phases, activeMs: phases.activeMs + spent };
+    case 'in_review':
+      return { ...phases, gateMs: phases.gateMs + spent };
+    case 'created':
+      return task.dispatchedAt === undefined ? phases : { ...phases, backoffMs: phases.backoffMs + spent };
+    case 'blocked':
+      return task.dispatchedAt === undefined ? phases : { ...phases, blockedMs: phases.blockedMs + spent };
+    case 'completed':
+    case 'failed':
+    case 'cancelled':
+      return phases;
+  }
+}
+
+function reasonOf(failure: Failure | undefined): { reason?: Failure['reason']; message?: string } {
+  return failure ? { reason: failure.reason, message: failure.message } : {};
+}
+
+function without<T extends object>(value: T, keys: readonly (keyof T)[]): T {
+  const copy = { ...value };
+  for (const key of keys) delete copy[key];
+  return copy;
+}

@@ -1,0 +1,83 @@
+import type { HarnessFact } from './events.ts';
+import type { FailureReason } from './reasons.ts';
+import type {
+  Attempt,
+  AttemptAccount,
+  Estimate,
+  Evidence,
+  FrozenTree,
+  GateResult,
+  Instant,
+  LiveProgress,
+  OpenedWorkspace,
+  ProcessExit,
+  StopKind,
+} from './task.ts';
+
+/**
+ * What may be asked of a task. The first group comes from clients, the rest from whoever holds the lease. A driver states
+ * facts; which edge follows from them is decided here, never by the driver.
+ */
+export type Command =
+  | { readonly kind: 'stop'; readonly stop: StopKind; readonly by: string; readonly why?: string; readonly scope?: string }
+  | { readonly kind: 'unblock' }
+  /** The dispatcher takes the task: a new attempt, or the gate phase of a task that waits in review. */
+  | { readonly kind: 'claim'; readonly owner: string; readonly estimate?: Estimate }
+  /** A new daemon goes on where a dead one stopped. */
+  | { readonly kind: 'take_over'; readonly owner: string }
+  | { readonly kind: 'open_workspace'; readonly workspace: OpenedWorkspace }
+  /** Names the directory of a setup command or gate; the process is started after this is committed. */
+  | { readonly kind: 'open_process'; readonly role: 'setup' | 'gate'; readonly ordinal: number; readonly directory: string }
+  | { readonly kind: 'setup_passed' }
+  | {
+      readonly kind: 'start';
+      readonly directory: string;
+      readonly session: { readonly id: string; readonly resumed: boolean };
+      readonly prompt: NonNullable<Attempt['prompt']>;
+      readonly decoderVersion: number;
+      readonly baseline?: NonNullable<Attempt['baseline']>;
+    }
+  /** A shim owns the directory: from here on the attempt counts as started. */
+  | { readonly kind: 'owned'; readonly directory: string; readonly pid: number; readonly at: Instant }
+  | {
+      readonly kind: 'record';
+      readonly attempt: number;
+      readonly source: 'stdout' | 'stderr';
+      readonly from: number;
+      readonly to: number;
+      readonly events: readonly HarnessFact[];
+      readonly live?: LiveProgress;
+    }
+  | {
+      readonly kind: 'exited';
+      readonly directory: string;
+      readonly exit: ProcessExit;
+      readonly gate?: GateResult;
+      readonly message?: string;
+    }
+  /** The shim died without an ending. What it left has been swept. */
+  | {
+      readonly kind: 'died';
+      readonly directory: string;
+      readonly survivors: readonly number[];
+      /** Milliseconds it ran, as far as its clock log tells. */
+      readonly usedMs: number;
+    }
+  /** The daemon won the directory, so nothing was ever started in it. */
+  | { readonly kind: 'revoked'; readonly directory: string }
+  | {
+      readonly kind: 'reconciled';
+      readonly account: AttemptAccount;
+      readonly evidence?: Evidence;
+      readonly tree: FrozenTree | { readonly unfreezable: string };
+      /** A failure that the driver found itself and that explains the end better than the exit does, a decoder that threw for example. */
+      readonly failure?: { readonly reason: FailureReason; readonly message: string };
+    }
+  /** Every gate has its result for the newest frozen tree. */
+  | { readonly kind: 'judged' }
+  /** Something that passes by itself stood in the way: wait and be claimed again, uncharged. */
+  | { readonly kind: 'release'; readonly message: string; readonly notBefore: Instant }
+  | { readonly kind: 'fail'; readonly reason: FailureReason; readonly message: string }
+  | { readonly kind: 'block'; readonly reason: FailureReason; readonly message: string; readonly until?: Instant };
+
+export type CommandKind = Command['kind'];

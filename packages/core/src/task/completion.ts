@@ -1,0 +1,187 @@
+import { lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
+import type { FailureReason } from './reasons.ts';
+import type { Attempt, Complexity, Failure, FileChange, Instant, OpenedWorkspace, PhaseTimes, Task, TaskType } from './task.ts';
+import { generatedTokens, inputTokens, sumKnown, sumUsage, type TaskUsage } from './usage.ts';
+
+/** The one record of a finished task. Whatever is not known is absent; nothing in it changes after the final state. */
+export interface CompletionEvent {
+  readonly eventId: string;
+  readonly schemaVersion: '1.0';
+  readonly taskId: string;
+  readonly createdAt: Instant;
+  readonly dispatchedAt?: Instant;
+  readonly completedAt: Instant;
+  /** Attempts whose shim owned its directory, lost ones included. */
+  readonly attemptCount: number;
+  readonly taskType?: TaskType;
+  readonly complexity?: Complexity;
+  readonly complexitySource?: 'given' | 'assessed';
+  readonly harness: string;
+  readonly harnessVersion?: string;
+  readonly requestedModel?: string;
+  readonly model?: string;
+  readonly provider?: string;
+  /** Create to first dispatch; absent if the task was never dispatched. */
+  readonly queueDurationMs?: number;
+  /** First dispatch to final state: the sum of the phases. Absent if the task was never dispatched. */
+  readonly taskDurationMs?: number;
+  readonly phases?: PhaseTimes;
+  readonly estimatedInputTokens?: number;
+  readonly estimatedOutputTokens?: number;
+  readonly estimatedCostUsdMicros?: number;
+  readonly usage?: TaskUsage;
+  readonly actualInputTokens?: number;
+  readonly actualOutputTokens?: number;
+  readonly actualCostUsdMicros?: number;
+  readonly costSource?: 'harness' | 'priced' | 'mixed';
+  readonly costLowerBound?: boolean;
+  readonly priceVersion?: string;
+  /** Absent when no gate gave a verdict. */
+  readonly qualityGatePassed?: boolean;
+  readonly qualityGatesRun: readonly string[];
+  readonly qualityGatesFailed: readonly string[];
+  readonly qualityGatesErrored: readonly string[];
+  readonly contextCompactions?: number;
+  readonly contextRotations: number;
+  readonly contextUtilizationFinal?: number;
+  readonly contextUtilizationPeak?: number;
+  readonly outcome: Outcome;
+  readonly failure?: Failure;
+  readonly retryCount: number;
+  readonly retriesByCause: Readonly<Partial<Record<FailureReason, number>>>;
+  readonly language?: string;
+  readonly repoSizeCategory?: NonNullable<OpenedWorkspace['repoSizeCategory']>;
+  readonly turnsPerTask?: number;
+  readonly turnsLowerBound?: boolean;
+  readonly tokensPerTask?: number;
+  readonly summary?: string;
+  readonly base?: string;
+  readonly commit?: string;
+  readonly ref?: string;
+  readonly files: readonly FileChange[];
+  readonly filesChanged?: number;
+  readonly linesAdded?: number;
+  readonly linesRemoved?: number;
+}
+
+/** Builds the completion event of a task that has just reached its final state. Pure: the same task gives the same event. */
+export function completionOf(task: Task): CompletionEvent {
+  const started = task.attempts.filter((attempt) => attempt.startedAt !== undefined);
+  const last = started.at(-1);
+  const tree = newestTree(task);
+  return defined({
+    eventId: task.id,
+    schemaVersion: '1.0' as const,
+    taskId: task.id,
+    createdAt: task.createdAt,
+    dispatchedAt: task.dispatchedAt,
+    completedAt: task.completedAt ?? task.since,
+    attemptCount: started.length,
+    taskType: task.spec.taskType,
+    complexity: task.spec.complexity,
+    complexitySource: task.spec.complexity === undefined ? undefined : ('given' as const),
+    harness: last?.harness ?? task.spec.harness,
+    harnessVersion: last?.account?.harnessVersion,
+    requestedModel: last?.requestedModel ?? task.spec.model,
+    model: last?.account?.model,
+    provider: last?.account?.provider,
+    ...durations(task),
+    estimatedInputTokens: task.estimate?.inputTokens,
+    estimatedOutputTokens: task.estimate?.outputTokens,
+    estimatedCostUsdMicros: task.estimate?.costUsdMicros,
+    ...spending(started),
+    ...gates(task),
+    contextCompactions: sumKnown(started.map((attempt) => attempt.account?.compactions)),
+    contextRotations: started.slice(1).filter((attempt) => attempt.session?.resumed === false).length,
+    ...context(started),
+    outcome: outcomeOf(task),
+    failure: task.failure,
+    retryCount: Math.max(0, started.length - 1),
+    retriesByCause: causes(started.slice(0, -1)),
+    language: task.workspace?.language,
+    repoSizeCategory: task.workspace?.repoSizeCategory,
+    summary: last?.account?.summary,
+    base: task.workspace?.base.commit,
+    commit: tree?.commit,
+    ref: tree?.ref,
+    files: tree?.files ?? [],
+    filesChanged: tree?.files.length,
+    linesAdded: tree?.linesAdded,
+    linesRemoved: tree?.linesRemoved,
+  });
+}
+
+function durations(task: Task): Pick<CompletionEvent, 'queueDurationMs' | 'taskDurationMs' | 'phases'> {
+  if (task.dispatchedAt === undefined) return {};
+  const { activeMs, gateMs, backoffMs, blockedMs, reviewMs } = task.phases;
+  return {
+    queueDurationMs: Math.max(0, task.dispatchedAt - task.createdAt),
+    taskDurationMs: activeMs + gateMs + backoffMs + blockedMs + reviewMs,
+    phases: task.phases,
+  };
+}
+
+function spending(started: readonly Attempt[]): Partial<CompletionEvent> {
+  const usage = sumUsage(started.map((attempt) => attempt.account?.usage));
+  const costs = started.map((attempt) => attempt.account?.costUsdMicros);
+  const cost = sumKnown(costs);
+  const turns = started.map((attempt) => attempt.account?.turns);
+  const sources = new Set(started.map((attempt) => attempt.account?.costSource).filter((source) => source !== undefined));
+  const [source] = sources;
+  const input = usage && inputTokens(usage);
+  const output = usage && generatedTokens(usage);
+  return defined({
+    usage,
+    actualInputTokens: input,
+    actualOutputTokens: output,
+    tokensPerTask: sumKnown([input, output]),
+    actualCostUsdMicros: cost,
+    costSource: cost === undefined ? undefined : sources.size > 1 ? ('mixed' as const) : source,
+    costLowerBound: cost === undefined ? undefined : costs.includes(undefined),
+    priceVersion: started.findLast((attempt) => attempt.account?.priceVersion !== undefined)?.account?.priceVersion,
+    turnsPerTask: sumKnown(turns),
+    turnsLowerBound: sumKnown(turns) === undefined ? undefined : turns.includes(undefined),
+  });
+}
+
+function gates(task: Task): Pick<CompletionEvent, 'qualityGatePassed' | 'qualityGatesRun' | 'qualityGatesFailed' | 'qualityGatesErrored'> {
+  const results = lastGates(task);
+  const run = results.filter((gate) => gate.verdict !== 'errored');
+  const required = results.filter((gate) => gate.required);
+  return {
+    ...(run.length > 0 ? { qualityGatePassed: required.every((gate) => gate.verdict === 'passed') } : {}),
+    qualityGatesRun: run.map((gate) => gate.name),
+    qualityGatesFailed: results.filter((gate) => gate.verdict === 'failed').map((gate) => gate.name),
+    qualityGatesErrored: results.filter((gate) => gate.verdict === 'errored').map((gate) => gate.name),
+  };
+}
+
+function context(started: readonly Attempt[]): Pick<CompletionEvent, 'contextUtilizationFinal' | 'contextUtilizationPeak'> {
+  const last = started.at(-1)?.account?.context;
+  const final = share(last?.finalTokens, last?.windowTokens);
+  const peaks = started
+    .map((attempt) => share(attempt.account?.context?.peakTokens, attempt.account?.context?.windowTokens))
+    .filter((peak) => peak !== undefined);
+  return defined({ contextUtilizationFinal: final, contextUtilizationPeak: peaks.length > 0 ? Math.max(...peaks) : undefined });
+}
+
+/** Tokens by window, clamped to 1: a CLI may report the call that overflowed. */
+function share(tokens: number | undefined, window: number | undefined): number | undefined {
+  return tokens === undefined || window === undefined || window <= 0 ? undefined : Math.min(1, tokens / window);
+}
+
+/** Attempts that were followed by another one, by why. */
+function causes(followed: readonly Attempt[]): Partial<Record<FailureReason, number>> {
+  const counts: Partial<Record<FailureReason, number>> = {};
+  for (const { failure } of followed) if (failure) counts[failure.reason] = (counts[failure.reason] ?? 0) + 1;
+  return counts;
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Leaves out what is undefined, so that an unknown is absent and never a value. */
+function defined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,66 @@
+import { apply, illegal, withAttempt, type Change, type Decision, type Refusal } from './change.ts';
+import type { Command } from './commands.ts';
+import { endingOf, gateToRun, isQuiet, stopFailure } from './ending.ts';
+import type { TaskEventBody } from './events.ts';
+import { lastGates } from './outcome.ts';
+import { backoffMs, retryRule } from './reasons.ts';
+import { newestAttempt, type Attempt, type Failure, type Instant, type Task } from './task.ts';
+
+/** The attempt is over and accounted for: hand it in, try again, or end the task. */
+export function reconciled(task: Task, command: Extract<Command, { kind: 'reconciled' }>, now: Instant): Decision | Refusal {
+  const attempt = newestAttempt(task);
+  const process = task.processes.find(({ role }) => role === 'harness');
+  if (task.state !== 'in_progress' || !attempt || !process || !isQuiet(task)) return illegal(task, command);
+  const ending = endingOf(task, attempt, process, command);
+  const tree = 'unfreezable' in command.tree ? undefined : command.tree;
+  const facts: Partial<Attempt> = {
+    account: command.account,
+    ...(command.evidence ? { evidence: command.evidence } : {}),
+    ...(tree ? { tree } : {}),
+  };
+  const events: TaskEventBody[] = tree
+    ? [{ kind: 'frozen', attempt: attempt.number, commit: tree.commit, ref: tree.ref, filesChanged: tree.files.length }]
+    : [];
+  switch (ending.kind) {
+    case 'submit':
+      return apply(task, now, { edge: 'submit', set: { attempts: withAttempt(task, { ...facts, charged: true }, ['live']) }, events });
+    case 'stopped': {
+      const failure = stopFailure(ending.stop);
+      const attempts = withAttempt(task, { ...facts, failure, charged: true }, ['live']);
+      return apply(task, now, { edge: ending.stop.kind === 'kill' ? 'fail' : 'cancel', failure, set: { attempts }, events });
+    }
+    case 'failed': {
+      const failure: Failure = { reason: ending.reason, message: ending.message };
+      return apply(task, now, { ...againOrFail(task, 'retry', failure, now, facts), events });
+    }
+  }
+}
+
+/** Every gate has spoken about the frozen tree. */
+export function judged(task: Task, command: Extract<Command, { kind: 'judged' }>, now: Instant): Decision | Refusal {
+  if (task.state !== 'in_review' || !isQuiet(task) || gateToRun(task)) return illegal(task, command);
+  const required = lastGates(task).filter((gate) => gate.required);
+  const errored = required.find((gate) => gate.verdict === 'errored');
+  if (errored) {
+    const failure: Failure = {
+      reason: 'gate_could_not_run',
+      message: [`gate ${errored.name} could not run`, errored.message, errored.hint].filter(Boolean).join('; '),
+    };
+    return apply(task, now, { edge: 'fail', failure, set: { attempts: withAttempt(task, { failure }) } });
+  }
+  const red = required.filter((gate) => gate.verdict === 'failed');
+  if (red.length === 0) return apply(task, now, { edge: 'accept' });
+  const names = red.map((gate) => gate.name).join(', ');
+  const failure: Failure = { reason: 'gate_failed', message: [`gate ${names} failed`, red[0]?.message].filter(Boolean).join(': ') };
+  return apply(task, now, againOrFail(task, 'rework', failure, now, {}));
+}
+
+/** Another attempt where the retry table and `max_attempts` allow one, else the end. */
+function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now: Instant, facts: Partial<Attempt>): Change {
+  const rule = retryRule(failure.reason);
+  const attempts = withAttempt(task, { ...facts, failure, charged: rule.charged }, ['live']);
+  const charged = attempts.filter((attempt) => attempt.charged === true).length;
+  const before = task.attempts.filter((attempt) => attempt.failure?.reason === failure.reason).length;
+  if (!rule.retry || charged >= task.spec.limits.maxAttempts || before >= rule.most) return { edge: 'fail', failure, set: { attempts } };
+  return { edge, failure, set: { attempts, notBefore: now + backoffMs(rule, before) } };
+}

@@ -1,0 +1,78 @@
+import type { Command } from './commands.ts';
+import type { FailureReason } from './reasons.ts';
+import { openProcess, type Attempt, type Failure, type GateSpec, type Stop, type Task, type TaskProcess, type TaskType } from './task.ts';
+
+/** How an attempt ended: handed in for review, stopped by somebody, or failed for a reason. */
+export type Ending =
+  | { readonly kind: 'submit' }
+  | { readonly kind: 'stopped'; readonly stop: Stop }
+  | ({ readonly kind: 'failed' } & Failure);
+
+/** The types of task that cannot be done without changing a file. */
+const changing: readonly TaskType[] = ['implementation', 'debugging', 'refactoring', 'testing', 'documentation', 'configuration'];
+
+/**
+ * The one cause of an attempt's end. A cause that the shim acted on comes first; a recorded stop decides what ended by
+ * itself; only then do the harness's words count, and they only ever lead to a review.
+ */
+export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, facts: Extract<Command, { kind: 'reconciled' }>): Ending {
+  const exit = process.exit;
+  if (exit?.stop === 'timeout') return failed('timeout', `the task used up its ${task.spec.limits.timeoutMs / 1000} s`);
+  if (exit?.stop === 'output_limit') return failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
+  if (task.stop) return { kind: 'stopped', stop: task.stop };
+  if ('unfreezable' in facts.tree) return failed('workspace_unfreezable', facts.tree.unfreezable);
+  if (facts.failure) return { kind: 'failed', ...facts.failure };
+  if (exit?.spawnError !== undefined) return failed('harness_missing', exit.spawnError);
+  const ended = harnessEnd(attempt, process, facts);
+  if (ended.kind === 'submit' && !facts.tree.changed && task.spec.taskType !== undefined && changing.includes(task.spec.taskType)) {
+    return failed('no_change_made', `a ${task.spec.taskType} task needs a change, and the workspace is as it was`);
+  }
+  return ended;
+}
+
+function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extract<Command, { kind: 'reconciled' }>): Ending {
+  const exit = process.exit;
+  if (evidence && evidence.result !== 'completed') {
+    return failed(evidence.reason ?? 'harness_failed', evidence.message ?? `${attempt.harness} reported that it ${evidence.result}`);
+  }
+  if (process.state === 'dead') {
+    return evidence ? { kind: 'submit' } : failed('lost', 'the process and its shim died without an ending');
+  }
+  if (exit?.signal) return failed('harness_crashed', `${attempt.harness} was ended by ${exit.signal}`);
+  if (exit?.code !== 0) return failed('harness_crashed', `${attempt.harness} exited with code ${exit?.code ?? 'unknown'}`);
+  return evidence
+    ? { kind: 'submit' }
+    : failed('harness_never_ended', `${attempt.harness} exited with code 0 but without its final result`);
+}
+
+/** What a recorded stop makes of the task. */
+export function stopFailure(stop: Stop): Failure {
+  const reason = stop.kind === 'kill' ? 'killed' : stop.kind === 'terminate' ? 'terminated' : 'cancelled';
+  const why = stop.why === undefined ? '' : `: ${stop.why}`;
+  return {
+    reason,
+    message: `${reason} by ${stop.by}${why}`,
+    ...(stop.scope === undefined ? {} : { scope: stop.scope }),
+    by: stop.by,
+    ...(stop.why === undefined ? {} : { why: stop.why }),
+  };
+}
+
+/** The first gate of the newest attempt that has no result yet. */
+export function gateToRun(task: Task): { readonly gate: GateSpec; readonly ordinal: number } | undefined {
+  const attempt = task.attempts.at(-1)?.number;
+  const ordinal = task.spec.gates.findIndex(
+    (_, index) => !task.gateResults.some((result) => result.attempt === attempt && result.ordinal === index),
+  );
+  const gate = task.spec.gates[ordinal];
+  return gate ? { gate, ordinal } : undefined;
+}
+
+/** Whether nothing of the newest attempt can run any more. */
+export function isQuiet(task: Task): boolean {
+  return openProcess(task) === undefined;
+}
+
+function failed(reason: FailureReason, message: string): Ending {
+  return { kind: 'failed', reason, message };
+}

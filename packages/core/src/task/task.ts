@@ -1,0 +1,314 @@
+import type { FailureReason } from './reasons.ts';
+import type { TaskUsage } from './usage.ts';
+
+/** Milliseconds since the epoch, by the wall clock. Durations that limit anything are measured elsewhere, monotonically. */
+export type Instant = number;
+
+export type TaskState = 'created' | 'assigned' | 'in_progress' | 'in_review' | 'blocked' | 'completed' | 'failed' | 'cancelled';
+export type FinalState = 'completed' | 'failed' | 'cancelled';
+export type PermissionMode = 'all' | 'edits' | 'read';
+export type WorkspaceMode = 'worktree' | 'in_place' | 'clone';
+export type Complexity = 'low' | 'medium' | 'high' | 'critical';
+export type GateKind = 'build' | 'lint' | 'test' | 'typecheck' | 'security' | 'coverage' | 'custom';
+export type TaskType =
+  | 'planning'
+  | 'implementation'
+  | 'code_review'
+  | 'testing'
+  | 'debugging'
+  | 'refactoring'
+  | 'documentation'
+  | 'configuration'
+  | 'security_audit';
+
+export const finalStates: readonly TaskState[] = ['completed', 'failed', 'cancelled'] satisfies FinalState[];
+
+export function isFinal(state: TaskState): state is FinalState {
+  return finalStates.includes(state);
+}
+
+/** What the client asked for, with every default filled in. Never changes after CreateTask. */
+export interface TaskSpec {
+  /** At most 200 bytes; absent if the client gave none. */
+  readonly title?: string;
+  readonly instructions: string;
+  readonly acceptanceCriteria: readonly string[];
+  readonly context: readonly ContextItem[];
+  readonly taskType?: TaskType;
+  readonly complexity?: Complexity;
+  readonly harness: string;
+  readonly model?: string;
+  readonly permissions: PermissionMode;
+  readonly workspace: { readonly path: string; readonly mode: WorkspaceMode };
+  /** Shell commands that make the workspace ready, run before the first attempt. */
+  readonly setup: readonly string[];
+  readonly gates: readonly GateSpec[];
+  readonly limits: Limits;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Higher goes first. */
+  readonly priority: number;
+  /** The caller's trace, as a W3C traceparent. */
+  readonly traceparent?: string;
+}
+
+/** A file's path is relative to the workspace and is read when the prompt is rendered. */
+export type ContextItem = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'file'; readonly path: string };
+
+export interface GateSpec {
+  readonly name: string;
+  /** Run by `/bin/sh -c` in the workspace. */
+  readonly command: string;
+  readonly kind: GateKind;
+  readonly required: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface Limits {
+  /** Time in which a process of the task runs, summed over attempts. */
+  readonly timeoutMs: number;
+  /** Bytes that the harness may write to one of its outputs in one attempt. */
+  readonly maxOutputBytes: number;
+  /** Attempts that may be charged; see the retry table for what is not. */
+  readonly maxAttempts: number;
+}
+
+export type StopKind = 'cancel' | 'terminate' | 'kill';
+
+/** A wish to stop the task, recorded before anything acts on it. */
+export interface Stop {
+  readonly kind: StopKind;
+  readonly by: string;
+  readonly why?: string;
+  readonly scope?: string;
+  readonly at: Instant;
+}
+
+export interface Failure {
+  readonly reason: FailureReason;
+  readonly message: string;
+  readonly scope?: string;
+  readonly by?: string;
+  readonly why?: string;
+}
+
+export interface Lease {
+  /** The start id of the daemon that drives the task. */
+  readonly owner: string;
+}
+
+export type ProcessRole = 'setup' | 'harness' | 'gate';
+export type ProcessState = 'open' | 'owned' | 'exited' | 'dead' | 'revoked';
+
+/** One supervised process of the newest attempt. `open` means that its directory is named but nobody owns it yet. */
+export interface TaskProcess {
+  readonly attempt: number;
+  readonly role: ProcessRole;
+  /** Place of the setup command or gate in its list; 0 for the harness. */
+  readonly ordinal: number;
+  /** Rises when a setup command or a gate is run again because its shim died. */
+  readonly run: number;
+  /** Relative to the state folder's process directories. */
+  readonly directory: string;
+  readonly state: ProcessState;
+  readonly openedAt: Instant;
+  readonly pid?: number;
+  readonly exit?: ProcessExit;
+}
+
+/** How a supervised process ended, as its shim wrote it down. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The first stop that the shim acted on before the process had ended by itself. */
+  readonly stop?: StopKind | 'timeout' | 'output_limit';
+  readonly spawnError?: string;
+  readonly startedAt: Instant;
+  readonly endedAt: Instant;
+  /** By the monotonic clock. */
+  readonly durationMs: number;
+  readonly lengths: { readonly stdout: number; readonly stderr: number };
+  /** Pids that outlived the sweep. */
+  readonly survivors: readonly number[];
+}
+
+export type AttemptState = 'prepared' | 'started' | 'ended' | 'lost' | 'revoked';
+
+export interface Attempt {
+  readonly number: number;
+  readonly state: AttemptState;
+  readonly harness: string;
+  readonly requestedModel?: string;
+  readonly preparedAt: Instant;
+  /** What the prompt was made of: the whole task, or the findings for a session that knows the task. */
+  readonly prompt?: 'full' | 'findings' | 'full_with_findings' | 'continue';
+  readonly session?: { readonly id: string; readonly resumed: boolean };
+  readonly baseline?: { readonly version: number; readonly data: Readonly<Record<string, unknown>> };
+  readonly decoderVersion?: number;
+  readonly directory?: string;
+  readonly startedAt?: Instant;
+  readonly endedAt?: Instant;
+  /** Bytes of each output whose events are recorded. */
+  readonly recorded: { readonly stdout: number; readonly stderr: number };
+  /** What a watcher sees while the attempt runs; replaced by `account` at its end. */
+  readonly live?: LiveProgress;
+  readonly account?: AttemptAccount;
+  readonly evidence?: Evidence;
+  readonly exit?: ProcessExit;
+  readonly tree?: FrozenTree;
+  /** Why this attempt was not the last one, or why the task failed with it. */
+  readonly failure?: Failure;
+  /** Whether it used up one of `max_attempts`; absent while it runs. */
+  readonly charged?: boolean;
+}
+
+export interface LiveProgress {
+  readonly turns: number;
+  readonly tokens?: number;
+  readonly costUsdMicros?: number;
+  readonly contextUtilization?: number;
+  readonly activity?: string;
+  readonly model?: string;
+}
+
+/** The harness's own last word, as far as it goes. */
+export interface Evidence {
+  readonly result: 'completed' | 'failed' | 'interrupted';
+  readonly reason?: FailureReason;
+  readonly message?: string;
+}
+
+/** What one attempt used and said, after reconciliation with the CLI's own session files. */
+export interface AttemptAccount {
+  readonly sessionId?: string;
+  readonly model?: string;
+  readonly provider?: string;
+  readonly harnessVersion?: string;
+  readonly usage?: TaskUsage;
+  readonly turns?: number;
+  readonly costUsdMicros?: number;
+  readonly costSource?: 'harness' | 'priced';
+  readonly priceVersion?: string;
+  readonly compactions?: number;
+  readonly context?: { readonly windowTokens?: number; readonly finalTokens?: number; readonly peakTokens?: number };
+  /** The agent's last message, cut to 16 KiB. */
+  readonly summary?: string;
+}
+
+export interface FileChange {
+  readonly path: string;
+  readonly change: 'added' | 'modified' | 'deleted' | 'renamed';
+  readonly linesAdded?: number;
+  readonly linesRemoved?: number;
+}
+
+/** The workspace as one commit: what is judged is what is kept. */
+export interface FrozenTree {
+  readonly commit: string;
+  readonly tree: string;
+  readonly ref: string;
+  /** False if it equals the task's base. */
+  readonly changed: boolean;
+  readonly files: readonly FileChange[];
+  readonly linesAdded: number;
+  readonly linesRemoved: number;
+  readonly notKept: readonly { readonly path: string; readonly reason: string }[];
+}
+
+export interface OpenedWorkspace {
+  /** The directory that belongs to the task: the worktree's root, or the given path in place. */
+  readonly root: string;
+  /** Where the processes run: the same subfolder below `root` that the client named in its repository. */
+  readonly cwd: string;
+  /** The repository that keeps the refs. */
+  readonly repository: string;
+  readonly base: { readonly commit: string; readonly tree: string };
+  readonly language?: string;
+  readonly repoSizeCategory?: 'tiny' | 'small' | 'medium' | 'large' | 'huge';
+  /** Uncommitted files of the user's that a worktree does not contain. */
+  readonly uncommitted?: number;
+}
+
+export type GateVerdict = 'passed' | 'failed' | 'errored';
+
+export interface GateResult {
+  readonly attempt: number;
+  readonly ordinal: number;
+  readonly name: string;
+  readonly kind: GateKind;
+  readonly required: boolean;
+  readonly verdict: GateVerdict;
+  readonly exitCode?: number;
+  readonly startedAt: Instant;
+  readonly endedAt: Instant;
+  /** One line for people. */
+  readonly message?: string;
+  /** What would help, where the daemon can tell. */
+  readonly hint?: string;
+  /** The last 8 KiB of its output. */
+  readonly tail?: string;
+}
+
+export interface Estimate {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly costUsdMicros?: number;
+}
+
+/** How long the task has spent in each kind of phase since its first dispatch. They add up to the task's duration. */
+export interface PhaseTimes {
+  readonly activeMs: number;
+  readonly gateMs: number;
+  readonly backoffMs: number;
+  readonly blockedMs: number;
+  readonly reviewMs: number;
+}
+
+export interface Task {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly spec: TaskSpec;
+  readonly state: TaskState;
+  /** Rises by one with each commit; commits compare it. */
+  readonly version: number;
+  /** Number of the newest event. Gapless from 1. */
+  readonly sequence: number;
+  readonly createdAt: Instant;
+  /** When the task entered its present state. */
+  readonly since: Instant;
+  readonly dispatchedAt?: Instant;
+  readonly completedAt?: Instant;
+  /** Earliest time of the next claim, in CREATED. */
+  readonly notBefore?: Instant;
+  readonly lease?: Lease;
+  /** Rises at every claim and takeover; a driver's commit with an older one is refused. */
+  readonly fence: number;
+  readonly attempts: readonly Attempt[];
+  /** The processes of the newest attempt. */
+  readonly processes: readonly TaskProcess[];
+  readonly workspace?: OpenedWorkspace;
+  /** Set once the setup commands have all passed in this workspace. */
+  readonly setupDone: boolean;
+  /** Milliseconds of `timeout` used by processes that have ended. */
+  readonly usedMs: number;
+  readonly stop?: Stop;
+  readonly gateResults: readonly GateResult[];
+  readonly estimate?: Estimate;
+  readonly phases: PhaseTimes;
+  readonly blocked?: {
+    readonly reason: FailureReason;
+    readonly message: string;
+    readonly from: 'created' | 'in_review';
+    readonly until?: Instant;
+  };
+  readonly failure?: Failure;
+}
+
+/** The newest attempt, or undefined before the first claim. */
+export function newestAttempt(task: Task): Attempt | undefined {
+  return task.attempts.at(-1);
+}
+
+/** The process of the newest attempt that may still run: there is never more than one. */
+export function openProcess(task: Task): TaskProcess | undefined {
+  return task.processes.find((process) => process.state === 'open' || process.state === 'owned');
+}

@@ -1,0 +1,52 @@
+/** Where a figure comes from. `missing` never stands beside a number. */
+export type Provenance = 'reported' | 'priced' | 'recovered' | 'estimated' | 'missing';
+
+/** Tokens by disjoint kind; a kind that nobody told is absent. `lowerBound` marks a sum with an unknown part. */
+export interface TaskUsage {
+  readonly uncachedInputTokens?: number;
+  readonly cacheReadInputTokens?: number;
+  readonly cacheWriteInputTokens?: number;
+  readonly outputTokens?: number;
+  readonly reasoningOutputTokens?: number;
+  readonly provenance: Provenance;
+  readonly lowerBound: boolean;
+}
+
+const kinds = ['uncachedInputTokens', 'cacheReadInputTokens', 'cacheWriteInputTokens', 'outputTokens', 'reasoningOutputTokens'] as const;
+
+/** From the most to the least trustworthy: a sum is worth as much as its weakest part. */
+const trust: readonly Provenance[] = ['reported', 'priced', 'recovered', 'estimated', 'missing'];
+
+/** All prompt-side tokens; absent if no prompt-side kind is known. */
+export function inputTokens(usage: TaskUsage): number | undefined {
+  return sumKnown([usage.uncachedInputTokens, usage.cacheReadInputTokens, usage.cacheWriteInputTokens]);
+}
+
+/** Output and reasoning; absent if neither is known. */
+export function generatedTokens(usage: TaskUsage): number | undefined {
+  return sumKnown([usage.outputTokens, usage.reasoningOutputTokens]);
+}
+
+/** The sum over attempts. An attempt without usage makes it a lower bound; none with usage at all makes it absent. */
+export function sumUsage(parts: readonly (TaskUsage | undefined)[]): TaskUsage | undefined {
+  const known = parts.filter((part) => part !== undefined);
+  const first = known[0];
+  if (!first) return undefined;
+  const sum: { -readonly [K in keyof TaskUsage]: TaskUsage[K] } = {
+    provenance: known.reduce(
+      (worst, part) => (trust.indexOf(part.provenance) > trust.indexOf(worst) ? part.provenance : worst),
+      first.provenance,
+    ),
+    lowerBound: known.length < parts.length || known.some((part) => part.lowerBound),
+  };
+  for (const kind of kinds) {
+    const total = sumKnown(known.map((part) => part[kind]));
+    if (total !== undefined) sum[kind] = total;
+  }
+  return sum;
+}
+
+export function sumKnown(parts: readonly (number | undefined)[]): number | undefined {
+  const known = parts.filter((part) => part !== undefined);
+  return known.length === 0 ? undefined : known.reduce((sum, part) => sum + part, 0);
+}
