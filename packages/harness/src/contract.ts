@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { EndEvidence, HarnessEvent, ModelUsage, OutputSource } from './events.ts';
+import type { EndEvidence, HarnessEvent, ModelUsage, OutputSource, TokenUsage } from './events.ts';
 
 /** The version of this contract. A plugin states it literally; the daemon loads no plugin that states another. */
 export const specificationVersion = 'harness/v1';
@@ -85,12 +85,15 @@ export interface SessionFile {
 
 /** The corrected account of one attempt, from the CLI's own session files. */
 export interface Reconciliation {
-  /** Absent where the files tell nothing that the output did not. */
-  readonly usage?: readonly ModelUsage[];
+  /** All that the attempt used, in place of what its events say. Empty: nothing. */
+  readonly usage: readonly ModelUsage[];
+  /** The part of `usage` that sub-agents used, where it can be told apart. */
+  readonly subagentUsage?: TokenUsage;
   /** Model calls of the main thread. */
   readonly turns?: number;
-  /** How complete the figures are; `recovered` means that they come from files, not from the CLI's closing words. */
-  readonly provenance: 'reported' | 'recovered' | 'missing';
+  /** `recovered`: the figures come from files, not from the CLI's closing words. */
+  readonly provenance: 'reported' | 'recovered';
+  /** The files cannot tell all either (a call was under way when the process died). */
   readonly lowerBound: boolean;
 }
 
@@ -101,7 +104,8 @@ export interface Reconciliation {
 export interface Decoder {
   /** Takes the next bytes, at most 256 KiB, and gives the events whose lines end in them. */
   push(bytes: Uint8Array): readonly HarnessEvent[];
-  /** The source has ended: what an unfinished last line gives. Its `endsAt` is the length of the source. */
+  /** The source has ended: what an unfinished last line gives. Its `endsAt` is the length of the source, which may already be the
+   *  stored offset: these events belong to the step that records the exit and are never dropped by offset. */
   end(): readonly HarnessEvent[];
 }
 
@@ -130,20 +134,27 @@ export interface Harness<Options = unknown> {
   readonly capabilities: Capabilities;
   readonly options: z.ZodType<Options>;
   probe(host: ProbeHost, settings: HarnessSettings<Options>): Promise<Probe>;
+  /** Throws `RefusedAttempt` for what the CLI cannot do: a permission mode it lacks, a resume, a flag in `args` that is ours. */
   command(attempt: AttemptContext, settings: HarnessSettings<Options>): Command;
   decoder(source: OutputSource, baseline: Baseline | undefined): Decoder;
   /** The session's files, relative to the child's HOME, that `baseline` and `reconcile` want to read. `*` matches within one name. */
   sessionFiles?(sessionId: string): readonly string[];
-  /** Asked before a resume, with the session's files as they are. */
-  baseline?(sessionId: string, files: readonly SessionFile[]): Baseline;
-  /** Asked after the process and its whole tree have ended. Pure. */
-  reconcile?(input: ReconcileInput): Reconciliation;
+  /** Asked before a resume, with the session's files as they are. `undefined`: there is no such session (any more), so that going
+   *  on in it would fail: begin a fresh one. */
+  baseline?(sessionId: string, files: readonly SessionFile[]): Baseline | undefined;
+  /** Asked after the process and its whole tree have ended. Pure. `undefined`: the files tell nothing that the events do not. */
+  reconcile?(input: ReconcileInput): Reconciliation | undefined;
   /** What the end means where the CLI said nothing: its exit code or signal, and the tail of its standard error. */
   exitEvidence?(exit: {
     readonly code: number | null;
     readonly signal: string | null;
     readonly stderrTail: string;
   }): EndEvidence | undefined;
+}
+
+/** Why a plugin cannot build a command line for what is asked of it, in words for the user. Retrying changes nothing. */
+export class RefusedAttempt extends Error {
+  override readonly name = 'RefusedAttempt';
 }
 
 /** Gives a plugin its types; returns it unchanged. */

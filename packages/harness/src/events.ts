@@ -44,20 +44,27 @@ export type HarnessEventBody =
   | { readonly kind: 'session.started'; readonly sessionId: string; readonly model?: string; readonly harnessVersion?: string }
   | {
       readonly kind: 'model.call';
+      /** The CLI's own id of the call. A later event with the same id replaces this one. */
+      readonly callId: string;
       readonly thread: Thread;
       readonly model?: string;
       /** What this one call used. */
       readonly usage: TokenUsage;
-      /** True where the figures are not final and a later `usage.total` corrects them (Claude's output tokens while it streams). */
+      /** True where a kind is still missing from `usage` and only a later call event, a total or the session's files tell it. */
       readonly provisional?: boolean;
+      /** As in `ModelUsage`. */
+      readonly costUsdMicros?: number;
     }
   | {
       /** A total that the CLI itself states for the span since the previous total (or the start of the process, less the baseline).
-       *  Where a plugin emits totals, they are the truth and `model.call` usage is only their preview. */
+       *  Where a plugin emits totals, they are the truth and the calls before them are only their preview. */
       readonly kind: 'usage.total';
+      /** Empty: nothing was used. */
       readonly byModel: readonly ModelUsage[];
       readonly contextWindowTokens?: number;
     }
+  /** Tokens were used that this output does not count (a sub-agent with a session of its own): every sum is a lower bound. */
+  | { readonly kind: 'usage.incomplete'; readonly reason: string }
   | { readonly kind: 'text'; readonly thread: Thread; readonly text: string; readonly truncated?: Truncation }
   | { readonly kind: 'tool.started'; readonly thread: Thread; readonly toolId: string; readonly tool: string; readonly summary?: string }
   | {
@@ -77,12 +84,15 @@ export type HarnessEventBody =
   | { readonly kind: 'subagent.ended'; readonly subagent: string }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'raw'; readonly line: string; readonly truncated?: Truncation }
+  /** The CLI's closing words. Main-thread work after it (some CLIs wake up again) takes them back until the next one. */
   | { readonly kind: 'ended'; readonly evidence: EndEvidence };
 
 export interface ModelUsage {
-  readonly model: string;
+  /** Absent where the CLI counts tokens without a word about the model. */
+  readonly model?: string;
   readonly usage: TokenUsage;
-  /** The harness's own price for exactly this usage, in millionths of a US dollar; absent if it states none. */
+  /** The harness's own price for exactly this usage, in millionths of a US dollar, rounded once per attempt: a decoder gives the
+   *  difference of rounded running sums. Absent if the CLI states none, or states 0 for tokens that were used. */
   readonly costUsdMicros?: number;
 }
 
@@ -96,4 +106,4 @@ export interface Truncation {
 export type HarnessEvent = HarnessEventBody & { readonly source: OutputSource; readonly endsAt: number };
 
 /** Longest event, serialised as JSON, in bytes. Longer text is cut and points into the log. */
-export const maxEventBytes = 16 * 1024;
+export const maxEventBytes: number = 16 * 1024;

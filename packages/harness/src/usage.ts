@@ -1,0 +1,189 @@
+import type { Capabilities, Reconciliation } from './contract.ts';
+import type { EndEvidence, HarnessEvent, HarnessEventBody, ModelUsage, TokenUsage } from './events.ts';
+import { defined } from './defined.ts';
+import { addByModel, addTokens, noTokens, promptTokens, usesTokens } from './tokens.ts';
+
+/** What one attempt used and did, as its events tell it. A field that they do not tell is absent, never 0. */
+export interface AttemptUsage {
+  readonly sessionId?: string;
+  /** The model that the CLI says it runs, not the one that was asked for. */
+  readonly model?: string;
+  readonly harnessVersion?: string;
+  /** Sub-agents and compactions included, as far as they are known. */
+  readonly total: TokenUsage;
+  readonly byModel: readonly ModelUsage[];
+  /** The part of `total` that sub-agents used, where it can be told apart. */
+  readonly subagents?: TokenUsage;
+  /** Model calls of the main thread. */
+  readonly turns?: number;
+  /** The harness's own figure for exactly this attempt; absent if any part of `total` has none. */
+  readonly costUsdMicros?: number;
+  /** Where `total` comes from: the CLI's own words while it ran, its files afterwards, or nowhere. */
+  readonly provenance: 'reported' | 'recovered' | 'missing';
+  /** Something was used, or may have been, that `total` does not hold. */
+  readonly lowerBound: boolean;
+  readonly compactions?: number;
+  readonly context: {
+    readonly windowTokens?: number;
+    /** Prompt-side tokens of the last and of the largest model call of the main thread. */
+    readonly finalTokens?: number;
+    readonly peakTokens?: number;
+  };
+  /** The CLI's closing words, if they were the last word of its main thread. */
+  readonly evidence?: EndEvidence;
+  /** The last text of the main thread, as long as an event can be. */
+  readonly lastText?: string;
+  /** Calls by tool name. */
+  readonly tools: Readonly<Record<string, number>>;
+  readonly apiRetries: number;
+  readonly permissionDenials: number;
+  readonly unknownEvents: number;
+}
+
+/** Folds the events of an attempt as they come. Holds one small entry a model call and tool, never the events. */
+export interface UsageFold {
+  add(event: HarnessEventBody): void;
+  /** The account so far. Before the end it is a lower bound by nature. */
+  summary(reconciliation?: Reconciliation): AttemptUsage;
+}
+
+/** The account of an attempt from all its events, in order, and from what its session's files corrected. */
+export function foldUsage(events: Iterable<HarnessEvent>, capabilities: Capabilities, reconciliation?: Reconciliation): AttemptUsage {
+  const fold = createUsageFold(capabilities);
+  for (const event of events) fold.add(event);
+  return fold.summary(reconciliation);
+}
+
+type ModelCall = Extract<HarnessEventBody, { kind: 'model.call' }>;
+
+export function createUsageFold(capabilities: Capabilities): UsageFold {
+  const calls = new Map<string, ModelCall>();
+  /** Ids of the calls that a total has counted by now. */
+  const counted = new Set<string>();
+  const tools = new Map<string, number>();
+  const seen: { -readonly [field in 'sessionId' | 'model' | 'harnessVersion' | 'lastText' | 'evidence']?: AttemptUsage[field] } = {};
+  let totals: readonly ModelUsage[] | undefined;
+  let windowTokens: number | undefined;
+  let finalTokens: number | undefined;
+  let peakTokens: number | undefined;
+  let incomplete = false;
+  let compactions = 0;
+  let apiRetries = 0;
+  let permissionDenials = 0;
+  let unknownEvents = 0;
+
+  function add(event: HarnessEventBody): void {
+    if (reopens(event)) delete seen.evidence;
+    switch (event.kind) {
+      case 'session.started':
+        seen.sessionId = event.sessionId;
+        if (event.model !== undefined) seen.model = event.model;
+        if (event.harnessVersion !== undefined) seen.harnessVersion = event.harnessVersion;
+        return;
+      case 'model.call':
+        calls.set(event.callId, event);
+        if (event.thread === 'main') noteContext(promptTokens(event.usage));
+        return;
+      case 'usage.total':
+        totals = addByModel([...(totals ?? []), ...event.byModel]);
+        windowTokens = event.contextWindowTokens ?? windowTokens;
+        for (const id of calls.keys()) counted.add(id);
+        return;
+      case 'usage.incomplete':
+        incomplete = true;
+        return;
+      case 'text':
+        if (event.thread === 'main') seen.lastText = event.text;
+        return;
+      case 'tool.started':
+        tools.set(event.tool, (tools.get(event.tool) ?? 0) + 1);
+        return;
+      case 'compaction':
+        compactions += 1;
+        return;
+      case 'model.retried':
+        apiRetries += 1;
+        return;
+      case 'permission.denied':
+        permissionDenials += 1;
+        return;
+      case 'raw':
+        unknownEvents += 1;
+        return;
+      case 'ended':
+        seen.evidence = event.evidence;
+        return;
+      default:
+        return;
+    }
+  }
+
+  function noteContext(tokens: number | undefined): void {
+    if (tokens === undefined) return;
+    finalTokens = tokens;
+    peakTokens = Math.max(peakTokens ?? 0, tokens);
+  }
+
+  function summary(reconciliation?: Reconciliation): AttemptUsage {
+    const open = [...calls.values()].filter((call) => !counted.has(call.callId));
+    const parts = reconciliation?.usage ?? [...(totals ?? []), ...open.map(asUsage)];
+    const byModel = addByModel(parts);
+    const known = reconciliation !== undefined || totals !== undefined || open.length > 0;
+    const mainCalls = [...calls.values()].filter((call) => call.thread === 'main').length;
+    const tellsTurns = capabilities.usage !== 'none' && capabilities.usage.scope === 'model_call';
+    const provenance: AttemptUsage['provenance'] = reconciliation?.provenance ?? (known ? 'reported' : 'missing');
+    const partial = !known || incomplete || seen.evidence === undefined || open.some((call) => call.provisional === true);
+    return defined({
+      ...seen,
+      total: known && parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage)),
+      byModel,
+      subagents: reconciliation?.subagentUsage ?? subagentUsage([...calls.values()]),
+      turns: reconciliation?.turns ?? (tellsTurns ? mainCalls : undefined),
+      costUsdMicros: known ? costOf(byModel) : undefined,
+      provenance,
+      lowerBound: reconciliation?.lowerBound ?? partial,
+      compactions: capabilities.compaction ? compactions : undefined,
+      context: defined({ windowTokens, finalTokens, peakTokens }),
+      tools: Object.fromEntries(tools),
+      apiRetries,
+      permissionDenials,
+      unknownEvents,
+    });
+  }
+
+  return { add, summary };
+}
+
+/** Work of the main thread after the closing words: they were not the last. */
+function reopens(event: HarnessEventBody): boolean {
+  switch (event.kind) {
+    case 'model.call':
+    case 'text':
+    case 'tool.started':
+      return event.thread === 'main';
+    case 'compaction':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function asUsage(call: ModelCall): ModelUsage {
+  return defined({ model: call.model, usage: call.usage, costUsdMicros: call.costUsdMicros });
+}
+
+/** Only from calls that are final: a preview would look like a figure. */
+function subagentUsage(calls: readonly ModelCall[]): TokenUsage | undefined {
+  const own = calls.filter((call) => call.thread !== 'main');
+  if (own.length === 0 || own.some((call) => call.provisional)) return undefined;
+  return addTokens(...own.map((call) => call.usage));
+}
+
+function costOf(byModel: readonly ModelUsage[]): number | undefined {
+  let sum = 0;
+  for (const { usage, costUsdMicros } of byModel) {
+    if (costUsdMicros === undefined && usesTokens(usage)) return undefined;
+    sum += costUsdMicros ?? 0;
+  }
+  return sum;
+}
