@@ -57,7 +57,7 @@ function inputsOfInstall() {
   const folders = ['.', ...readdirSync(root), ...readdirSync(join(root, 'packages')).map((name) => join('packages', name))];
   const manifests = folders.map((folder) => join(folder, 'package.json')).filter((path) => existsSync(join(root, path)));
   const hash = createHash('sha256');
-  for (const path of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests.sort()]) hash.update(`${path}\n${read(path)}\n`);
+  for (const path of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests]) hash.update(`${path}\n${read(path)}\n`);
   return hash.digest('hex');
 }
 
