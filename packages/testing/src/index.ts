@@ -1,0 +1,18 @@
+export { startModelServer } from './model-server/server.ts';
+export type { LoggedRequest, ModelServer, ModelServerOptions } from './model-server/server.ts';
+export type { ServedCall, StepNumber } from './model-server/send.ts';
+export type { Match, Reply, Step, ToolCall } from './model-server/script.ts';
+export type { ModelRequest, Protocol } from './model-server/request.ts';
+export { seededUsage } from './model-server/usage.ts';
+export type { Usage } from './model-server/usage.ts';
+export { dropping, startOtlpReceiver } from './otlp-receiver/receiver.ts';
+export type { Answer, Behaviour, OtlpReceiver, OtlpReceiverOptions, OtlpRequest } from './otlp-receiver/receiver.ts';
+export { decodeSpans } from './otlp-receiver/spans.ts';
+export type { Attributes, AttributeValue, ReceivedSpan, SpanKind, StatusCode } from './otlp-receiver/spans.ts';
+export { processesWithMarker } from './processes.ts';
+export type { MarkedProcess } from './processes.ts';
+export { randomFrom, seedOf } from './seed.ts';
+export { repository, temporaryFolder } from './temp.ts';
+export type { Repository, RepositoryOptions, TemporaryFolder } from './temp.ts';
+export { until } from './until.ts';
+export type { UntilOptions } from './until.ts';
