@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/harness_service.proto.
  */
 export const file_singletree_v1_harness_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNzaW5nbGV0cmVlL3YxL2hhcm5lc3Nfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSInChRMaXN0SGFybmVzc2VzUmVxdWVzdBIPCgdyZWZyZXNoGAEgASgIIkIKFUxpc3RIYXJuZXNzZXNSZXNwb25zZRIpCgloYXJuZXNzZXMYASADKAsyFi5zaW5nbGV0cmVlLnYxLkhhcm5lc3MirQMKB0hhcm5lc3MSCgoCaWQYASABKAkSDgoGcGx1Z2luGAIgASgJEhsKDnBsdWdpbl92ZXJzaW9uGAMgASgJSACIAQESLAoGc3RhdHVzGAQgASgOMhwuc2luZ2xldHJlZS52MS5IYXJuZXNzU3RhdHVzEhQKB3ZlcnNpb24YBSABKAlIAYgBARIXCgpleGVjdXRhYmxlGAYgASgJSAKIAQESFAoHbWVzc2FnZRgHIAEoCUgDiAEBEhEKBGhpbnQYCCABKAlIBIgBARItCglwcm9iZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKDGNhcGFiaWxpdGllcxgKIAEoCzIiLnNpbmdsZXRyZWUudjEuSGFybmVzc0NhcGFiaWxpdGllcxI3ChBwZXJtaXNzaW9uX21vZGVzGAsgAygOMh0uc2luZ2xldHJlZS52MS5QZXJtaXNzaW9uTW9kZUIRCg9fcGx1Z2luX3ZlcnNpb25CCgoIX3ZlcnNpb25CDQoLX2V4ZWN1dGFibGVCCgoIX21lc3NhZ2VCBwoFX2hpbnQiwQEKE0hhcm5lc3NDYXBhYmlsaXRpZXMSDgoGcmVzdW1lGAEgASgIEi4KC3VzYWdlX3Njb3BlGAIgASgOMhkuc2luZ2xldHJlZS52MS5Vc2FnZVNjb3BlEjAKDHVzYWdlX2NvdW50cxgDIAEoDjIaLnNpbmdsZXRyZWUudjEuVXNhZ2VDb3VudHMSFgoOY29udGV4dF93aW5kb3cYBCABKAgSEgoKY29tcGFjdGlvbhgFIAEoCBIMCgRjb3N0GAYgASgIKs0BCg1IYXJuZXNzU3RhdHVzEh4KGkhBUk5FU1NfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUSEFSTkVTU19TVEFUVVNfUkVBRFkQARIaChZIQVJORVNTX1NUQVRVU19NSVNTSU5HEAISJgoiSEFSTkVTU19TVEFUVVNfVU5TVVBQT1JURURfVkVSU0lPThADEiIKHkhBUk5FU1NfU1RBVFVTX1VOQVVUSEVOVElDQVRFRBAEEhoKFkhBUk5FU1NfU1RBVFVTX1VOS05PV04QBSqKAQoKVXNhZ2VTY29wZRIbChdVU0FHRV9TQ09QRV9VTlNQRUNJRklFRBAAEhQKEFVTQUdFX1NDT1BFX05PTkUQARIaChZVU0FHRV9TQ09QRV9NT0RFTF9DQUxMEAISFAoQVVNBR0VfU0NPUEVfVFVSThADEhcKE1VTQUdFX1NDT1BFX1NFU1NJT04QBCpgCgtVc2FnZUNvdW50cxIcChhVU0FHRV9DT1VOVFNfVU5TUEVDSUZJRUQQABIWChJVU0FHRV9DT1VOVFNfREVMVEEQARIbChdVU0FHRV9DT1VOVFNfQ1VNVUxBVElWRRACMmwKDkhhcm5lc3NTZXJ2aWNlEloKDUxpc3RIYXJuZXNzZXMSIy5zaW5nbGV0cmVlLnYxLkxpc3RIYXJuZXNzZXNSZXF1ZXN0GiQuc2luZ2xldHJlZS52MS5MaXN0SGFybmVzc2VzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_singletree_v1_task]);
+  fileDesc("CiNzaW5nbGV0cmVlL3YxL2hhcm5lc3Nfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSInChRMaXN0SGFybmVzc2VzUmVxdWVzdBIPCgdyZWZyZXNoGAEgASgIIkIKFUxpc3RIYXJuZXNzZXNSZXNwb25zZRIpCgloYXJuZXNzZXMYASADKAsyFi5zaW5nbGV0cmVlLnYxLkhhcm5lc3MiwAMKB0hhcm5lc3MSCgoCaWQYASABKAkSDgoGcGx1Z2luGAIgASgJEhsKDnBsdWdpbl92ZXJzaW9uGAMgASgJSACIAQESLAoGc3RhdHVzGAQgASgOMhwuc2luZ2xldHJlZS52MS5IYXJuZXNzU3RhdHVzEhQKB3ZlcnNpb24YBSABKAlIAYgBARIXCgpleGVjdXRhYmxlGAYgASgJSAKIAQESFAoHbWVzc2FnZRgHIAEoCUgDiAEBEhEKBGhpbnQYCCABKAlIBIgBARIyCglwcm9iZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAWIAQESOAoMY2FwYWJpbGl0aWVzGAogASgLMiIuc2luZ2xldHJlZS52MS5IYXJuZXNzQ2FwYWJpbGl0aWVzEjcKEHBlcm1pc3Npb25fbW9kZXMYCyADKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlQhEKD19wbHVnaW5fdmVyc2lvbkIKCghfdmVyc2lvbkINCgtfZXhlY3V0YWJsZUIKCghfbWVzc2FnZUIHCgVfaGludEIMCgpfcHJvYmVkX2F0ItcBChNIYXJuZXNzQ2FwYWJpbGl0aWVzEg4KBnJlc3VtZRgBIAEoCBIuCgt1c2FnZV9zY29wZRgCIAEoDjIZLnNpbmdsZXRyZWUudjEuVXNhZ2VTY29wZRI1Cgx1c2FnZV9jb3VudHMYAyABKA4yGi5zaW5nbGV0cmVlLnYxLlVzYWdlQ291bnRzSACIAQESFgoOY29udGV4dF93aW5kb3cYBCABKAgSEgoKY29tcGFjdGlvbhgFIAEoCBIMCgRjb3N0GAYgASgIQg8KDV91c2FnZV9jb3VudHMqzQEKDUhhcm5lc3NTdGF0dXMSHgoaSEFSTkVTU19TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRIQVJORVNTX1NUQVRVU19SRUFEWRABEhoKFkhBUk5FU1NfU1RBVFVTX01JU1NJTkcQAhImCiJIQVJORVNTX1NUQVRVU19VTlNVUFBPUlRFRF9WRVJTSU9OEAMSIgoeSEFSTkVTU19TVEFUVVNfVU5BVVRIRU5USUNBVEVEEAQSGgoWSEFSTkVTU19TVEFUVVNfVU5LTk9XThAFKooBCgpVc2FnZVNjb3BlEhsKF1VTQUdFX1NDT1BFX1VOU1BFQ0lGSUVEEAASFAoQVVNBR0VfU0NPUEVfTk9ORRABEhoKFlVTQUdFX1NDT1BFX01PREVMX0NBTEwQAhIUChBVU0FHRV9TQ09QRV9UVVJOEAMSFwoTVVNBR0VfU0NPUEVfU0VTU0lPThAEKmAKC1VzYWdlQ291bnRzEhwKGFVTQUdFX0NPVU5UU19VTlNQRUNJRklFRBAAEhYKElVTQUdFX0NPVU5UU19ERUxUQRABEhsKF1VTQUdFX0NPVU5UU19DVU1VTEFUSVZFEAIybAoOSGFybmVzc1NlcnZpY2USWgoNTGlzdEhhcm5lc3NlcxIjLnNpbmdsZXRyZWUudjEuTGlzdEhhcm5lc3Nlc1JlcXVlc3QaJC5zaW5nbGV0cmVlLnYxLkxpc3RIYXJuZXNzZXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_singletree_v1_task]);
 
 /**
  * Asks for the harnesses.
@@ -151,7 +151,7 @@ export type Harness = Message<"singletree.v1.Harness"> & {
   /**
    * When it was probed. Absent if it was not yet.
    *
-   * @generated from field: google.protobuf.Timestamp probed_at = 9;
+   * @generated from field: optional google.protobuf.Timestamp probed_at = 9;
    */
   probedAt?: Timestamp | undefined;
 
@@ -235,7 +235,7 @@ export type HarnessJson = {
   /**
    * When it was probed. Absent if it was not yet.
    *
-   * @generated from field: google.protobuf.Timestamp probed_at = 9;
+   * @generated from field: optional google.protobuf.Timestamp probed_at = 9;
    */
   probedAt?: TimestampJson;
 
@@ -282,11 +282,11 @@ export type HarnessCapabilities = Message<"singletree.v1.HarnessCapabilities"> &
   usageScope: UsageScope;
 
   /**
-   * How its usage figures count.
+   * How its usage figures count. Absent if it tells none.
    *
-   * @generated from field: singletree.v1.UsageCounts usage_counts = 3;
+   * @generated from field: optional singletree.v1.UsageCounts usage_counts = 3;
    */
-  usageCounts: UsageCounts;
+  usageCounts?: UsageCounts | undefined;
 
   /**
    * It tells the size of the context window.
@@ -331,9 +331,9 @@ export type HarnessCapabilitiesJson = {
   usageScope?: UsageScopeJson;
 
   /**
-   * How its usage figures count.
+   * How its usage figures count. Absent if it tells none.
    *
-   * @generated from field: singletree.v1.UsageCounts usage_counts = 3;
+   * @generated from field: optional singletree.v1.UsageCounts usage_counts = 3;
    */
   usageCounts?: UsageCountsJson;
 

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/task.proto.
  */
 export const file_singletree_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEi6gwKBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SKgoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZRItCgpjb21wbGV4aXR5GAcgASgOMhkuc2luZ2xldHJlZS52MS5Db21wbGV4aXR5Eg8KB2hhcm5lc3MYCCABKAkSEgoFbW9kZWwYCSABKAlIAIgBARIyCgtwZXJtaXNzaW9ucxgKIAEoDjIdLnNpbmdsZXRyZWUudjEuUGVybWlzc2lvbk1vZGUSKwoJd29ya3NwYWNlGAsgASgLMhguc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2USDQoFc2V0dXAYDCADKAkSIgoFZ2F0ZXMYDSADKAsyEy5zaW5nbGV0cmVlLnYxLkdhdGUSJQoGbGltaXRzGA4gASgLMhUuc2luZ2xldHJlZS52MS5MaW1pdHMSLwoGbGFiZWxzGA8gAygLMh8uc2luZ2xldHJlZS52MS5UYXNrLkxhYmVsc0VudHJ5EhgKC3RyYWNlcGFyZW50GBAgASgJSAGIAQESEAoIcHJpb3JpdHkYESABKAUSJwoFc3RhdGUYEiABKA4yGC5zaW5nbGV0cmVlLnYxLlRhc2tTdGF0ZRIVCg1sYXN0X3NlcXVlbmNlGBMgASgDEhAKCHRyYWNlX2lkGBQgASgJEi4KCmNyZWF0ZWRfYXQYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGNvbXBsZXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gCiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIA4gBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgEiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VIBYgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgGiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gHiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gIiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAmIAQESGAoLYmFzZV9jb21taXQYIiABKAlICogBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSAuIAQESFwoKZnJvemVuX3JlZhgkIAEoCUgMiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIDYgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SA6IAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZfbW9kZWxCDgoMX3RyYWNlcGFyZW50QgoKCF93YWl0aW5nQgoKCF9ibG9ja2VkQhEKD19zdG9wX3JlcXVlc3RlZEIICgZfdXNhZ2VCEQoPX3R1cm5zX3Blcl90YXNrQhIKEF90b2tlbnNfcGVyX3Rhc2tCGwoZX2Nvc3RfcGVyX3Rhc2tfdXNkX21pY3Jvc0IRCg9fd29ya3NwYWNlX3BhdGhCDgoMX2Jhc2VfY29tbWl0QhAKDl9mcm96ZW5fY29tbWl0Qg0KC19mcm96ZW5fcmVmQgoKCF9mYWlsdXJlQg0KC19jb21wbGV0aW9uIlcKC0NvbnRleHRJdGVtEhsKBHRleHQYASABKAlCC7pICHIGEAEogIAQSAASGgoEZmlsZRgCIAEoCUIKukgHcgUQASiAIEgAQg8KBnNvdXJjZRIFukgCCAEiXAoJV29ya3NwYWNlEhkKBHBhdGgYASABKAlCC7pICHIGKIAgOgEvEjQKBG1vZGUYAiABKA4yHC5zaW5nbGV0cmVlLnYxLldvcmtzcGFjZU1vZGVCCLpIBYIBAhABIrYCCgRHYXRlEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Ll8tXXswLDYzfSQSHAoHY29tbWFuZBgCIAEoCUILukgIcgYQASiAgAISLwoEa2luZBgDIAEoDjIXLnNpbmdsZXRyZWUudjEuR2F0ZUtpbmRCCLpIBYIBAhABEhUKCHJlcXVpcmVkGAQgASgISACIAQESggEKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVrpIU7oBUAoNSU5WQUxJRF9MSU1JVBIoYSBnYXRlJ3MgdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpQgsKCV9yZXF1aXJlZCL4AgoGTGltaXRzEnkKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CTbpISroBRwoNSU5WQUxJRF9MSU1JVBIfdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpEmQKEG1heF9vdXRwdXRfYnl0ZXMYAiABKANCRbpIQroBPwoNSU5WQUxJRF9MSU1JVBIjbWF4X291dHB1dF9ieXRlcyBtdXN0IGJlIGF0IGxlYXN0IDEaCXRoaXMgPj0gMUgAiAEBEmcKDG1heF9hdHRlbXB0cxgDIAEoBUJMukhJugFGCg1JTlZBTElEX0xJTUlUEhxtYXhfYXR0ZW1wdHMgbXVzdCBiZSAxIHRvIDIwGhd0aGlzID49IDEgJiYgdGhpcyA8PSAyMEgBiAEBQhMKEV9tYXhfb3V0cHV0X2J5dGVzQg8KDV9tYXhfYXR0ZW1wdHMi2wEKB1dhaXRpbmcSLgoLd2FpdGluZ19mb3IYASABKA4yGS5zaW5nbGV0cmVlLnYxLldhaXRpbmdGb3ISKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgt0YXNrc19haGVhZBgEIAEoBUgAiAEBEhQKB21lc3NhZ2UYBSABKAlIAYgBAUIOCgxfdGFza3NfYWhlYWRCCgoIX21lc3NhZ2UizAEKB0Jsb2NrZWQSLAoGcmVhc29uGAEgASgOMhwuc2luZ2xldHJlZS52MS5GYWlsdXJlUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghmYWlsc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihwEKBFN0b3ASJQoEa2luZBgBIAEoDjIXLnNpbmdsZXRyZWUudjEuU3RvcEtpbmQSDwoCYnkYAiABKAlIAIgBARIQCgN3aHkYAyABKAlIAYgBARImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBQoDX2J5QgYKBF93aHkiowgKB0F0dGVtcHQSDgoGbnVtYmVyGAEgASgFEioKBXN0YXRlGAIgASgOMhsuc2luZ2xldHJlZS52MS5BdHRlbXB0U3RhdGUSDwoHaGFybmVzcxgDIAEoCRIcCg9oYXJuZXNzX3ZlcnNpb24YBCABKAlIAIgBARIcCg9yZXF1ZXN0ZWRfbW9kZWwYBSABKAlIAYgBARISCgVtb2RlbBgGIAEoCUgCiAEBEh8KEmhhcm5lc3Nfc2Vzc2lvbl9pZBgHIAEoCUgDiAEBEg8KB3Jlc3VtZWQYCCABKAgSLwoLcHJlcGFyZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgNwaWQYDCABKAVIBIgBARIyCg1zYW5kYm94X2xldmVsGA0gASgOMhsuc2luZ2xldHJlZS52MS5TYW5kYm94TGV2ZWwSFgoJZXhpdF9jb2RlGA4gASgFSAWIAQESEwoGc2lnbmFsGA8gASgJSAaIAQESLAoKc3RvcHBlZF9ieRgQIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEi4KCGV2aWRlbmNlGBEgASgLMhcuc2luZ2xldHJlZS52MS5FdmlkZW5jZUgIiAEBEiwKB2ZhaWx1cmUYEiABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVICYgBARIPCgdjaGFyZ2VkGBMgASgIEhIKBXR1cm5zGBQgASgFSAqIAQESKAoFdXNhZ2UYFSABKAsyFC5zaW5nbGV0cmVlLnYxLlVzYWdlSAuIAQESHAoPY29zdF91c2RfbWljcm9zGBYgASgDSAyIAQESLgoLY29zdF9zb3VyY2UYFyABKA4yGS5zaW5nbGV0cmVlLnYxLkNvc3RTb3VyY2USIAoTY29udGV4dF91dGlsaXphdGlvbhgYIAEoAUgNiAEBEioKCXN1cnZpdm9ycxgZIAMoCzIXLnNpbmdsZXRyZWUudjEuU3Vydml2b3JCEgoQX2hhcm5lc3NfdmVyc2lvbkISChBfcmVxdWVzdGVkX21vZGVsQggKBl9tb2RlbEIVChNfaGFybmVzc19zZXNzaW9uX2lkQgYKBF9waWRCDAoKX2V4aXRfY29kZUIJCgdfc2lnbmFsQg0KC19zdG9wcGVkX2J5QgsKCV9ldmlkZW5jZUIKCghfZmFpbHVyZUIICgZfdHVybnNCCAoGX3VzYWdlQhIKEF9jb3N0X3VzZF9taWNyb3NCFgoUX2NvbnRleHRfdXRpbGl6YXRpb24iiQEKCEV2aWRlbmNlEi0KBnJlc3VsdBgBIAEoDjIdLnNpbmdsZXRyZWUudjEuRXZpZGVuY2VSZXN1bHQSLAoGcmVhc29uGAIgASgOMhwuc2luZ2xldHJlZS52MS5GYWlsdXJlUmVhc29uEhQKB21lc3NhZ2UYAyABKAlIAIgBAUIKCghfbWVzc2FnZSI5CghTdXJ2aXZvchILCgNwaWQYASABKAUSFAoHY29tbWFuZBgCIAEoCUgAiAEBQgoKCF9jb21tYW5kIq0DCgpHYXRlUmVzdWx0Eg8KB2F0dGVtcHQYASABKAUSDAoEbmFtZRgCIAEoCRIlCgRraW5kGAMgASgOMhcuc2luZ2xldHJlZS52MS5HYXRlS2luZBIQCghyZXF1aXJlZBgEIAEoCBIpCgZzdGF0dXMYBSABKA4yGS5zaW5nbGV0cmVlLnYxLkdhdGVTdGF0dXMSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESEwoGc2lnbmFsGAcgASgJSAGIAQESLgoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoLZHVyYXRpb25fbXMYCSABKANIAogBARIYCgtvdXRwdXRfdGFpbBgKIAEoCUgDiAEBEhQKB21lc3NhZ2UYCyABKAlIBIgBARIRCgRoaW50GAwgASgJSAWIAQESFAoMY2hhbmdlZF90cmVlGA0gASgIQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEIOCgxfZHVyYXRpb25fbXNCDgoMX291dHB1dF90YWlsQgoKCF9tZXNzYWdlQgcKBV9oaW50KvEBCglUYXNrU3RhdGUSGgoWVEFTS19TVEFURV9VTlNQRUNJRklFRBAAEhYKElRBU0tfU1RBVEVfQ1JFQVRFRBABEhcKE1RBU0tfU1RBVEVfQVNTSUdORUQQAhIaChZUQVNLX1NUQVRFX0lOX1BST0dSRVNTEAMSGAoUVEFTS19TVEFURV9JTl9SRVZJRVcQBBIWChJUQVNLX1NUQVRFX0JMT0NLRUQQBRIYChRUQVNLX1NUQVRFX0NPTVBMRVRFRBAGEhUKEVRBU0tfU1RBVEVfRkFJTEVEEAcSGAoUVEFTS19TVEFURV9DQU5DRUxMRUQQCCqwAQoMQXR0ZW1wdFN0YXRlEh0KGUFUVEVNUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBVFRFTVBUX1NUQVRFX1BSRVBBUkVEEAESGQoVQVRURU1QVF9TVEFURV9TVEFSVEVEEAISFwoTQVRURU1QVF9TVEFURV9FTkRFRBADEhYKEkFUVEVNUFRfU1RBVEVfTE9TVBAEEhkKFUFUVEVNUFRfU1RBVEVfUkVWT0tFRBAFKr4BCgpXYWl0aW5nRm9yEhsKF1dBSVRJTkdfRk9SX1VOU1BFQ0lGSUVEEAASFQoRV0FJVElOR19GT1JfTElNSVQQARIXChNXQUlUSU5HX0ZPUl9CQUNLT0ZGEAISGQoVV0FJVElOR19GT1JfV09SS1NQQUNFEAMSGwoXV0FJVElOR19GT1JfS0lMTF9TV0lUQ0gQBBIUChBXQUlUSU5HX0ZPUl9IT0xEEAUSFQoRV0FJVElOR19GT1JfRFJBSU4QBip/Cg5QZXJtaXNzaW9uTW9kZRIfChtQRVJNSVNTSU9OX01PREVfVU5TUEVDSUZJRUQQABIXChNQRVJNSVNTSU9OX01PREVfQUxMEAESGQoVUEVSTUlTU0lPTl9NT0RFX0VESVRTEAISGAoUUEVSTUlTU0lPTl9NT0RFX1JFQUQQAyqDAQoNV29ya3NwYWNlTW9kZRIeChpXT1JLU1BBQ0VfTU9ERV9VTlNQRUNJRklFRBAAEhsKF1dPUktTUEFDRV9NT0RFX1dPUktUUkVFEAESGwoXV09SS1NQQUNFX01PREVfSU5fUExBQ0UQAhIYChRXT1JLU1BBQ0VfTU9ERV9DTE9ORRADKsEBCghHYXRlS2luZBIZChVHQVRFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9HQVRFX0tJTkRfQlVJTEQQARISCg5HQVRFX0tJTkRfTElOVBACEhIKDkdBVEVfS0lORF9URVNUEAMSFwoTR0FURV9LSU5EX1RZUEVDSEVDSxAEEhYKEkdBVEVfS0lORF9TRUNVUklUWRAFEhYKEkdBVEVfS0lORF9DT1ZFUkFHRRAGEhQKEEdBVEVfS0lORF9DVVNUT00QBypyCgpHYXRlU3RhdHVzEhsKF0dBVEVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSR0FURV9TVEFUVVNfUEFTU0VEEAESFgoSR0FURV9TVEFUVVNfRkFJTEVEEAISFwoTR0FURV9TVEFUVVNfRVJST1JFRBADKt0CCghTdG9wS2luZBIZChVTVE9QX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTVE9QX0tJTkRfQ0FOQ0VMEAESFwoTU1RPUF9LSU5EX1RFUk1JTkFURRACEhkKFVNUT1BfS0lORF9LSUxMX1NXSVRDSBADEhUKEVNUT1BfS0lORF9USU1FT1VUEAQSHQoZU1RPUF9LSU5EX0FUVEVNUFRfVElNRU9VVBAFEhoKFlNUT1BfS0lORF9GSVJTVF9PVVRQVVQQBhITCg9TVE9QX0tJTkRfU1RBTEwQBxIaChZTVE9QX0tJTkRfT1VUUFVUX0xJTUlUEAgSGAoUU1RPUF9LSU5EX1RVUk5fTElNSVQQCRIZChVTVE9QX0tJTkRfVE9LRU5fTElNSVQQChIYChRTVE9QX0tJTkRfQ09TVF9MSU1JVBALEhoKFlNUT1BfS0lORF9VTlNVUEVSVklTRUQQDCqNAQoORXZpZGVuY2VSZXN1bHQSHwobRVZJREVOQ0VfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZRVZJREVOQ0VfUkVTVUxUX0NPTVBMRVRFRBABEhoKFkVWSURFTkNFX1JFU1VMVF9GQUlMRUQQAhIfChtFVklERU5DRV9SRVNVTFRfSU5URVJSVVBURUQQAyqCAQoMU2FuZGJveExldmVsEh0KGVNBTkRCT1hfTEVWRUxfVU5TUEVDSUZJRUQQABIYChRTQU5EQk9YX0xFVkVMX01BUktFUhABEhgKFFNBTkRCT1hfTEVWRUxfQ0dST1VQEAISHwobU0FOREJPWF9MRVZFTF9QSURfTkFNRVNQQUNFEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
+  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEipw0KBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SLwoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZUgAiAEBEjIKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlIAYgBARIPCgdoYXJuZXNzGAggASgJEhIKBW1vZGVsGAkgASgJSAKIAQESMgoLcGVybWlzc2lvbnMYCiABKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlEisKCXdvcmtzcGFjZRgLIAEoCzIYLnNpbmdsZXRyZWUudjEuV29ya3NwYWNlEg0KBXNldHVwGAwgAygJEiIKBWdhdGVzGA0gAygLMhMuc2luZ2xldHJlZS52MS5HYXRlEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEi8KBmxhYmVscxgPIAMoCzIfLnNpbmdsZXRyZWUudjEuVGFzay5MYWJlbHNFbnRyeRIYCgt0cmFjZXBhcmVudBgQIAEoCUgDiAEBEhAKCHByaW9yaXR5GBEgASgFEicKBXN0YXRlGBIgASgOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGUSFQoNbGFzdF9zZXF1ZW5jZRgTIAEoAxIQCgh0cmFjZV9pZBgUIAEoCRIuCgpjcmVhdGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1Cgxjb21wbGV0ZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gFiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIBogBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VICIgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgJiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gKiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gLiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAyIAQESGAoLYmFzZV9jb21taXQYIiABKAlIDYgBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSA6IAQESFwoKZnJvemVuX3JlZhgkIAEoCUgPiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIEIgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SBGIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfdGFza190eXBlQg0KC19jb21wbGV4aXR5QggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnRCDwoNX2NvbXBsZXRlZF9hdEIKCghfd2FpdGluZ0IKCghfYmxvY2tlZEIRCg9fc3RvcF9yZXF1ZXN0ZWRCCAoGX3VzYWdlQhEKD190dXJuc19wZXJfdGFza0ISChBfdG9rZW5zX3Blcl90YXNrQhsKGV9jb3N0X3Blcl90YXNrX3VzZF9taWNyb3NCEQoPX3dvcmtzcGFjZV9wYXRoQg4KDF9iYXNlX2NvbW1pdEIQCg5fZnJvemVuX2NvbW1pdEINCgtfZnJvemVuX3JlZkIKCghfZmFpbHVyZUINCgtfY29tcGxldGlvbiJXCgtDb250ZXh0SXRlbRIbCgR0ZXh0GAEgASgJQgu6SAhyBhABKICAEEgAEhoKBGZpbGUYAiABKAlCCrpIB3IFEAEogCBIAEIPCgZzb3VyY2USBbpIAggBIlwKCVdvcmtzcGFjZRIZCgRwYXRoGAEgASgJQgu6SAhyBiiAIDoBLxI0CgRtb2RlGAIgASgOMhwuc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VNb2RlQgi6SAWCAQIQASK2AgoER2F0ZRI2CgRuYW1lGAEgASgJQii6SCVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOS5fLV17MCw2M30kEhwKB2NvbW1hbmQYAiABKAlCC7pICHIGEAEogIACEi8KBGtpbmQYAyABKA4yFy5zaW5nbGV0cmVlLnYxLkdhdGVLaW5kQgi6SAWCAQIQARIVCghyZXF1aXJlZBgEIAEoCEgAiAEBEoIBCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQla6SFO6AVAKDUlOVkFMSURfTElNSVQSKGEgZ2F0ZSdzIHRpbWVvdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKUILCglfcmVxdWlyZWQi+AIKBkxpbWl0cxJ5Cgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQk26SEq6AUcKDUlOVkFMSURfTElNSVQSH3RpbWVvdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKRJkChBtYXhfb3V0cHV0X2J5dGVzGAIgASgDQkW6SEK6AT8KDUlOVkFMSURfTElNSVQSI21heF9vdXRwdXRfYnl0ZXMgbXVzdCBiZSBhdCBsZWFzdCAxGgl0aGlzID49IDFIAIgBARJnCgxtYXhfYXR0ZW1wdHMYAyABKAVCTLpISboBRgoNSU5WQUxJRF9MSU1JVBIcbWF4X2F0dGVtcHRzIG11c3QgYmUgMSB0byAyMBoXdGhpcyA+PSAxICYmIHRoaXMgPD0gMjBIAYgBAUITChFfbWF4X291dHB1dF9ieXRlc0IPCg1fbWF4X2F0dGVtcHRzIuoBCgdXYWl0aW5nEi4KC3dhaXRpbmdfZm9yGAEgASgOMhkuc2luZ2xldHJlZS52MS5XYWl0aW5nRm9yEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIYCgt0YXNrc19haGVhZBgEIAEoBUgBiAEBEhQKB21lc3NhZ2UYBSABKAlIAogBAUIICgZfdW50aWxCDgoMX3Rhc2tzX2FoZWFkQgoKCF9tZXNzYWdlIu0BCgdCbG9ja2VkEiwKBnJlYXNvbhgBIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIxCghmYWlsc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBAUIICgZfdW50aWxCCwoJX2ZhaWxzX2F0IocBCgRTdG9wEiUKBGtpbmQYASABKA4yFy5zaW5nbGV0cmVlLnYxLlN0b3BLaW5kEg8KAmJ5GAIgASgJSACIAQESEAoDd2h5GAMgASgJSAGIAQESJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgUKA19ieUIGCgRfd2h5IvUICgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIqCgVzdGF0ZRgCIAEoDjIbLnNpbmdsZXRyZWUudjEuQXR0ZW1wdFN0YXRlEg8KB2hhcm5lc3MYAyABKAkSHAoPaGFybmVzc192ZXJzaW9uGAQgASgJSACIAQESHAoPcmVxdWVzdGVkX21vZGVsGAUgASgJSAGIAQESEgoFbW9kZWwYBiABKAlIAogBARIfChJoYXJuZXNzX3Nlc3Npb25faWQYByABKAlIA4gBARIPCgdyZXN1bWVkGAggASgIEi8KC3ByZXBhcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCgpzdGFydGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgEiAEBEjEKCGVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgFiAEBEhAKA3BpZBgMIAEoBUgGiAEBEjcKDXNhbmRib3hfbGV2ZWwYDSABKA4yGy5zaW5nbGV0cmVlLnYxLlNhbmRib3hMZXZlbEgHiAEBEhYKCWV4aXRfY29kZRgOIAEoBUgIiAEBEhMKBnNpZ25hbBgPIAEoCUgJiAEBEiwKCnN0b3BwZWRfYnkYECABKAsyEy5zaW5nbGV0cmVlLnYxLlN0b3BICogBARIuCghldmlkZW5jZRgRIAEoCzIXLnNpbmdsZXRyZWUudjEuRXZpZGVuY2VIC4gBARIsCgdmYWlsdXJlGBIgASgLMhYuc2luZ2xldHJlZS52MS5GYWlsdXJlSAyIAQESDwoHY2hhcmdlZBgTIAEoCBISCgV0dXJucxgUIAEoBUgNiAEBEigKBXVzYWdlGBUgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZUgOiAEBEhwKD2Nvc3RfdXNkX21pY3JvcxgWIAEoA0gPiAEBEjMKC2Nvc3Rfc291cmNlGBcgASgOMhkuc2luZ2xldHJlZS52MS5Db3N0U291cmNlSBCIAQESIAoTY29udGV4dF91dGlsaXphdGlvbhgYIAEoAUgRiAEBEioKCXN1cnZpdm9ycxgZIAMoCzIXLnNpbmdsZXRyZWUudjEuU3Vydml2b3JCEgoQX2hhcm5lc3NfdmVyc2lvbkISChBfcmVxdWVzdGVkX21vZGVsQggKBl9tb2RlbEIVChNfaGFybmVzc19zZXNzaW9uX2lkQg0KC19zdGFydGVkX2F0QgsKCV9lbmRlZF9hdEIGCgRfcGlkQhAKDl9zYW5kYm94X2xldmVsQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RvcHBlZF9ieUILCglfZXZpZGVuY2VCCgoIX2ZhaWx1cmVCCAoGX3R1cm5zQggKBl91c2FnZUISChBfY29zdF91c2RfbWljcm9zQg4KDF9jb3N0X3NvdXJjZUIWChRfY29udGV4dF91dGlsaXphdGlvbiKZAQoIRXZpZGVuY2USLQoGcmVzdWx0GAEgASgOMh0uc2luZ2xldHJlZS52MS5FdmlkZW5jZVJlc3VsdBIxCgZyZWFzb24YAiABKA4yHC5zaW5nbGV0cmVlLnYxLkZhaWx1cmVSZWFzb25IAIgBARIUCgdtZXNzYWdlGAMgASgJSAGIAQFCCQoHX3JlYXNvbkIKCghfbWVzc2FnZSI5CghTdXJ2aXZvchILCgNwaWQYASABKAUSFAoHY29tbWFuZBgCIAEoCUgAiAEBQgoKCF9jb21tYW5kIsEDCgpHYXRlUmVzdWx0Eg8KB2F0dGVtcHQYASABKAUSDAoEbmFtZRgCIAEoCRIlCgRraW5kGAMgASgOMhcuc2luZ2xldHJlZS52MS5HYXRlS2luZBIQCghyZXF1aXJlZBgEIAEoCBIpCgZzdGF0dXMYBSABKA4yGS5zaW5nbGV0cmVlLnYxLkdhdGVTdGF0dXMSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESEwoGc2lnbmFsGAcgASgJSAGIAQESMwoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAogBARIYCgtkdXJhdGlvbl9tcxgJIAEoA0gDiAEBEhgKC291dHB1dF90YWlsGAogASgJSASIAQESFAoHbWVzc2FnZRgLIAEoCUgFiAEBEhEKBGhpbnQYDCABKAlIBogBARIUCgxjaGFuZ2VkX3RyZWUYDSABKAhCDAoKX2V4aXRfY29kZUIJCgdfc2lnbmFsQg0KC19zdGFydGVkX2F0Qg4KDF9kdXJhdGlvbl9tc0IOCgxfb3V0cHV0X3RhaWxCCgoIX21lc3NhZ2VCBwoFX2hpbnQq8QEKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9DUkVBVEVEEAESFwoTVEFTS19TVEFURV9BU1NJR05FRBACEhoKFlRBU0tfU1RBVEVfSU5fUFJPR1JFU1MQAxIYChRUQVNLX1NUQVRFX0lOX1JFVklFVxAEEhYKElRBU0tfU1RBVEVfQkxPQ0tFRBAFEhgKFFRBU0tfU1RBVEVfQ09NUExFVEVEEAYSFQoRVEFTS19TVEFURV9GQUlMRUQQBxIYChRUQVNLX1NUQVRFX0NBTkNFTExFRBAIKrABCgxBdHRlbXB0U3RhdGUSHQoZQVRURU1QVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFUVEVNUFRfU1RBVEVfUFJFUEFSRUQQARIZChVBVFRFTVBUX1NUQVRFX1NUQVJURUQQAhIXChNBVFRFTVBUX1NUQVRFX0VOREVEEAMSFgoSQVRURU1QVF9TVEFURV9MT1NUEAQSGQoVQVRURU1QVF9TVEFURV9SRVZPS0VEEAUqvgEKCldhaXRpbmdGb3ISGwoXV0FJVElOR19GT1JfVU5TUEVDSUZJRUQQABIVChFXQUlUSU5HX0ZPUl9MSU1JVBABEhcKE1dBSVRJTkdfRk9SX0JBQ0tPRkYQAhIZChVXQUlUSU5HX0ZPUl9XT1JLU1BBQ0UQAxIbChdXQUlUSU5HX0ZPUl9LSUxMX1NXSVRDSBAEEhQKEFdBSVRJTkdfRk9SX0hPTEQQBRIVChFXQUlUSU5HX0ZPUl9EUkFJThAGKn8KDlBlcm1pc3Npb25Nb2RlEh8KG1BFUk1JU1NJT05fTU9ERV9VTlNQRUNJRklFRBAAEhcKE1BFUk1JU1NJT05fTU9ERV9BTEwQARIZChVQRVJNSVNTSU9OX01PREVfRURJVFMQAhIYChRQRVJNSVNTSU9OX01PREVfUkVBRBADKoMBCg1Xb3Jrc3BhY2VNb2RlEh4KGldPUktTUEFDRV9NT0RFX1VOU1BFQ0lGSUVEEAASGwoXV09SS1NQQUNFX01PREVfV09SS1RSRUUQARIbChdXT1JLU1BBQ0VfTU9ERV9JTl9QTEFDRRACEhgKFFdPUktTUEFDRV9NT0RFX0NMT05FEAMqwQEKCEdhdGVLaW5kEhkKFUdBVEVfS0lORF9VTlNQRUNJRklFRBAAEhMKD0dBVEVfS0lORF9CVUlMRBABEhIKDkdBVEVfS0lORF9MSU5UEAISEgoOR0FURV9LSU5EX1RFU1QQAxIXChNHQVRFX0tJTkRfVFlQRUNIRUNLEAQSFgoSR0FURV9LSU5EX1NFQ1VSSVRZEAUSFgoSR0FURV9LSU5EX0NPVkVSQUdFEAYSFAoQR0FURV9LSU5EX0NVU1RPTRAHKnIKCkdhdGVTdGF0dXMSGwoXR0FURV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJHQVRFX1NUQVRVU19QQVNTRUQQARIWChJHQVRFX1NUQVRVU19GQUlMRUQQAhIXChNHQVRFX1NUQVRVU19FUlJPUkVEEAMq3QIKCFN0b3BLaW5kEhkKFVNUT1BfS0lORF9VTlNQRUNJRklFRBAAEhQKEFNUT1BfS0lORF9DQU5DRUwQARIXChNTVE9QX0tJTkRfVEVSTUlOQVRFEAISGQoVU1RPUF9LSU5EX0tJTExfU1dJVENIEAMSFQoRU1RPUF9LSU5EX1RJTUVPVVQQBBIdChlTVE9QX0tJTkRfQVRURU1QVF9USU1FT1VUEAUSGgoWU1RPUF9LSU5EX0ZJUlNUX09VVFBVVBAGEhMKD1NUT1BfS0lORF9TVEFMTBAHEhoKFlNUT1BfS0lORF9PVVRQVVRfTElNSVQQCBIYChRTVE9QX0tJTkRfVFVSTl9MSU1JVBAJEhkKFVNUT1BfS0lORF9UT0tFTl9MSU1JVBAKEhgKFFNUT1BfS0lORF9DT1NUX0xJTUlUEAsSGgoWU1RPUF9LSU5EX1VOU1VQRVJWSVNFRBAMKo0BCg5FdmlkZW5jZVJlc3VsdBIfChtFVklERU5DRV9SRVNVTFRfVU5TUEVDSUZJRUQQABIdChlFVklERU5DRV9SRVNVTFRfQ09NUExFVEVEEAESGgoWRVZJREVOQ0VfUkVTVUxUX0ZBSUxFRBACEh8KG0VWSURFTkNFX1JFU1VMVF9JTlRFUlJVUFRFRBADKoIBCgxTYW5kYm94TGV2ZWwSHQoZU0FOREJPWF9MRVZFTF9VTlNQRUNJRklFRBAAEhgKFFNBTkRCT1hfTEVWRUxfTUFSS0VSEAESGAoUU0FOREJPWF9MRVZFTF9DR1JPVVAQAhIfChtTQU5EQk9YX0xFVkVMX1BJRF9OQU1FU1BBQ0UQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
 
 /**
  * The unit of work that a client creates: what was asked for, and how far it is.
@@ -59,18 +59,18 @@ export type Task = Message<"singletree.v1.Task"> & {
   context: ContextItem[];
 
   /**
-   * What kind of work it is. Unspecified if not given.
+   * What kind of work it is. Absent if not given.
    *
-   * @generated from field: singletree.v1.TaskType task_type = 6;
+   * @generated from field: optional singletree.v1.TaskType task_type = 6;
    */
-  taskType: TaskType;
+  taskType?: TaskType | undefined;
 
   /**
-   * How hard the work is. Unspecified if not given.
+   * How hard the work is. Absent if not given.
    *
-   * @generated from field: singletree.v1.Complexity complexity = 7;
+   * @generated from field: optional singletree.v1.Complexity complexity = 7;
    */
-  complexity: Complexity;
+  complexity?: Complexity | undefined;
 
   /**
    * Id of the harness that was asked for or is the default.
@@ -180,7 +180,7 @@ export type Task = Message<"singletree.v1.Task"> & {
   /**
    * When the task reached its final state. Absent until then.
    *
-   * @generated from field: google.protobuf.Timestamp completed_at = 23;
+   * @generated from field: optional google.protobuf.Timestamp completed_at = 23;
    */
   completedAt?: Timestamp | undefined;
 
@@ -332,16 +332,16 @@ export type TaskJson = {
   context?: ContextItemJson[];
 
   /**
-   * What kind of work it is. Unspecified if not given.
+   * What kind of work it is. Absent if not given.
    *
-   * @generated from field: singletree.v1.TaskType task_type = 6;
+   * @generated from field: optional singletree.v1.TaskType task_type = 6;
    */
   taskType?: TaskTypeJson;
 
   /**
-   * How hard the work is. Unspecified if not given.
+   * How hard the work is. Absent if not given.
    *
-   * @generated from field: singletree.v1.Complexity complexity = 7;
+   * @generated from field: optional singletree.v1.Complexity complexity = 7;
    */
   complexity?: ComplexityJson;
 
@@ -453,7 +453,7 @@ export type TaskJson = {
   /**
    * When the task reached its final state. Absent until then.
    *
-   * @generated from field: google.protobuf.Timestamp completed_at = 23;
+   * @generated from field: optional google.protobuf.Timestamp completed_at = 23;
    */
   completedAt?: TimestampJson;
 
@@ -854,7 +854,7 @@ export type Waiting = Message<"singletree.v1.Waiting"> & {
   /**
    * Until when, where that is known.
    *
-   * @generated from field: google.protobuf.Timestamp until = 3;
+   * @generated from field: optional google.protobuf.Timestamp until = 3;
    */
   until?: Timestamp | undefined;
 
@@ -896,7 +896,7 @@ export type WaitingJson = {
   /**
    * Until when, where that is known.
    *
-   * @generated from field: google.protobuf.Timestamp until = 3;
+   * @generated from field: optional google.protobuf.Timestamp until = 3;
    */
   until?: TimestampJson;
 
@@ -952,14 +952,14 @@ export type Blocked = Message<"singletree.v1.Blocked"> & {
   /**
    * When the cause is expected to be gone, such as the reset of a quota.
    *
-   * @generated from field: google.protobuf.Timestamp until = 4;
+   * @generated from field: optional google.protobuf.Timestamp until = 4;
    */
   until?: Timestamp | undefined;
 
   /**
    * When the task fails if nothing changes.
    *
-   * @generated from field: google.protobuf.Timestamp fails_at = 5;
+   * @generated from field: optional google.protobuf.Timestamp fails_at = 5;
    */
   failsAt?: Timestamp | undefined;
 };
@@ -994,14 +994,14 @@ export type BlockedJson = {
   /**
    * When the cause is expected to be gone, such as the reset of a quota.
    *
-   * @generated from field: google.protobuf.Timestamp until = 4;
+   * @generated from field: optional google.protobuf.Timestamp until = 4;
    */
   until?: TimestampJson;
 
   /**
    * When the task fails if nothing changes.
    *
-   * @generated from field: google.protobuf.Timestamp fails_at = 5;
+   * @generated from field: optional google.protobuf.Timestamp fails_at = 5;
    */
   failsAt?: TimestampJson;
 };
@@ -1162,14 +1162,14 @@ export type Attempt = Message<"singletree.v1.Attempt"> & {
   /**
    * When its process was started. Absent if it was not.
    *
-   * @generated from field: google.protobuf.Timestamp started_at = 10;
+   * @generated from field: optional google.protobuf.Timestamp started_at = 10;
    */
   startedAt?: Timestamp | undefined;
 
   /**
    * When its process had ended and its log was read. Absent until then.
    *
-   * @generated from field: google.protobuf.Timestamp ended_at = 11;
+   * @generated from field: optional google.protobuf.Timestamp ended_at = 11;
    */
   endedAt?: Timestamp | undefined;
 
@@ -1181,11 +1181,11 @@ export type Attempt = Message<"singletree.v1.Attempt"> & {
   pid?: number | undefined;
 
   /**
-   * How well its processes are contained. Unspecified until it is started.
+   * How well its processes are contained. Absent until it is started.
    *
-   * @generated from field: singletree.v1.SandboxLevel sandbox_level = 13;
+   * @generated from field: optional singletree.v1.SandboxLevel sandbox_level = 13;
    */
-  sandboxLevel: SandboxLevel;
+  sandboxLevel?: SandboxLevel | undefined;
 
   /**
    * Exit code of the harness. Absent if a signal ended it, or if it is unknown.
@@ -1251,11 +1251,11 @@ export type Attempt = Message<"singletree.v1.Attempt"> & {
   costUsdMicros?: bigint | undefined;
 
   /**
-   * Where the cost comes from.
+   * Where the cost comes from. Absent if there is none.
    *
-   * @generated from field: singletree.v1.CostSource cost_source = 23;
+   * @generated from field: optional singletree.v1.CostSource cost_source = 23;
    */
-  costSource: CostSource;
+  costSource?: CostSource | undefined;
 
   /**
    * Prompt-side tokens of the last model call of the main thread, divided by the context window: 0.0 to 1.0.
@@ -1344,14 +1344,14 @@ export type AttemptJson = {
   /**
    * When its process was started. Absent if it was not.
    *
-   * @generated from field: google.protobuf.Timestamp started_at = 10;
+   * @generated from field: optional google.protobuf.Timestamp started_at = 10;
    */
   startedAt?: TimestampJson;
 
   /**
    * When its process had ended and its log was read. Absent until then.
    *
-   * @generated from field: google.protobuf.Timestamp ended_at = 11;
+   * @generated from field: optional google.protobuf.Timestamp ended_at = 11;
    */
   endedAt?: TimestampJson;
 
@@ -1363,9 +1363,9 @@ export type AttemptJson = {
   pid?: number;
 
   /**
-   * How well its processes are contained. Unspecified until it is started.
+   * How well its processes are contained. Absent until it is started.
    *
-   * @generated from field: singletree.v1.SandboxLevel sandbox_level = 13;
+   * @generated from field: optional singletree.v1.SandboxLevel sandbox_level = 13;
    */
   sandboxLevel?: SandboxLevelJson;
 
@@ -1433,9 +1433,9 @@ export type AttemptJson = {
   costUsdMicros?: string;
 
   /**
-   * Where the cost comes from.
+   * Where the cost comes from. Absent if there is none.
    *
-   * @generated from field: singletree.v1.CostSource cost_source = 23;
+   * @generated from field: optional singletree.v1.CostSource cost_source = 23;
    */
   costSource?: CostSourceJson;
 
@@ -1477,9 +1477,9 @@ export type Evidence = Message<"singletree.v1.Evidence"> & {
   /**
    * The cause that it named beyond doubt.
    *
-   * @generated from field: singletree.v1.FailureReason reason = 2;
+   * @generated from field: optional singletree.v1.FailureReason reason = 2;
    */
-  reason: FailureReason;
+  reason?: FailureReason | undefined;
 
   /**
    * The harness's own words.
@@ -1505,7 +1505,7 @@ export type EvidenceJson = {
   /**
    * The cause that it named beyond doubt.
    *
-   * @generated from field: singletree.v1.FailureReason reason = 2;
+   * @generated from field: optional singletree.v1.FailureReason reason = 2;
    */
   reason?: FailureReasonJson;
 
@@ -1631,7 +1631,7 @@ export type GateResult = Message<"singletree.v1.GateResult"> & {
   /**
    * When it was started.
    *
-   * @generated from field: google.protobuf.Timestamp started_at = 8;
+   * @generated from field: optional google.protobuf.Timestamp started_at = 8;
    */
   startedAt?: Timestamp | undefined;
 
@@ -1729,7 +1729,7 @@ export type GateResultJson = {
   /**
    * When it was started.
    *
-   * @generated from field: google.protobuf.Timestamp started_at = 8;
+   * @generated from field: optional google.protobuf.Timestamp started_at = 8;
    */
   startedAt?: TimestampJson;
 
