@@ -1,10 +1,17 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
+    reporters: ['default', './tools/reporter.ts'],
     projects: [
+      { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 120_000 } },
       { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
-      { test: { name: 'end to end', include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      // After the others: kills and waits are timed, and 2 cores are soon full.
+      {
+        test: { name: 'end to end', include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 1 } },
+      },
     ],
   },
 });
+
+export default config;
