@@ -35,6 +35,7 @@ export type Command =
       readonly session: { readonly id: string; readonly resumed: boolean };
       readonly prompt: NonNullable<Attempt['prompt']>;
       readonly decoderVersion: number;
+      readonly apiKeyVariable?: string;
       readonly baseline?: NonNullable<Attempt['baseline']>;
     }
   /** A shim owns the directory: from here on the attempt counts as started. */

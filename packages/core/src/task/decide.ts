@@ -176,13 +176,14 @@ function openSetupOrGate(task: Task, command: Extract<Command, { kind: 'open_pro
 function start(task: Task, command: Extract<Command, { kind: 'start' }>, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
   if (task.state !== 'assigned' || !attempt || !isQuiet(task)) return illegal(task, command);
-  const { directory, session, prompt, decoderVersion, baseline } = command;
+  const { kind: _, baseline, ...begun } = command;
+  const { directory } = begun;
   const process: TaskProcess = { attempt: attempt.number, role: 'harness', ordinal: 0, run: 1, directory, state: 'open', openedAt: now };
   return apply(task, now, {
     edge: 'start',
     set: {
       processes: [...task.processes, process],
-      attempts: withAttempt(task, { directory, session, prompt, decoderVersion, ...(baseline ? { baseline } : {}) }),
+      attempts: withAttempt(task, { ...begun, ...(baseline ? { baseline } : {}) }),
     },
   });
 }

@@ -144,6 +144,8 @@ export interface Attempt {
   readonly session?: { readonly id: string; readonly resumed: boolean };
   readonly baseline?: { readonly version: number; readonly data: Readonly<Record<string, unknown>> };
   readonly decoderVersion?: number;
+  /** The variable in which the harness expects its key: what a second shim must be handed again. Never the key. */
+  readonly apiKeyVariable?: string;
   readonly directory?: string;
   readonly startedAt?: Instant;
   readonly endedAt?: Instant;

@@ -1,0 +1,45 @@
+import { next, type Step } from '../task/next.ts';
+import { isFinal, type Task } from '../task/task.ts';
+import type { Command } from '../task/commands.ts';
+import { follow } from './follow.ts';
+import { judge } from './judge.ts';
+import { prepare } from './prepare.ts';
+import { reconcile } from './reconcile.ts';
+import { StepFailure, Superseded, type Rooms } from './rooms.ts';
+
+type Work = Exclude<Step['kind'], 'wait' | 'none'>;
+
+const steps: Readonly<Record<Work, (task: Task, rooms: Rooms) => Promise<Command>>> = { prepare, follow, reconcile, judge };
+
+/** Refusals in a row after which the driver gives the task back: the facts that it states no longer fit, and asking again does not help. */
+const mostRefusals = 20;
+
+/**
+ * Takes a claimed task as far as it goes. Safe to begin again after a crash: every step first looks at what its earlier try
+ * left. Returns when the task waits or has ended, or when somebody else holds it.
+ */
+export async function drive(taskId: string, fence: number, rooms: Rooms): Promise<void> {
+  for (let refusals = 0; ; ) {
+    const task = await rooms.store.task(taskId);
+    if (!task) return;
+    if (isFinal(task.state)) return await rooms.workspaces.close(task);
+    const step = next(task);
+    if (step.kind === 'none' || step.kind === 'wait' || !task.lease || task.fence !== fence) return;
+    const command = await perform(step.kind, task, rooms);
+    const executed = command && (await rooms.engine.execute(taskId, command, fence));
+    if (executed?.kind === 'fenced') return;
+    refusals = executed?.kind === 'done' ? 0 : refusals + 1;
+    if (refusals >= mostRefusals) throw new Error(`task ${taskId}: step "${step.kind}" is refused again and again`);
+  }
+}
+
+/** The step's one command; none if the task moved on meanwhile. */
+async function perform(kind: Work, task: Task, rooms: Rooms): Promise<Command | undefined> {
+  try {
+    return await steps[kind](task, rooms);
+  } catch (error) {
+    if (error instanceof Superseded) return undefined;
+    if (error instanceof StepFailure) return { kind: 'fail', reason: error.reason, message: error.message };
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { resultOf } from '../gates/result.ts';
+import type { Command } from '../task/commands.ts';
+import { gateToRun } from '../task/ending.ts';
+import { newestAttempt, openProcess, type FrozenTree, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
+import { prepareProcess, shellLine } from './processes.ts';
+import { StepFailure, type Rooms } from './rooms.ts';
+import { exitOf, supervise } from './supervise.ts';
+
+/** Runs the next gate on the frozen tree, outside the agent; when each has spoken, the life cycle decides. */
+export async function judge(task: Task, rooms: Rooms): Promise<Command> {
+  const process = openProcess(task);
+  if (process) return await finishGate(task, process, rooms);
+  const tree = newestAttempt(task)?.tree;
+  if (!task.workspace || !tree) throw new Error(`bug: task ${task.id} is in review without a frozen tree`);
+  await restoreFrozen(task.workspace, tree, rooms);
+  const due = gateToRun(task);
+  if (!due) return { kind: 'judged' };
+  const { gate, ordinal } = due;
+  const run = { role: 'gate' as const, ordinal, ...shellLine(gate.command), cwd: task.workspace.cwd, timeoutMs: gate.timeoutMs };
+  return { kind: 'open_process', role: 'gate', ordinal, directory: await prepareProcess(task, run, rooms) };
+}
+
+/** Before the first gate and after each: what a gate changed must not be judged by the next one, nor be kept. */
+async function restoreFrozen(workspace: OpenedWorkspace, tree: FrozenTree, rooms: Rooms): Promise<void> {
+  if (!(await rooms.workspaces.exists(workspace))) throw new StepFailure('workspace_gone', `the workspace ${workspace.root} is gone`);
+  await rooms.workspaces.restore(workspace, tree);
+}
+
+async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promise<Command> {
+  const gate = task.spec.gates[process.ordinal];
+  if (!gate) throw new Error(`bug: task ${task.id} has no gate ${process.ordinal}`);
+  const ended = await supervise(task, process, rooms, {});
+  switch (ended.kind) {
+    case 'exited': {
+      const exit = exitOf(ended.exit);
+      const result = await resultOf(gate, { attempt: process.attempt, ordinal: process.ordinal }, exit, {
+        directory: join(rooms.processes.root, process.directory),
+        cwd: task.workspace?.cwd ?? '/',
+      });
+      return { kind: 'exited', directory: process.directory, exit, gate: result };
+    }
+    case 'dead':
+      return { kind: 'died', directory: process.directory, survivors: ended.survivors, usedMs: ended.usedMs };
+    case 'revoked':
+      return { kind: 'revoked', directory: process.directory };
+  }
+}

@@ -1,0 +1,171 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
+import { readTail } from '../gates/output.ts';
+import { mustGet, type Plugin } from '../plugins/catalogue.ts';
+import type { Command } from '../task/commands.ts';
+import { planAttempt, type AttemptPlan } from '../task/plan.ts';
+import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
+import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
+import { prepareProcess, shellLine } from './processes.ts';
+import { StepFailure, type Rooms } from './rooms.ts';
+import { secretsOf } from './secrets.ts';
+import { readSessionFiles } from './session-files.ts';
+import { exitOf, supervise } from './supervise.ts';
+
+/** A probe older than this is asked again before an attempt. */
+const probeAgeMs = 60_000;
+/** Largest file that a task may give as context. */
+const contextFileBytes = 1024 * 1024;
+
+/** Makes everything ready for the next attempt, one committed piece at a time; the last piece starts it. */
+export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
+  const process = openProcess(task);
+  if (process) return await finishSetup(task, process, rooms);
+  const plugin = await readyPlugin(task, rooms);
+  if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
+  if (!(await rooms.workspaces.exists(task.workspace))) throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
+  if (!task.setupDone) return await nextSetup(task, task.workspace, rooms);
+  return await start(task, task.workspace, plugin, rooms);
+}
+
+async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
+  const plugin = mustGet(rooms.plugins, task.spec.harness);
+  const probe = await plugin.probe(probeAgeMs);
+  switch (probe.status) {
+    case 'missing':
+      throw new StepFailure('harness_missing', `${plugin.harness.displayName} is not there: ${probe.message}. ${probe.hint}`);
+    case 'unauthenticated':
+      throw new StepFailure('unauthenticated', `${plugin.harness.displayName} is not logged in: ${probe.message}. ${probe.hint}`);
+    case 'unsupported_version':
+    case 'ready':
+      return plugin;
+  }
+}
+
+async function nextSetup(task: Task, workspace: OpenedWorkspace, rooms: Rooms): Promise<Command> {
+  const passed = (ordinal: number): boolean =>
+    task.processes.some((each) => each.role === 'setup' && each.ordinal === ordinal && each.state === 'exited' && each.exit?.code === 0);
+  const ordinal = task.spec.setup.findIndex((_, index) => !passed(index));
+  const command = task.spec.setup[ordinal];
+  if (command === undefined) return { kind: 'setup_passed' };
+  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellLine(command), cwd: workspace.cwd }, rooms);
+  return { kind: 'open_process', role: 'setup', ordinal, directory };
+}
+
+async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Promise<Command> {
+  const ended = await supervise(task, process, rooms, {});
+  switch (ended.kind) {
+    case 'exited': {
+      const exit = exitOf(ended.exit);
+      const command = task.spec.setup[process.ordinal] ?? '';
+      const tail = exit.code === 0 ? '' : await readTail(join(rooms.processes.root, process.directory), exit.lengths);
+      const how = exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
+      const message = exit.code === 0 ? {} : { message: [`setup command "${command}": ${how}`, tail].filter(Boolean).join('\n') };
+      return { kind: 'exited', directory: process.directory, exit, ...message };
+    }
+    case 'dead':
+      return { kind: 'died', directory: process.directory, survivors: ended.survivors, usedMs: ended.usedMs };
+    case 'revoked':
+      return { kind: 'revoked', directory: process.directory };
+  }
+}
+
+async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, rooms: Rooms): Promise<Command> {
+  const plan = planAttempt(task);
+  if (plan.workspace === 'base') await rooms.workspaces.reset(workspace);
+  else await restoreNewest(task, workspace, rooms);
+  const { session, baseline } = await chooseSession(plan, plugin, rooms);
+  const resumed = session.kind === 'resume';
+  const prompt = await promptFor(task, plan, resumed, workspace);
+  const context: AttemptContext = {
+    prompt: prompt.text,
+    workspace: workspace.cwd,
+    session,
+    permissions: task.spec.permissions,
+    root: rooms.root,
+    ...modelOf(task, plugin),
+  };
+  const command = build(plugin, context);
+  const secretNames = Object.keys(plugin.configuredEnvironment);
+  if (plugin.apiKey && command.apiKeyVariable !== undefined) {
+    await secretsOf(plugin, command.apiKeyVariable); // a key that cannot be read is told before anything is started
+    secretNames.push(command.apiKeyVariable);
+  }
+  const { file, args, env, stdin } = command;
+  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd: workspace.cwd }, rooms);
+  return {
+    kind: 'start',
+    directory,
+    session: { id: session.id, resumed },
+    prompt: prompt.kind,
+    decoderVersion: plugin.harness.decoderVersion,
+    ...(plugin.apiKey && command.apiKeyVariable !== undefined ? { apiKeyVariable: command.apiKeyVariable } : {}),
+    ...(baseline ? { baseline } : {}),
+  };
+}
+
+/** Rework and resumed retries go on from what was frozen, whatever happened to the files since. */
+async function restoreNewest(task: Task, workspace: OpenedWorkspace, rooms: Rooms): Promise<void> {
+  const tree = task.attempts.findLast((attempt) => attempt.tree !== undefined)?.tree;
+  if (tree) await rooms.workspaces.restore(workspace, tree);
+}
+
+/** Goes on in the old session where the plan wants it, the harness can, and its files still know it. */
+async function chooseSession(plan: AttemptPlan, plugin: Plugin, rooms: Rooms): Promise<{ session: AttemptContext['session']; baseline?: Baseline }> {
+  const fresh = { session: { kind: 'new' as const, id: rooms.newId() } };
+  const { harness } = plugin;
+  if (plan.resume === undefined || !harness.capabilities.resume) return fresh;
+  if (!harness.baseline) return { session: { kind: 'resume', id: plan.resume } };
+  const baseline = harness.baseline(plan.resume, await readSessionFiles(plugin, plan.resume, rooms.environment));
+  return baseline ? { session: { kind: 'resume', id: plan.resume }, baseline } : fresh;
+}
+
+async function promptFor(
+  task: Task,
+  plan: AttemptPlan,
+  resumed: boolean,
+  workspace: OpenedWorkspace,
+): Promise<{ kind: NonNullable<Attempt['prompt']>; text: string }> {
+  const findings = plan.findingsOf ? findingsText(task, plan.findingsOf) : undefined;
+  if (resumed && findings !== undefined) return { kind: 'findings', text: findings };
+  if (resumed && plan.prompt === 'continue') return { kind: 'continue', text: renderContinue() };
+  const full = renderPrompt(task.spec, await Promise.all(task.spec.context.map((item) => contextText(item, workspace))));
+  return findings === undefined ? { kind: 'full', text: full } : { kind: 'full_with_findings', text: `${full}\n${findings}` };
+}
+
+function findingsText(task: Task, attempt: Attempt): string {
+  const commands = new Map(task.spec.gates.map((gate) => [gate.name, gate.command]));
+  return renderFindings(
+    task.gateResults.filter((result) => result.attempt === attempt.number),
+    commands,
+  );
+}
+
+async function contextText(item: Task['spec']['context'][number], workspace: OpenedWorkspace): Promise<ContextText> {
+  if (item.kind === 'text') return { text: item.text };
+  const root = await realpath(workspace.cwd);
+  const path = await realpath(join(root, item.path)).catch(() => undefined);
+  if (path === undefined || !path.startsWith(root + sep)) throw new StepFailure('invalid_configuration', `context file ${item.path} is not in the workspace`);
+  const bytes = await readFile(path);
+  if (bytes.length > contextFileBytes) throw new StepFailure('invalid_configuration', `context file ${item.path} is larger than 1 MiB`);
+  try {
+    return { name: item.path, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch (error) {
+    throw new StepFailure('invalid_configuration', `context file ${item.path} is not valid UTF-8`, { cause: error });
+  }
+}
+
+function modelOf(task: Task, plugin: Plugin): { model?: string } {
+  const model = newestAttempt(task)?.requestedModel ?? plugin.settings.model;
+  return model === undefined ? {} : { model };
+}
+
+function build(plugin: Plugin, context: AttemptContext): ReturnType<Plugin['harness']['command']> {
+  try {
+    return plugin.harness.command(context, plugin.settings);
+  } catch (error) {
+    if (error instanceof RefusedAttempt) throw new StepFailure('invalid_configuration', error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { prepareDirectory } from '../supervision/directory.ts';
+import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/protocol.ts';
+import type { ProcessRole, Task } from '../task/task.ts';
+import { graces, type Rooms } from './rooms.ts';
+
+export interface Run {
+  readonly role: ProcessRole;
+  readonly ordinal: number;
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly secretNames?: readonly string[];
+  readonly stdin?: string;
+  /** The process's own time limit; the task's remaining time holds beside it. */
+  readonly timeoutMs?: number;
+}
+
+/** Bytes of one output of a gate or setup command. Their verdict is an exit status, so what is beyond is noise. */
+const otherOutputBytes = 64 * 1024 * 1024;
+
+/** Writes the directory of a process that is not named in the store yet, and returns its name there. What an earlier try left is replaced. */
+export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promise<string> {
+  const attempt = task.attempts.at(-1)?.number ?? 0;
+  const earlier = task.processes.filter((process) => process.role === run.role && process.ordinal === run.ordinal).length;
+  const directory = join(task.id, String(attempt), `${run.role}-${run.ordinal}-${earlier + 1}`);
+  const left = Math.max(1, task.spec.limits.timeoutMs - task.usedMs);
+  const spec: ProcessSpec = {
+    protocol: protocolVersion,
+    id: markerOf(rooms.processes.stateId, directory),
+    role: run.role,
+    file: run.file,
+    args: run.args,
+    cwd: run.cwd,
+    env: { ...rooms.environment, ...run.env },
+    secretNames: run.secretNames ?? [],
+    limits: {
+      timeoutMs: run.timeoutMs === undefined ? left : Math.min(left, run.timeoutMs),
+      outputBytes: run.role === 'harness' ? task.spec.limits.maxOutputBytes : otherOutputBytes,
+    },
+    graces,
+    sandbox: 'none',
+  };
+  await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
+  return directory;
+}
+
+/** A setup command or gate as its user wrote it: a shell line of the user's own, never built from a task's text. */
+export function shellLine(command: string): Pick<Run, 'file' | 'args'> {
+  return { file: '/bin/sh', args: ['-c', command] };
+}

@@ -1,0 +1,38 @@
+import type { Engine } from '../engine/engine.ts';
+import type { Catalogue } from '../plugins/catalogue.ts';
+import type { Store } from '../store/store.ts';
+import type { FailureReason } from '../task/reasons.ts';
+import type { Instant } from '../task/task.ts';
+import type { Workspaces } from './workspaces.ts';
+
+/** What the steps of an attempt work with: everything that touches the world is passed in. */
+export interface Rooms {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly plugins: Catalogue;
+  readonly workspaces: Workspaces;
+  readonly now: () => Instant;
+  readonly newId: () => string;
+  /** Where process directories lie, and whose they are. */
+  readonly processes: { readonly root: string; readonly stateId: string };
+  /** The allowlisted environment of everything that is started. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly root: boolean;
+}
+
+/** A step cannot be done, and trying again would change nothing: the task fails with this reason. */
+export class StepFailure extends Error {
+  readonly reason: FailureReason;
+
+  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StepFailure';
+    this.reason = reason;
+  }
+}
+
+/** The task moved on under the step: ask `next` again. */
+export class Superseded extends Error {}
+
+/** Graces of the stop order and of the sweep after it. Claude Code needs up to 0.2 s from SIGINT to its closing words; a busy machine ten times that. */
+export const graces = { interruptMs: 5_000, terminateMs: 5_000, sweepMs: 10_000 } as const;

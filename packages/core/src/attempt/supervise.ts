@@ -1,0 +1,135 @@
+import { watch } from 'node:fs';
+import { join } from 'node:path';
+import { requestStop, revoke } from '../supervision/directory.ts';
+import { startShim } from '../supervision/host.ts';
+import { look } from '../supervision/look.ts';
+import type { ExitRecord, Hardness, StopRequest } from '../supervision/protocol.ts';
+import { sweepDead } from '../supervision/sweep.ts';
+import type { ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
+import type { Rooms } from './rooms.ts';
+
+/** How a supervised process came to its end. */
+export type Ended =
+  | { readonly kind: 'exited'; readonly exit: ExitRecord }
+  | { readonly kind: 'dead'; readonly survivors: readonly number[]; readonly usedMs: number }
+  | { readonly kind: 'revoked' };
+
+export interface Watch {
+  /** Read at each start of a shim, so that a second one gets the same frame. */
+  readonly secrets?: () => Promise<Readonly<Record<string, string>>>;
+  /** Called whenever there may be new output. May ask for a stop of its own. */
+  readonly onOutput?: () => Promise<StopRequest['kind'] | undefined>;
+}
+
+const pollMs = 250;
+/** Shortest time between two looks, however often the directory changes. */
+const shortestMs = 40;
+/** Starts of a shim that never owns its directory, before the machine itself is at fault. */
+const mostStarts = 10;
+/** A shim owns its directory within some tens of milliseconds of its frame; a loaded machine gets a hundred times that. */
+const ownershipMs = 10_000;
+
+const hardnessOf: Readonly<Record<StopKind, Hardness>> = { cancel: 'interrupt', terminate: 'terminate', kill: 'kill' };
+
+/**
+ * Brings the open process of a task to its end: starts its shim where nobody owns the directory, hands recorded stops on to
+ * it, and looks again until it has ended. Begun again after a crash it finds out by the same look what is left to do, so
+ * adoption is nothing else.
+ */
+export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, watched: Watch): Promise<Ended> {
+  const directory = join(rooms.processes.root, process.directory);
+  await using hints = hintsOf(directory, task.id, rooms);
+  let owned = process.state !== 'open';
+  let startedAt: number | undefined;
+  for (let starts = 0; ; ) {
+    const seen = await look(directory);
+    switch (seen.kind) {
+      case 'unowned': {
+        const stop = (await rooms.store.task(task.id))?.stop;
+        if (stop && (await revoke(directory))) return { kind: 'revoked' };
+        if (startedAt !== undefined && performance.now() - startedAt < ownershipMs) break;
+        if (++starts > mostStarts) throw new Error(`no shim comes to own ${directory}`);
+        const shim = await startShim(directory, (await watched.secrets?.()) ?? {});
+        startedAt = shim.gone ? undefined : performance.now();
+        break;
+      }
+      case 'alive': {
+        if (!owned) {
+          const at = seen.run?.startedAt ?? rooms.now();
+          await rooms.engine.execute(task.id, { kind: 'owned', directory: process.directory, pid: seen.run?.pid ?? seen.owner.pid, at }, task.fence);
+          owned = true;
+        }
+        const own = await watched.onOutput?.();
+        if (own !== undefined) await requestStop(directory, { kind: own, hardness: 'terminate', by: 'daemon', at: rooms.now() });
+        const stop = (await rooms.store.task(task.id))?.stop;
+        if (stop) await requestStop(directory, requestOf(stop));
+        break;
+      }
+      case 'exited':
+        await watched.onOutput?.();
+        return { kind: 'exited', exit: seen.exit };
+      case 'dead': {
+        const { survivors, usedMs } = await sweepDead(directory);
+        await watched.onOutput?.();
+        return { kind: 'dead', survivors, usedMs };
+      }
+      case 'revoked':
+        return { kind: 'revoked' };
+    }
+    await hints.next(startedAt !== undefined && !owned ? shortestMs : pollMs);
+  }
+}
+
+function requestOf(stop: Stop): StopRequest {
+  return { kind: stop.kind, hardness: hardnessOf[stop.kind], by: stop.by, at: stop.at };
+}
+
+/** The life cycle's words for what a shim wrote down. */
+export function exitOf(record: ExitRecord): ProcessExit {
+  const stop = record.stop?.kind;
+  return {
+    code: record.code,
+    signal: record.signal,
+    ...(stop === undefined || stop === 'unsupervised' ? {} : { stop }),
+    ...(record.spawnError ? { spawnError: `${record.spawnError.code}: ${record.spawnError.message}` } : {}),
+    startedAt: record.startedAt,
+    endedAt: record.endedAt,
+    durationMs: record.durationMs,
+    lengths: record.lengths,
+    survivors: record.survivors,
+  };
+}
+
+/** Waits for a sign that something changed, in the directory or in the task; both are only hints, the poll is the truth. */
+function hintsOf(directory: string, taskId: string, rooms: Rooms): AsyncDisposable & { next(atMostMs: number): Promise<void> } {
+  let wake: () => void = () => undefined;
+  let pending = false;
+  const hint = (): void => {
+    pending = true;
+    wake();
+  };
+  const files = watch(directory, hint);
+  files.on('error', () => undefined); // a directory that vanishes is found out by the next look
+  const stopListening = rooms.store.onCommit((changed) => changed === taskId && hint());
+  return {
+    async next(atMostMs) {
+      await pause(shortestMs);
+      if (!pending && atMostMs > shortestMs) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        const timer = setTimeout(resolve, atMostMs - shortestMs);
+        await promise;
+        clearTimeout(timer);
+      }
+      pending = false;
+    },
+    async [Symbol.asyncDispose]() {
+      files.close();
+      stopListening();
+    },
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,147 @@
+import { createUsageFold, type Baseline, type Decoder, type Harness, type HarnessEvent, type OutputSource, type UsageFold } from '@singletree/harness';
+import { logLength, readLog } from '../supervision/directory.ts';
+import type { LiveProgress } from '../task/task.ts';
+
+/** A gapless piece of one output with the events whose lines end in it. */
+export interface Batch {
+  readonly source: OutputSource;
+  readonly from: number;
+  readonly to: number;
+  readonly events: readonly HarnessEvent[];
+}
+
+/** Bytes a decoder is called with at most, as its contract says. */
+const chunkBytes = 256 * 1024;
+const sources: readonly OutputSource[] = ['stdout', 'stderr'];
+const newline = 0x0a;
+
+/** A decoder threw, which its contract forbids. The log is kept. */
+export class DecoderFailure extends Error {}
+
+interface Position {
+  readonly source: OutputSource;
+  readonly decoder: Decoder;
+  /** Given to the decoder so far. */
+  read: number;
+  /** Where the newest whole line ends: a batch ends there, so that a restart finds no half line recorded. */
+  lineEnd: number;
+  recorded: number;
+  /** Events that are decoded but not in a batch yet. */
+  waiting: HarnessEvent[];
+}
+
+/**
+ * Reads what a harness has written, from the first byte. Decoders keep no state between two lives of the daemon: what is
+ * recorded already is decoded again for its effect, and its events are dropped by their offset.
+ */
+export class Transcript {
+  readonly fold: UsageFold;
+  readonly #directory: string;
+  readonly #limitBytes: number;
+  readonly #positions: readonly Position[];
+  #activity: string | undefined;
+
+  constructor(
+    directory: string,
+    harness: Harness,
+    baseline: Baseline | undefined,
+    recorded: Readonly<Record<OutputSource, number>>,
+    limitBytes: number,
+  ) {
+    this.#directory = directory;
+    this.#limitBytes = limitBytes;
+    this.fold = createUsageFold(harness.capabilities);
+    this.#positions = sources.map((source) => ({
+      source,
+      decoder: harness.decoder(source, baseline),
+      read: 0,
+      lineEnd: 0,
+      recorded: recorded[source],
+      waiting: [],
+    }));
+  }
+
+  /** What has come since, in batches that end at whole lines. With the final lengths also the rest, whole line or not. */
+  async *read(final?: Readonly<Record<OutputSource, number>>): AsyncGenerator<Batch> {
+    for (const position of this.#positions) yield* this.#readSource(position, final?.[position.source]);
+  }
+
+  /** What a watcher is shown of an attempt that runs. */
+  live(): LiveProgress {
+    const { turns, total, costUsdMicros, context, model } = this.fold.summary();
+    const tokens = [
+      total.uncachedInputTokens,
+      total.cacheReadInputTokens,
+      total.cacheWriteInputTokens,
+      total.outputTokens,
+      total.reasoningOutputTokens,
+    ].filter((count) => count !== undefined);
+    return {
+      turns: turns ?? 0,
+      ...(tokens.length > 0 ? { tokens: tokens.reduce((sum, count) => sum + count, 0) } : {}),
+      ...(costUsdMicros === undefined ? {} : { costUsdMicros }),
+      ...(context.finalTokens !== undefined && context.windowTokens ? { contextUtilization: context.finalTokens / context.windowTokens } : {}),
+      ...(this.#activity === undefined ? {} : { activity: this.#activity }),
+      ...(model === undefined ? {} : { model }),
+    };
+  }
+
+  async *#readSource(position: Position, finalLength: number | undefined): AsyncGenerator<Batch> {
+    const written = finalLength ?? (await logLength(this.#directory, position.source));
+    const end = Math.min(written, this.#limitBytes);
+    while (position.read < end) {
+      const bytes = await readLog(this.#directory, position.source, position.read, Math.min(chunkBytes, end - position.read));
+      if (bytes.length === 0) break;
+      this.#take(position, () => position.decoder.push(bytes));
+      const last = bytes.lastIndexOf(newline);
+      if (last >= 0) position.lineEnd = position.read + last + 1;
+      position.read += bytes.length;
+      yield* batchTo(position, position.lineEnd);
+    }
+    if (finalLength === undefined) return;
+    this.#take(position, () => position.decoder.end());
+    yield* batchTo(position, position.read);
+  }
+
+  #take(position: Position, decode: () => readonly HarnessEvent[]): void {
+    for (const event of decoded(decode, position.source)) {
+      this.fold.add(event);
+      this.#activity = activityOf(event) ?? this.#activity;
+      if (event.endsAt > position.recorded) position.waiting.push(event);
+    }
+  }
+}
+
+function decoded(decode: () => readonly HarnessEvent[], source: OutputSource): readonly HarnessEvent[] {
+  try {
+    return decode();
+  } catch (error) {
+    throw new DecoderFailure(`the decoder failed on ${source}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+/** How long both outputs are now. Final once nothing of the process lives any more. */
+export async function lengthsOf(directory: string): Promise<{ stdout: number; stderr: number }> {
+  return { stdout: await logLength(directory, 'stdout'), stderr: await logLength(directory, 'stderr') };
+}
+
+function* batchTo(position: Position, to: number): Generator<Batch> {
+  if (to <= position.recorded) return;
+  const events = position.waiting.filter((event) => event.endsAt <= to);
+  position.waiting = position.waiting.filter((event) => event.endsAt > to);
+  yield { source: position.source, from: position.recorded, to, events };
+  position.recorded = to;
+}
+
+function activityOf(event: HarnessEvent): string | undefined {
+  switch (event.kind) {
+    case 'tool.started':
+      return event.summary === undefined ? event.tool : `${event.tool} ${event.summary}`;
+    case 'text':
+      return event.text.trim().split('\n', 1)[0]?.slice(0, 200);
+    case 'model.retried':
+      return `waiting for the model: ${event.reason}`;
+    default:
+      return undefined;
+  }
+}

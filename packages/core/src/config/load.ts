@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { LineCounter, parse, parseDocument, type Document } from 'yaml';
+import type { z } from 'zod';
+import { DomainError } from '../errors.ts';
+import { nearest } from './nearest.ts';
+import { builtInPlugins, configurationSchema, type Configuration } from './schema.ts';
+
+export interface LoadedConfiguration {
+  readonly configuration: Configuration;
+  /** The file that was read; absent if there is none. */
+  readonly file?: string;
+  /** The plugin of each harness, with the built-in ones. */
+  readonly plugins: Readonly<Record<string, string>>;
+}
+
+/** Variables of ours that are no configuration values. */
+const reserved = /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|TEST_\w+)$/;
+
+type Path = readonly (string | number)[];
+
+/**
+ * Reads the configuration: the file, and above it single values from `SINGLETREE_<PATH>` variables. A file that was named must
+ * exist; the default place may be empty. Throws `DomainError` INVALID_CONFIGURATION naming file, line and the nearest known key.
+ */
+export function loadConfiguration(named: string | undefined, environment: NodeJS.ProcessEnv): LoadedConfiguration {
+  const explicit = named ?? environment['SINGLETREE_CONFIG'];
+  const file = explicit === undefined ? defaultFile(environment) : resolve(explicit);
+  const text = file === undefined ? undefined : readIfThere(file, explicit !== undefined);
+  const source = text === undefined || file === undefined ? undefined : parseFile(file, text);
+  const tree: unknown = source?.document.toJS() ?? {};
+  const origins = new Map<string, string>();
+  const merged = withVariables(isObject(tree) ? tree : {}, environment, origins);
+  if (!isObject(tree)) throw invalid(`${file}: expected a mapping of keys to values`);
+  const result = configurationSchema.safeParse(merged);
+  if (!result.success) throw describe(result.error.issues[0], merged, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
+  checkHarnessNames(result.data, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
+  const plugins = { ...builtInPlugins };
+  for (const [id, { plugin }] of Object.entries(result.data.harnesses)) if (plugin !== undefined) plugins[id] = plugin.startsWith('.') && file ? resolve(dirname(file), plugin) : plugin;
+  return { configuration: result.data, plugins, ...(text === undefined || file === undefined ? {} : { file }) };
+}
+
+function defaultFile(environment: NodeJS.ProcessEnv): string | undefined {
+  const folder = environment['XDG_CONFIG_HOME'] || (environment['HOME'] ? join(environment['HOME'], '.config') : undefined);
+  return folder === undefined ? undefined : join(folder, 'singletree', 'config.yaml');
+}
+
+function readIfThere(file: string, required: boolean): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (!required && error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw invalid(`cannot read the configuration file ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function parseFile(file: string, text: string): { document: Document; place(path: Path): string } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [problem] = document.errors;
+  if (problem) throw invalid(`${file}, line ${lines.linePos(problem.pos[0]).line}: ${problem.message.split('\n', 1)[0]}`);
+  return {
+    document,
+    place(path) {
+      // The nearest node that exists: a missing key has the line of what it is missing from.
+      for (let length = path.length; length > 0; length--) {
+        const node: unknown = document.getIn(path.slice(0, length), true);
+        if (isObject(node) && Array.isArray(node['range'])) return `${file}, line ${lines.linePos(Number(node['range'][0])).line}`;
+      }
+      return file;
+    },
+  };
+}
+
+/** Sets the value of each `SINGLETREE_<PATH>` variable, read as a YAML scalar, in a copy of the tree. */
+function withVariables(tree: Record<string, unknown>, environment: NodeJS.ProcessEnv, origins: Map<string, string>): Record<string, unknown> {
+  const merged = structuredClone(tree);
+  const ids = new Set([...Object.keys(builtInPlugins), ...(isObject(tree['harnesses']) ? Object.keys(tree['harnesses']) : [])]);
+  const paths = variablePaths([...ids]);
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('SINGLETREE_') || value === undefined || reserved.test(name)) continue;
+    const path = paths.get(name);
+    if (!path) {
+      const meant = nearest(name, [...paths.keys()]);
+      throw invalid(`unknown environment variable ${name}`, meant === undefined ? undefined : `did you mean ${meant}?`);
+    }
+    let at = merged;
+    for (const key of path.slice(0, -1)) {
+      const below = at[key];
+      at = isObject(below) ? below : (at[key] = {});
+    }
+    at[path.at(-1) ?? ''] = readScalar(value);
+    origins.set(path.join('.'), `environment variable ${name}`);
+  }
+  return merged;
+}
+
+function readScalar(text: string): unknown {
+  try {
+    return parse(text) ?? text;
+  } catch {
+    return text; // a value that is not YAML is simply itself
+  }
+}
+
+/** Every variable name and the path that it sets; the names come from the schema. */
+function variablePaths(harnessIds: readonly string[]): Map<string, string[]> {
+  const shape = configurationSchema.shape;
+  const sections: [string, readonly string[]][] = [
+    ['concurrency', Object.keys(shape.concurrency.unwrap().shape)],
+    ['defaults', Object.keys(shape.defaults.unwrap().shape)],
+  ];
+  const harnessKeys = Object.keys(shape.harnesses.unwrap().valueType.shape);
+  const paths: string[][] = [['version'], ...sections.flatMap(([section, keys]) => keys.map((key) => [section, key]))];
+  for (const id of harnessIds) paths.push(...harnessKeys.map((key) => ['harnesses', id, key]));
+  return new Map(paths.map((path) => [`SINGLETREE_${path.join('_').toUpperCase()}`, path]));
+}
+
+function describe(issue: z.core.$ZodIssue | undefined, tree: unknown, place: (path: Path) => string): DomainError {
+  if (!issue) return invalid('the configuration is not valid');
+  const path = issue.path.filter((key) => typeof key !== 'symbol');
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const known = knownKeys(path);
+    const meant = nearest(key, known);
+    const hint = [`known keys: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');
+    return invalid(`unknown key "${[...path, key].join('.')}" in ${place([...path, key])}`, hint);
+  }
+  return invalid(`${path.join('.')} in ${place(path)}: ${issue.message}`);
+}
+
+function knownKeys(path: Path): string[] {
+  const shape = configurationSchema.shape;
+  if (path.length === 0) return Object.keys(shape);
+  if (path[0] === 'concurrency') return Object.keys(shape.concurrency.unwrap().shape);
+  if (path[0] === 'defaults') return Object.keys(shape.defaults.unwrap().shape);
+  if (path[0] === 'harnesses' && path.length === 2) return Object.keys(shape.harnesses.unwrap().valueType.shape);
+  return [];
+}
+
+function checkHarnessNames(configuration: Configuration, place: (path: Path) => string): void {
+  const known = [...new Set([...Object.keys(builtInPlugins), ...Object.keys(configuration.harnesses)])];
+  const unknown = (id: string, path: Path): DomainError => {
+    const meant = nearest(id, known);
+    const hint = [`known harnesses: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');
+    return invalid(`unknown harness "${id}" in ${place(path)}`, hint);
+  };
+  for (const [id, { plugin }] of Object.entries(configuration.harnesses)) {
+    if (plugin === undefined && !(id in builtInPlugins)) throw unknown(id, ['harnesses', id]);
+  }
+  if (!known.includes(configuration.defaults.harness)) throw unknown(configuration.defaults.harness, ['defaults', 'harness']);
+  for (const id of Object.keys(configuration.concurrency.per_harness)) {
+    if (!known.includes(id)) throw unknown(id, ['concurrency', 'per_harness', id]);
+  }
+}
+
+function invalid(message: string, hint?: string): DomainError {
+  return new DomainError('INVALID_CONFIGURATION', message, hint === undefined ? {} : { hint });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

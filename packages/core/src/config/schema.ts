@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { parseDuration, parseSize } from './units.ts';
+
+const duration = z
+  .string('expected a duration such as 90s, 5m or 1h30m')
+  .transform((text, context) => parseDuration(text) ?? wrong(context, `"${text}" is not a duration; write for example 90s, 5m or 1h30m`))
+  .refine((ms) => ms > 0, 'a duration must be longer than 0');
+
+const size = z
+  .union([z.string(), z.number().int()], 'expected a size such as 64MiB')
+  .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 64MiB`))
+  .refine((bytes) => bytes > 0, 'a size must be larger than 0');
+
+const key = z.union(
+  [
+    z.strictObject({ env: z.string().min(1) }),
+    z.strictObject({ file: z.string().min(1) }),
+    z.strictObject({ command: z.array(z.string()).min(1) }),
+  ],
+  'expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
+);
+
+const harness = z.strictObject({
+  /** A package name, or a path to a module. */
+  plugin: z.string().min(1).optional(),
+  /** Found on the PATH, or an absolute path. */
+  executable: z.string().min(1).optional(),
+  model: z.string().min(1).optional(),
+  base_url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
+  api_key: key.optional(),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a variable name'), z.string()).default({}),
+  args: z.array(z.string()).default([]),
+  /** The plugin's own, checked against the schema that it brings. */
+  options: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** The configuration file. Everything has a default; an unknown key is an error. */
+export const configurationSchema = z.strictObject({
+  version: z.literal(1, 'this program reads version 1').default(1),
+  concurrency: z
+    .strictObject({ total: z.int().min(1).max(1000).default(4), per_harness: z.record(z.string(), z.int().min(1)).default({}) })
+    .prefault({}),
+  defaults: z
+    .strictObject({
+      harness: z.string().default('claude_code'),
+      permissions: z.enum(['all', 'edits', 'read']).optional(),
+      max_attempts: z.int().min(1).max(20).default(3),
+      timeout: duration.prefault('1h'),
+      max_output: size.prefault('64MiB'),
+      gate_timeout: duration.prefault('15m'),
+    })
+    .prefault({}),
+  harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),
+});
+
+export type Configuration = z.output<typeof configurationSchema>;
+
+/** What is there without any configuration; a file only changes it. */
+export const builtInPlugins: Readonly<Record<string, string>> = {
+  claude_code: '@singletree/harness-claude',
+  codex: '@singletree/harness-codex',
+  opencode: '@singletree/harness-opencode',
+};
+
+function wrong(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}

@@ -1,0 +1,167 @@
+import type { Logger } from 'pino';
+import { drive } from '../attempt/drive.ts';
+import type { Rooms } from '../attempt/rooms.ts';
+import type { Predictor } from '../prediction/predictor.ts';
+import type { Task } from '../task/task.ts';
+import { waitingFor, type WaitingFor } from '../task/waiting.ts';
+
+export interface DispatcherParts {
+  readonly rooms: Rooms;
+  readonly predictor: Predictor;
+  /** This daemon's start id: the owner of every lease that it takes. */
+  readonly owner: string;
+  readonly concurrency: { readonly total: number; readonly perHarness: Readonly<Record<string, number>> };
+  readonly log: Logger;
+}
+
+/** Waiting tasks looked at in one round. More than can start at once, so that a full harness does not hide the others. */
+const roundSize = 100;
+/** The longest sleep of the loop: hints and due times wake it earlier. */
+const idleMs = 30_000;
+/** The wait before a drive that failed for a reason of the machine's is tried again: 1 s, 2 s, 4 s, … */
+const retryFirstMs = 1_000;
+const retryMostMs = 60_000;
+
+/** The only loop over tasks: takes over what an earlier daemon was driving, claims what is due while slots are free, and drives it. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  /** Tasks being driven by this daemon, with their harness. */
+  readonly #driving = new Map<string, { readonly harness: string; readonly done: Promise<void> }>();
+  #draining = false;
+  #stopped = false;
+  #wake: () => void = () => undefined;
+  #hinted = false;
+  #loop: Promise<void> | undefined;
+  #stopListening: () => void = () => undefined;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes on with every leased task first, whatever the limits say: its process may be running. */
+  async start(): Promise<void> {
+    const { store, engine } = this.#parts.rooms;
+    for (const task of await store.leased()) {
+      const taken = await engine.execute(task.id, { kind: 'take_over', owner: this.#parts.owner });
+      if (taken.kind === 'done') this.#drive(taken.task);
+    }
+    this.#stopListening = store.onCommit(() => this.#hint());
+    this.#loop = this.#run();
+  }
+
+  /** Claims nothing more. What runs goes on. */
+  drain(): void {
+    this.#draining = true;
+    this.#hint();
+  }
+
+  /** Resolves once nothing is driven any more. */
+  async idle(): Promise<void> {
+    while (this.#driving.size > 0) await Promise.all([...this.#driving.values()].map(({ done }) => done));
+  }
+
+  /** Ends the loop. Drives are left where they are: their processes live on, and the next daemon looks at what they left. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopListening();
+    this.#hint();
+    await this.#loop;
+  }
+
+  /** Why a task waits, as far as this daemon knows. */
+  async waitingFor(task: Task): Promise<WaitingFor | undefined> {
+    if (task.state !== 'created') return undefined;
+    const { store, now } = this.#parts.rooms;
+    const { path, mode } = task.spec.workspace;
+    const holder = mode === 'in_place' ? await store.workspaceHolder(path) : undefined;
+    const due = await store.due(now(), roundSize);
+    const place = due.findIndex((each) => each.id === task.id);
+    return waitingFor(
+      task,
+      {
+        draining: this.#draining,
+        running: this.#driving.size,
+        limit: this.#parts.concurrency.total,
+        runningByHarness: this.#runningByHarness(),
+        limitByHarness: new Map(Object.entries(this.#parts.concurrency.perHarness)),
+        ahead: place < 0 ? due.length : place,
+        ...(holder === undefined ? {} : { workspaceHolder: holder }),
+      },
+      now(),
+    );
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#hinted = false;
+      let pauseMs = idleMs;
+      try {
+        if (!this.#draining) pauseMs = await this.#round();
+      } catch (error) {
+        this.#parts.log.error({ err: error }, 'a round of claims failed');
+        pauseMs = retryFirstMs;
+      }
+      await this.#sleep(pauseMs);
+    }
+  }
+
+  /** Claims what fits, and says how long there is nothing to do. */
+  async #round(): Promise<number> {
+    const { store, engine, now } = this.#parts.rooms;
+    for (const task of await store.due(now(), roundSize)) {
+      if (this.#driving.size >= this.#parts.concurrency.total) return idleMs;
+      if (this.#stopped || this.#driving.has(task.id) || !this.#harnessHasRoom(task.spec.harness)) continue;
+      const estimate = await this.#parts.predictor.estimate(task.spec);
+      const claimed = await engine.execute(task.id, { kind: 'claim', owner: this.#parts.owner, ...(estimate ? { estimate } : {}) });
+      if (claimed.kind === 'done') this.#drive(claimed.task);
+    }
+    const due = await store.nextDue();
+    return due === undefined ? idleMs : Math.min(idleMs, Math.max(0, due - now()));
+  }
+
+  #drive(task: Task): void {
+    const done = this.#driveUntilGivenBack(task).finally(() => {
+      this.#driving.delete(task.id);
+      this.#hint();
+    });
+    this.#driving.set(task.id, { harness: task.spec.harness, done });
+  }
+
+  /** A drive that throws has met a fault of the machine or of ours, not of the task's: it is begun again, later and later. */
+  async #driveUntilGivenBack(task: Task): Promise<void> {
+    for (let waitMs = retryFirstMs; !this.#stopped; waitMs = Math.min(waitMs * 2, retryMostMs)) {
+      try {
+        return await drive(task.id, task.fence, this.#parts.rooms);
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#parts.log.error({ err: error, task: task.id, retryMs: waitMs }, 'a task could not be driven on');
+        await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+      }
+    }
+  }
+
+  #harnessHasRoom(harness: string): boolean {
+    const limit = this.#parts.concurrency.perHarness[harness];
+    return limit === undefined || (this.#runningByHarness().get(harness) ?? 0) < limit;
+  }
+
+  #runningByHarness(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { harness } of this.#driving.values()) counts.set(harness, (counts.get(harness) ?? 0) + 1);
+    return counts;
+  }
+
+  #hint(): void {
+    this.#hinted = true;
+    this.#wake();
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#hinted || this.#stopped) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,38 @@
+import type { Harness, HarnessSettings, Probe } from '@singletree/harness';
+import { DomainError } from '../errors.ts';
+
+/** A configured harness, ready to be asked. Loaded once at the start and frozen. */
+export interface Plugin {
+  readonly id: string;
+  /** The package name or path that the configuration gives. */
+  readonly source: string;
+  readonly harness: Harness;
+  readonly settings: HarnessSettings<unknown>;
+  /** Names and values from the configuration's `env`: they may hold credentials, so they travel with the secrets. */
+  readonly configuredEnvironment: Readonly<Record<string, string>>;
+  /** Reads the configured key at the moment of use; absent without one. Throws `DomainError` when it cannot be read. */
+  readonly apiKey?: () => Promise<string>;
+  /** The newest answer, refreshed when it is older than the caller allows. */
+  probe(maxAgeMs: number): Promise<Probe>;
+}
+
+export interface Catalogue {
+  get(id: string): Plugin | undefined;
+  all(): readonly Plugin[];
+}
+
+export function createCatalogue(plugins: readonly Plugin[]): Catalogue {
+  const byId = new Map(plugins.map((plugin) => [plugin.id, plugin]));
+  return { get: (id) => byId.get(id), all: () => plugins };
+}
+
+/** The plugin of a harness id, or an error that names the known ones. */
+export function mustGet(catalogue: Catalogue, id: string): Plugin {
+  const plugin = catalogue.get(id);
+  if (plugin) return plugin;
+  const known = catalogue.all().map((each) => each.id);
+  throw new DomainError('UNKNOWN_HARNESS', `unknown harness "${id}"`, {
+    hint: `known harnesses: ${known.join(', ')}`,
+    metadata: { harness: id, known: known.join(',') },
+  });
+}

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { DomainError } from '../errors.ts';
+import { hostCall } from '../supervision/host.ts';
+
+/** Where a key comes from. The configuration never holds the key itself. */
+export type KeySource = { readonly env: string } | { readonly file: string } | { readonly command: readonly string[] };
+
+/** Reads the key at each use, so that a rotated key needs no restart. */
+export function keyReader(harnessId: string, source: KeySource, environment: NodeJS.ProcessEnv): () => Promise<string> {
+  const missing = (what: string): DomainError =>
+    new DomainError('INVALID_CONFIGURATION', `harnesses.${harnessId}.api_key: ${what}`, { metadata: { harness: harnessId } });
+  return async () => {
+    if ('env' in source) {
+      const value = environment[source.env];
+      if (value === undefined || value === '') throw missing(`the daemon's environment has no ${source.env}`);
+      return value;
+    }
+    if ('file' in source) {
+      const text = await readFile(source.file, 'utf8').catch(() => undefined);
+      if (text === undefined || text.trim() === '') throw missing(`cannot read a key from ${source.file}`);
+      return text.trim();
+    }
+    const [file, ...args] = source.command;
+    if (file === undefined) throw missing('the command is empty');
+    const env = Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
+    const answer = await hostCall(file, args, { env, timeoutMs: 30_000 });
+    const key = answer.stdout.toString('utf8').trim();
+    if (answer.code !== 0 || key === '') throw missing(`${file} gave no key (exit code ${answer.code ?? answer.signal ?? 'unknown'})`);
+    return key;
+  };
+}

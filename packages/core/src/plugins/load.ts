@@ -1,0 +1,109 @@
+import { createRequire } from 'node:module';
+import { isAbsolute, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { specificationVersion, type Harness, type HarnessSettings } from '@singletree/harness';
+import { DomainError } from '../errors.ts';
+import type { Plugin } from './catalogue.ts';
+import { findExecutable } from './executable.ts';
+import { probeWith } from './probe.ts';
+import { keyReader, type KeySource } from './key.ts';
+
+/** One harness as the configuration states it. */
+export interface HarnessConfiguration {
+  readonly plugin: string;
+  readonly executable?: string | undefined;
+  readonly model?: string | undefined;
+  readonly baseUrl?: string | undefined;
+  readonly apiKey?: KeySource | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface LoadContext {
+  /** Folders from which package names are resolved, in order: where the program is installed, then the configuration's folder. */
+  readonly resolveFrom: readonly string[];
+  /** The allowlisted environment that children get, and that holds the person's own PATH. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The daemon's own, from which `api_key: { env }` is read. */
+  readonly ownEnvironment: NodeJS.ProcessEnv;
+  readonly monotonicMs: () => number;
+}
+
+/** Loads the plugin of one configured harness and checks that it keeps the contract. */
+export async function loadPlugin(id: string, configuration: HarnessConfiguration, context: LoadContext): Promise<Plugin> {
+  const harness = await importHarness(id, configuration.plugin, context.resolveFrom);
+  const options = harness.options.safeParse(configuration.options);
+  if (!options.success) {
+    const issue = options.error.issues[0];
+    const where = ['harnesses', id, 'options', ...(issue?.path ?? [])].join('.');
+    throw new DomainError('INVALID_CONFIGURATION', `${where}: ${issue?.message ?? 'not valid'}`);
+  }
+  const wanted = configuration.executable ?? harness.defaultExecutable;
+  const settings: HarnessSettings<unknown> = {
+    executable: (await findExecutable(wanted, context.environment['PATH'] ?? '')) ?? wanted,
+    hasApiKey: configuration.apiKey !== undefined,
+    args: configuration.args,
+    options: options.data,
+    ...(configuration.model === undefined ? {} : { model: configuration.model }),
+    ...(configuration.baseUrl === undefined ? {} : { baseUrl: configuration.baseUrl }),
+  };
+  const environment = { ...context.environment, ...configuration.env };
+  return {
+    id,
+    source: configuration.plugin,
+    harness,
+    settings,
+    configuredEnvironment: configuration.env,
+    ...(configuration.apiKey === undefined ? {} : { apiKey: keyReader(id, configuration.apiKey, context.ownEnvironment) }),
+    probe: probeWith(harness, settings, environment, context.monotonicMs),
+  };
+}
+
+async function importHarness(id: string, source: string, resolveFrom: readonly string[]): Promise<Harness> {
+  const location = locate(source, resolveFrom);
+  if (location === undefined) {
+    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: cannot find "${source}"`, {
+      hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
+    });
+  }
+  const loaded: unknown = await import(pathToFileURL(location).href);
+  const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
+  if (!isHarness(harness)) {
+    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" has no harness of ${specificationVersion} as its default export`);
+  }
+  if (harness.harnessId !== id) {
+    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" drives "${harness.harnessId}", not "${id}"`, {
+      hint: `name the entry ${harness.harnessId}`,
+    });
+  }
+  return harness;
+}
+
+function locate(source: string, resolveFrom: readonly string[]): string | undefined {
+  if (isAbsolute(source)) return source;
+  for (const folder of resolveFrom) {
+    if (source.startsWith('.')) return resolve(folder, source);
+    try {
+      return createRequire(join(folder, 'package.json')).resolve(source);
+    } catch {
+      continue; // not installed here; the next folder may have it
+    }
+  }
+  return undefined;
+}
+
+function isHarness(value: unknown): value is Harness {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'specificationVersion' in value &&
+    value.specificationVersion === specificationVersion &&
+    'harnessId' in value &&
+    typeof value.harnessId === 'string' &&
+    'command' in value &&
+    typeof value.command === 'function' &&
+    'decoder' in value &&
+    typeof value.decoder === 'function'
+  );
+}
