@@ -1,0 +1,14 @@
+import { openDatabase, type OpenOptions } from './database.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
+import { SqliteStore } from './sqlite-store.ts';
+
+export interface SqliteStores {
+  readonly store: SqliteStore;
+  readonly outbox: SqliteOutbox;
+}
+
+/** Both ports on one SQLite file, made if it is missing. Closing the store closes both. Throws StoreRefused, StoreBusy or StoreFailed. */
+export function openSqlite(options: OpenOptions): SqliteStores {
+  const database = openDatabase(options);
+  return { store: new SqliteStore(database), outbox: new SqliteOutbox(database) };
+}

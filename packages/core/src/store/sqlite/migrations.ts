@@ -1,0 +1,87 @@
+/** A step from one schema to the next. Once released it is never edited: its checksum is stored where it was applied. */
+export interface Migration {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** In order; the n-th makes `user_version` n. */
+export const migrations: readonly Migration[] = [
+  {
+    name: 'tasks, events, completions, outbox, requests, reservations',
+    // The spec never changes and may be large (a prompt of 1 MiB), so it has a table of its own and is not written again with each version.
+    sql: `
+      CREATE TABLE tasks (
+        id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        not_before INTEGER,
+        lease_owner TEXT,
+        fence INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        harness TEXT NOT NULL,
+        in_place_path TEXT,
+        doc TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX tasks_by_state ON tasks (state, id);
+      CREATE INDEX tasks_claimable ON tasks (priority DESC, created_at, id)
+        WHERE state = 'created' OR (state = 'in_review' AND lease_owner IS NULL);
+      CREATE INDEX tasks_leased ON tasks (id) WHERE lease_owner IS NOT NULL;
+      CREATE INDEX tasks_waiting ON tasks (not_before) WHERE not_before IS NOT NULL;
+
+      CREATE TABLE specs (
+        task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+        doc TEXT NOT NULL
+      ) STRICT;
+
+      CREATE TABLE events (
+        task_id TEXT NOT NULL REFERENCES tasks (id),
+        sequence INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        doc TEXT NOT NULL,
+        PRIMARY KEY (task_id, sequence)
+      ) STRICT;
+
+      CREATE TABLE completions (
+        task_id TEXT PRIMARY KEY REFERENCES tasks (id),
+        doc TEXT NOT NULL
+      ) STRICT;
+
+      CREATE TABLE outbox (
+        task_id TEXT NOT NULL REFERENCES completions (task_id),
+        destination TEXT,
+        signal TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'undirected')),
+        created_at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        delivered_at INTEGER,
+        last_error TEXT,
+        payload BLOB,
+        UNIQUE (task_id, signal, destination),
+        CHECK ((destination IS NULL) = (state = 'undirected'))
+      ) STRICT;
+      CREATE INDEX outbox_by_age ON outbox (destination, created_at, task_id, due_at) WHERE state = 'pending';
+      CREATE INDEX outbox_by_due ON outbox (destination, due_at) WHERE state = 'pending';
+
+      CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL,
+        task_id TEXT NOT NULL REFERENCES tasks (id),
+        at INTEGER NOT NULL
+      ) STRICT;
+
+      CREATE TABLE reservations (
+        path TEXT PRIMARY KEY,
+        task_id TEXT NOT NULL REFERENCES tasks (id)
+      ) STRICT;
+      CREATE INDEX reservations_by_task ON reservations (task_id);
+
+      CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+      ) STRICT;
+    `,
+  },
+];

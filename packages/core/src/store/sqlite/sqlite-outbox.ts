@@ -1,0 +1,92 @@
+import type { Instant } from '../../task/task.ts';
+import type { OutboxKey, OutboxRow, OutboxStore } from '../outbox.ts';
+import type { Database } from './database.ts';
+import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { isCompletion, taskOf } from './task-rows.ts';
+
+const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
+
+const pendingRows = `
+  SELECT outbox.task_id, outbox.destination, outbox.attempts, outbox.payload, completions.doc AS completion, tasks.doc, specs.doc AS spec
+  FROM outbox
+  JOIN completions ON completions.task_id = outbox.task_id
+  JOIN tasks ON tasks.id = outbox.task_id
+  JOIN specs ON specs.task_id = outbox.task_id
+  WHERE outbox.state = 'pending' AND outbox.destination = ? AND outbox.due_at <= ?
+  ORDER BY outbox.created_at, outbox.task_id LIMIT ?`;
+
+/** The outbox port on the database whose commits insert its rows. */
+export class SqliteOutbox implements OutboxStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]> {
+    return this.#database.read((statements) => statements.all(pendingRows, destination, now, limit).map(outboxRow));
+  }
+
+  freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array> {
+    return this.#database.write((statements) => {
+      statements.run(`UPDATE outbox SET payload = ? WHERE ${ofKey} AND payload IS NULL`, payload, ...valuesOf(row));
+      const stored = statements.get(`SELECT payload FROM outbox WHERE ${ofKey}`, ...valuesOf(row));
+      const frozen = stored && optionalBytesOf(stored, 'payload');
+      if (!frozen) throw new Error(`there is no outbox row for task ${row.taskId} and destination ${row.destination}`);
+      return frozen;
+    });
+  }
+
+  delivered(row: OutboxKey, at: Instant): Promise<void> {
+    return this.#after(row, `state = 'delivered', delivered_at = ?, last_error = NULL`, at);
+  }
+
+  retryAt(row: OutboxKey, at: Instant, error: string): Promise<void> {
+    return this.#after(row, 'due_at = ?, last_error = ?', at, error);
+  }
+
+  dead(row: OutboxKey, error: string): Promise<void> {
+    return this.#after(row, `state = 'dead', last_error = ?`, error);
+  }
+
+  nextPending(destination: string): Promise<Instant | undefined> {
+    const sql = `SELECT min(due_at) AS due_at FROM outbox WHERE state = 'pending' AND destination = ?`;
+    return this.#database.read((statements) => optionalIntegerOf(statements.get(sql, destination), 'due_at'));
+  }
+
+  backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }> {
+    return this.#database.read((statements) => {
+      const row = statements.get(`SELECT count(*) AS pending, min(created_at) AS oldest FROM outbox WHERE state = 'pending'`);
+      const oldest = optionalIntegerOf(row, 'oldest');
+      return { rows: row ? integerOf(row, 'pending') : 0, ...(oldest === undefined ? {} : { oldest }) };
+    });
+  }
+
+  instanceId(): Promise<string> {
+    return this.#database.read((statements) => textOf(statements.get(`SELECT value FROM meta WHERE key = 'instance_id'`) ?? {}, 'value'));
+  }
+
+  /** What one try to send a row led to. A row that is no longer pending stays as it is: a late answer changes nothing. */
+  #after(row: OutboxKey, set: string, ...values: (string | number)[]): Promise<void> {
+    return this.#database.write((statements) =>
+      statements.run(`UPDATE outbox SET attempts = attempts + 1, ${set} WHERE ${ofKey} AND state = 'pending'`, ...values, ...valuesOf(row)),
+    );
+  }
+}
+
+function valuesOf({ taskId, destination, signal }: OutboxKey): string[] {
+  return [taskId, destination, signal];
+}
+
+function outboxRow(row: Row): OutboxRow {
+  const payload = optionalBytesOf(row, 'payload');
+  return {
+    taskId: textOf(row, 'task_id'),
+    destination: textOf(row, 'destination'),
+    signal: 'traces',
+    task: taskOf(row),
+    completion: documentOf(row, 'completion', isCompletion),
+    attempts: integerOf(row, 'attempts'),
+    ...(payload === undefined ? {} : { payload }),
+  };
+}

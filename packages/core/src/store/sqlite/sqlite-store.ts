@@ -1,0 +1,142 @@
+import type { CompletionEvent } from '../../task/completion.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { Instant, Task, TaskState } from '../../task/task.ts';
+import type { ChangeSet, CommitResult, Store, TaskQuery } from '../store.ts';
+import { commitChange } from './commit.ts';
+import type { Database } from './database.ts';
+import { documentOf, integerOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { isCompletion, isEventBody, selectTask, taskOf } from './task-rows.ts';
+
+/** Names the index in its own words, so that SQLite finds that the partial index applies. */
+const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND tasks.lease_owner IS NULL))`;
+const workspaceIsFree = `NOT EXISTS (SELECT 1 FROM reservations WHERE path = tasks.in_place_path AND task_id <> tasks.id)`;
+
+export const dueTasks = `${selectTask} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?) AND ${workspaceIsFree}
+  ORDER BY priority DESC, created_at, tasks.id LIMIT ?`;
+
+/** Greater than every character that an id can have. */
+const afterAll = '\u{10ffff}';
+
+/** The Store port on one SQLite database. */
+export class SqliteStore implements Store {
+  readonly #database: Database;
+  readonly #listeners = new Set<(taskId: string) => void>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async commit(change: ChangeSet): Promise<CommitResult> {
+    const result = await this.#database.write((statements) => commitChange(statements, change));
+    // In a turn of its own: a listener that throws must not make a commit that is on disk look failed.
+    if (result === 'committed') queueMicrotask(() => this.#tell(change.task.id));
+    return result;
+  }
+
+  task(id: string): Promise<Task | undefined> {
+    return this.#one(`${selectTask} WHERE tasks.id = ?`, [id], taskOf);
+  }
+
+  tasksByPrefix(prefix: string, limit: number): Promise<Task[]> {
+    const sql = `${selectTask} WHERE tasks.id >= ? AND tasks.id < ? ORDER BY tasks.id DESC LIMIT ?`;
+    return this.#many(sql, [prefix, prefix + afterAll, limit], taskOf);
+  }
+
+  async tasks({ limit, before = afterAll, states }: TaskQuery): Promise<Task[]> {
+    if (!states) return await this.#many(`${selectTask} WHERE tasks.id < ? ORDER BY tasks.id DESC LIMIT ?`, [before, limit], taskOf);
+    // A page of each state, merged: every one follows the index, however many tasks the state has.
+    const sql = `${selectTask} WHERE state = ? AND tasks.id < ? ORDER BY tasks.id DESC LIMIT ?`;
+    return await this.#database.read((statements) =>
+      [...new Set(states)]
+        .flatMap((state) => statements.all(sql, state, before, limit))
+        .map((row) => ({ id: textOf(row, 'id'), row }))
+        .sort((a, b) => (a.id < b.id ? 1 : -1))
+        .slice(0, limit)
+        .map(({ row }) => taskOf(row)),
+    );
+  }
+
+  async countByState(): Promise<Record<TaskState, number>> {
+    const counts: Record<TaskState, number> = {
+      created: 0,
+      assigned: 0,
+      in_progress: 0,
+      in_review: 0,
+      blocked: 0,
+      completed: 0,
+      failed: 0,
+      cancelled: 0,
+    };
+    const isKey = (state: string): state is TaskState => Object.hasOwn(counts, state);
+    const rows = await this.#many('SELECT state, count(*) AS tasks FROM tasks GROUP BY state', [], (row) => row);
+    for (const row of rows) {
+      const state = textOf(row, 'state');
+      if (isKey(state)) counts[state] = integerOf(row, 'tasks');
+    }
+    return counts;
+  }
+
+  events(taskId: string, afterSequence: number, limit: number): Promise<TaskEvent[]> {
+    const sql = 'SELECT sequence, at, doc FROM events WHERE task_id = ? AND sequence > ? ORDER BY sequence LIMIT ?';
+    return this.#many(sql, [taskId, afterSequence, limit], (row) => ({
+      sequence: integerOf(row, 'sequence'),
+      at: integerOf(row, 'at'),
+      body: documentOf(row, 'doc', isEventBody),
+    }));
+  }
+
+  completion(taskId: string): Promise<CompletionEvent | undefined> {
+    return this.#one('SELECT doc FROM completions WHERE task_id = ?', [taskId], (row) => documentOf(row, 'doc', isCompletion));
+  }
+
+  due(now: Instant, limit: number): Promise<Task[]> {
+    return this.#many(dueTasks, [now, limit], taskOf);
+  }
+
+  async nextDue(): Promise<Instant | undefined> {
+    // A task whose workspace is taken is waited for by the workspace's holder, not by the clock.
+    const sql = `SELECT not_before FROM tasks WHERE not_before IS NOT NULL AND state = 'created' AND ${workspaceIsFree} ORDER BY not_before LIMIT 1`;
+    return await this.#one(sql, [], (row) => optionalIntegerOf(row, 'not_before'));
+  }
+
+  leased(): Promise<Task[]> {
+    return this.#many(`${selectTask} WHERE lease_owner IS NOT NULL ORDER BY tasks.id`, [], taskOf);
+  }
+
+  workspaceHolder(path: string): Promise<string | undefined> {
+    return this.#one('SELECT task_id FROM reservations WHERE path = ?', [path], (row) => textOf(row, 'task_id'));
+  }
+
+  request(requestId: string): Promise<{ readonly hash: string; readonly taskId: string } | undefined> {
+    return this.#one('SELECT hash, task_id FROM requests WHERE id = ?', [requestId], (row) => ({
+      hash: textOf(row, 'hash'),
+      taskId: textOf(row, 'task_id'),
+    }));
+  }
+
+  onCommit(listener: (taskId: string) => void): () => void {
+    // Wrapped, so that the same function may listen twice and each stops for itself.
+    const entry = (taskId: string): void => listener(taskId);
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  async close(): Promise<void> {
+    this.#database.close();
+  }
+
+  #tell(taskId: string): void {
+    for (const listener of this.#listeners) listener(taskId);
+  }
+
+  #many<T>(sql: string, values: (string | number)[], decode: (row: Row) => T): Promise<T[]> {
+    return this.#database.read((statements) => statements.all(sql, ...values).map(decode));
+  }
+
+  #one<T>(sql: string, values: (string | number)[], decode: (row: Row) => T): Promise<T | undefined> {
+    return this.#database.read((statements) => {
+      const row = statements.get(sql, ...values);
+      return row && decode(row);
+    });
+  }
+}
