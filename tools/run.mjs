@@ -30,7 +30,7 @@ const env = environment();
 
 checkMachine();
 await bring();
-if (script === 'demo') await quietly('turbo', ['run', 'build'], 'the build failed');
+if (script === 'demo') await quietly('turbo', ['run', 'build', '--output-logs=errors-only'], 'the build failed');
 if (script !== undefined) handOver('pnpm', ['--silent', 'run', script, ...args]);
 
 async function bring() {
@@ -42,9 +42,10 @@ async function bring() {
     fetched(pnpmFolder, `pnpm@${pnpmVersion}`, `pnpm ${pnpmVersion}`, ['node_modules/pnpm/install.js']),
   ]);
   if (isComplete()) return;
+  const inputs = inputsOfInstall();
   say('installing the packages that pnpm-lock.yaml names');
   await quietly('pnpm', ['install', '--frozen-lockfile', '--prefer-offline'], 'the packages could not be installed', { CI: 'true' });
-  writeFileSync(stamp, inputsOfInstall());
+  writeFileSync(stamp, inputs);
 }
 
 function isComplete() {
@@ -78,7 +79,7 @@ async function fetched(folder, spec, label, setup) {
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished);
   writeFileSync(join(unfinished, 'package.json'), '{}'); // npm installs here; its --prefix would lose the machine's own npmrc
-  const flags = ['--ignore-scripts', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--no-update-notifier'];
+  const flags = ['--ignore-scripts', '--prefer-offline', '--no-save', '--no-package-lock', '--no-audit'];
   await quietly('npm', ['install', ...flags, spec], `npm could not fetch ${spec}`, {}, unfinished);
   if (setup) await quietly(process.execPath, setup, `${spec} could not be set up`, {}, unfinished);
   renameSync(unfinished, folder);
@@ -117,10 +118,16 @@ function environment() {
   };
 }
 
-/** The PATH of the person's shell: without what npm and pnpm put in front of it for a script. */
+/** The PATH of the person's shell: without what npm, pnpm and we put in front of it for a script. */
 function userPath() {
-  const isTheirs = (entry) => !entry.endsWith('/node_modules/.bin') && !entry.endsWith('/node-gyp-bin');
-  return (process.env.PATH ?? '').split(delimiter).filter(isTheirs).join(delimiter);
+  const isAdded = (entry) =>
+    entry.startsWith(join(root, '/')) ||
+    entry.endsWith('/node-gyp-bin') ||
+    (entry.endsWith('/node_modules/.bin') && root.startsWith(dirname(dirname(entry))));
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((entry) => !isAdded(entry))
+    .join(delimiter);
 }
 
 function checkMachine() {
