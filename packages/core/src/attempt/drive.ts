@@ -19,7 +19,7 @@ const mostRefusals = 20;
  * left. Returns when the task waits or has ended, or when somebody else holds it.
  */
 export async function drive(taskId: string, fence: number, rooms: Rooms): Promise<void> {
-  for (let refusals = 0; ; ) {
+  for (let refusals = 0; ;) {
     const task = await rooms.store.task(taskId);
     if (!task) return;
     if (isFinal(task.state)) return await rooms.workspaces.close(task);

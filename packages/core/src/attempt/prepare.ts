@@ -24,7 +24,8 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   if (process) return await finishSetup(task, process, rooms);
   const plugin = await readyPlugin(task, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
-  if (!(await rooms.workspaces.exists(task.workspace))) throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
+  if (!(await rooms.workspaces.exists(task.workspace)))
+    throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
   if (!task.setupDone) return await nextSetup(task, task.workspace, rooms);
   return await start(task, task.workspace, plugin, rooms);
 }
@@ -60,7 +61,8 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
       const exit = exitOf(ended.exit);
       const command = task.spec.setup[process.ordinal] ?? '';
       const tail = exit.code === 0 ? '' : await readTail(join(rooms.processes.root, process.directory), exit.lengths);
-      const how = exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
+      const how =
+        exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
       const message = exit.code === 0 ? {} : { message: [`setup command "${command}": ${how}`, tail].filter(Boolean).join('\n') };
       return { kind: 'exited', directory: process.directory, exit, ...message };
     }
@@ -93,7 +95,11 @@ async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, roo
     secretNames.push(command.apiKeyVariable);
   }
   const { file, args, env, stdin } = command;
-  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd: workspace.cwd }, rooms);
+  const directory = await prepareProcess(
+    task,
+    { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd: workspace.cwd },
+    rooms,
+  );
   return {
     kind: 'start',
     directory,
@@ -112,7 +118,11 @@ async function restoreNewest(task: Task, workspace: OpenedWorkspace, rooms: Room
 }
 
 /** Goes on in the old session where the plan wants it, the harness can, and its files still know it. */
-async function chooseSession(plan: AttemptPlan, plugin: Plugin, rooms: Rooms): Promise<{ session: AttemptContext['session']; baseline?: Baseline }> {
+async function chooseSession(
+  plan: AttemptPlan,
+  plugin: Plugin,
+  rooms: Rooms,
+): Promise<{ session: AttemptContext['session']; baseline?: Baseline }> {
   const fresh = { session: { kind: 'new' as const, id: rooms.newId() } };
   const { harness } = plugin;
   if (plan.resume === undefined || !harness.capabilities.resume) return fresh;
@@ -146,7 +156,8 @@ async function contextText(item: Task['spec']['context'][number], workspace: Ope
   if (item.kind === 'text') return { text: item.text };
   const root = await realpath(workspace.cwd);
   const path = await realpath(join(root, item.path)).catch(() => undefined);
-  if (path === undefined || !path.startsWith(root + sep)) throw new StepFailure('invalid_configuration', `context file ${item.path} is not in the workspace`);
+  if (path === undefined || !path.startsWith(root + sep))
+    throw new StepFailure('invalid_configuration', `context file ${item.path} is not in the workspace`);
   const bytes = await readFile(path);
   if (bytes.length > contextFileBytes) throw new StepFailure('invalid_configuration', `context file ${item.path} is larger than 1 MiB`);
   try {

@@ -13,7 +13,8 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const attempt = newestAttempt(task);
   const process = task.processes.find((each) => each.role === 'harness');
   if (!attempt || !process || !task.workspace) throw new Error(`bug: task ${task.id} has nothing to reconcile`);
-  if (!(await rooms.workspaces.exists(task.workspace))) throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
+  if (!(await rooms.workspaces.exists(task.workspace)))
+    throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
   const plugin = mustGet(rooms.plugins, attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
@@ -36,7 +37,13 @@ interface ReadAll {
   readonly failure?: string;
 }
 
-async function readAll(task: Task, attempt: Attempt, plugin: Plugin, directory: string, lengths: { stdout: number; stderr: number }): Promise<ReadAll> {
+async function readAll(
+  task: Task,
+  attempt: Attempt,
+  plugin: Plugin,
+  directory: string,
+  lengths: { stdout: number; stderr: number },
+): Promise<ReadAll> {
   const nothingRecorded = { stdout: 0, stderr: 0 };
   const transcript = new Transcript(directory, plugin.harness, attempt.baseline, nothingRecorded, task.spec.limits.maxOutputBytes);
   const events: HarnessEvent[] = [];

@@ -7,7 +7,11 @@ import type { Plugin } from '../plugins/catalogue.ts';
 const largestBytes = 256 * 1024 * 1024;
 
 /** A session's own files as they are now, for the plugin to read. None where the plugin names none or they are not there. */
-export async function readSessionFiles(plugin: Plugin, sessionId: string, environment: Readonly<Record<string, string>>): Promise<SessionFile[]> {
+export async function readSessionFiles(
+  plugin: Plugin,
+  sessionId: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<SessionFile[]> {
   const home = environment['HOME'];
   const patterns = plugin.harness.sessionFiles?.(sessionId);
   if (home === undefined || !patterns) return [];

@@ -41,7 +41,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   await using hints = hintsOf(directory, task.id, rooms);
   let owned = process.state !== 'open';
   let startedAt: number | undefined;
-  for (let starts = 0; ; ) {
+  for (let starts = 0; ;) {
     const seen = await look(directory);
     switch (seen.kind) {
       case 'unowned': {
@@ -56,7 +56,11 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
       case 'alive': {
         if (!owned) {
           const at = seen.run?.startedAt ?? rooms.now();
-          await rooms.engine.execute(task.id, { kind: 'owned', directory: process.directory, pid: seen.run?.pid ?? seen.owner.pid, at }, task.fence);
+          await rooms.engine.execute(
+            task.id,
+            { kind: 'owned', directory: process.directory, pid: seen.run?.pid ?? seen.owner.pid, at },
+            task.fence,
+          );
           owned = true;
         }
         const own = await watched.onOutput?.();

@@ -1,4 +1,12 @@
-import { createUsageFold, type Baseline, type Decoder, type Harness, type HarnessEvent, type OutputSource, type UsageFold } from '@singletree/harness';
+import {
+  createUsageFold,
+  type Baseline,
+  type Decoder,
+  type Harness,
+  type HarnessEvent,
+  type OutputSource,
+  type UsageFold,
+} from '@singletree/harness';
 import { logLength, readLog } from '../supervision/directory.ts';
 import type { LiveProgress } from '../task/task.ts';
 
@@ -80,7 +88,9 @@ export class Transcript {
       turns: turns ?? 0,
       ...(tokens.length > 0 ? { tokens: tokens.reduce((sum, count) => sum + count, 0) } : {}),
       ...(costUsdMicros === undefined ? {} : { costUsdMicros }),
-      ...(context.finalTokens !== undefined && context.windowTokens ? { contextUtilization: context.finalTokens / context.windowTokens } : {}),
+      ...(context.finalTokens !== undefined && context.windowTokens
+        ? { contextUtilization: context.finalTokens / context.windowTokens }
+        : {}),
       ...(this.#activity === undefined ? {} : { activity: this.#activity }),
       ...(model === undefined ? {} : { model }),
     };
@@ -116,7 +126,9 @@ function decoded(decode: () => readonly HarnessEvent[], source: OutputSource): r
   try {
     return decode();
   } catch (error) {
-    throw new DecoderFailure(`the decoder failed on ${source}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new DecoderFailure(`the decoder failed on ${source}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

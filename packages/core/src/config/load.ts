@@ -33,10 +33,12 @@ export function loadConfiguration(named: string | undefined, environment: NodeJS
   const merged = withVariables(isObject(tree) ? tree : {}, environment, origins);
   if (!isObject(tree)) throw invalid(`${file}: expected a mapping of keys to values`);
   const result = configurationSchema.safeParse(merged);
-  if (!result.success) throw describe(result.error.issues[0], merged, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
+  if (!result.success)
+    throw describe(result.error.issues[0], merged, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
   checkHarnessNames(result.data, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
   const plugins = { ...builtInPlugins };
-  for (const [id, { plugin }] of Object.entries(result.data.harnesses)) if (plugin !== undefined) plugins[id] = plugin.startsWith('.') && file ? resolve(dirname(file), plugin) : plugin;
+  for (const [id, { plugin }] of Object.entries(result.data.harnesses))
+    if (plugin !== undefined) plugins[id] = plugin.startsWith('.') && file ? resolve(dirname(file), plugin) : plugin;
   return { configuration: result.data, plugins, ...(text === undefined || file === undefined ? {} : { file }) };
 }
 
@@ -73,7 +75,11 @@ function parseFile(file: string, text: string): { document: Document; place(path
 }
 
 /** Sets the value of each `SINGLETREE_<PATH>` variable, read as a YAML scalar, in a copy of the tree. */
-function withVariables(tree: Record<string, unknown>, environment: NodeJS.ProcessEnv, origins: Map<string, string>): Record<string, unknown> {
+function withVariables(
+  tree: Record<string, unknown>,
+  environment: NodeJS.ProcessEnv,
+  origins: Map<string, string>,
+): Record<string, unknown> {
   const merged = structuredClone(tree);
   const ids = new Set([...Object.keys(builtInPlugins), ...(isObject(tree['harnesses']) ? Object.keys(tree['harnesses']) : [])]);
   const paths = variablePaths([...ids]);
@@ -139,7 +145,8 @@ function knownKeys(path: Path): string[] {
 }
 
 function checkHarnessNames(configuration: Configuration, place: (path: Path) => string): void {
-  const known = [...new Set([...Object.keys(builtInPlugins), ...Object.keys(configuration.harnesses)])];
+  const own = Object.entries(configuration.harnesses).filter(([, { plugin }]) => plugin !== undefined);
+  const known = [...new Set([...Object.keys(builtInPlugins), ...own.map(([id]) => id)])];
   const unknown = (id: string, path: Path): DomainError => {
     const meant = nearest(id, known);
     const hint = [`known harnesses: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');

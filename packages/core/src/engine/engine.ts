@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DomainError } from '../errors.ts';
-import type { CommitResult, Store } from '../store/store.ts';
+import type { ChangeSet, CommitResult, Store } from '../store/store.ts';
 import { isRefusal, type Refusal } from '../task/change.ts';
 import type { Command } from '../task/commands.ts';
 import { createTask } from '../task/create.ts';
@@ -16,7 +16,12 @@ export interface EngineParts {
 }
 
 /** What became of a command. `fenced`: somebody else drives the task now; stop and write nothing. */
-export type Executed = { readonly kind: 'done'; readonly task: Task } | { readonly kind: 'refused'; readonly refusal: Refusal } | { readonly kind: 'fenced' };
+export type Executed =
+  | { readonly kind: 'done'; readonly task: Task }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'fenced' };
+
+type Request = NonNullable<ChangeSet['request']>;
 
 /** Tries of one command against a task that others change at the same time. A conflict means that somebody else got on. */
 const mostTries = 50;
@@ -33,21 +38,28 @@ export class Engine {
   async create(spec: TaskSpec, requestId?: string): Promise<Task> {
     const { store, now, newId } = this.#parts;
     // The caller's trace is no part of what was asked for: a retried call comes with a new span.
-    const hash = createHash('sha256')
-      .update(JSON.stringify({ ...spec, traceparent: undefined }))
-      .digest('hex');
+    const request = requestId === undefined ? undefined : { id: requestId, hash: hashOf({ ...spec, traceparent: undefined }) };
     for (let tries = 0; tries < mostTries; tries++) {
-      const earlier = requestId === undefined ? undefined : await store.request(requestId);
-      if (earlier && requestId !== undefined) return await this.#replay(earlier, hash, requestId);
+      const earlier = request && (await store.request(request.id));
+      if (earlier) return await this.#replay(earlier, request);
       const { task, events } = createTask(newId(), spec, now());
-      const result = await store.commit({ task, expectedVersion: 0, events, ...(requestId === undefined ? {} : { request: { id: requestId, hash } }) });
+      const result = await store.commit({ task, expectedVersion: 0, events, ...(request ? { request } : {}) });
       if (result === 'committed') return task;
     }
     throw new DomainError('INTERNAL', 'the task could not be stored: every try met a conflict');
   }
 
+  /** A client's command that may come twice: under a request id that has done its work already it changes nothing more. */
+  async executeOnce(taskId: string, command: Command, requestId: string | undefined): Promise<Executed> {
+    if (requestId === undefined) return await this.execute(taskId, command);
+    const request = { id: requestId, hash: hashOf({ taskId, command }) };
+    const earlier = await this.#parts.store.request(requestId);
+    if (earlier) return { kind: 'done', task: await this.#replay(earlier, request) };
+    return await this.execute(taskId, command, undefined, request);
+  }
+
   /** Carries out a command on the task as it is now. A driver presents its fence; a client presents none. */
-  async execute(taskId: string, command: Command, fence?: number): Promise<Executed> {
+  async execute(taskId: string, command: Command, fence?: number, request?: Request): Promise<Executed> {
     for (let tries = 0; tries < mostTries; tries++) {
       const before = await this.#parts.store.task(taskId);
       if (!before) throw taskNotFound(taskId);
@@ -59,23 +71,29 @@ export class Engine {
         expectedVersion: before.version,
         events: decision.events,
         ...(fence === undefined ? {} : { fence }),
+        ...(request ? { request } : {}),
         ...(decision.completion ? { completion: decision.completion, destinations: this.#parts.destinations } : {}),
         ...(command.kind === 'claim' && before.spec.workspace.mode === 'in_place' ? { reserve: before.spec.workspace.path } : {}),
       });
       if (result === 'fenced') return { kind: 'fenced' };
       if (result === 'committed') return { kind: 'done', task: decision.task };
       // A claim that meets a conflict lost to another claim or to a taken workspace: the dispatcher looks again.
-      if (command.kind === 'claim') return { kind: 'refused', refusal: { refused: 'stale', message: `task ${taskId} was claimed or its workspace taken` } };
+      if (command.kind === 'claim')
+        return { kind: 'refused', refusal: { refused: 'stale', message: `task ${taskId} was claimed or its workspace taken` } };
     }
     throw new DomainError('INTERNAL', `command "${command.kind}" met a conflict ${mostTries} times on task ${taskId}`);
   }
 
-  async #replay(earlier: { hash: string; taskId: string }, hash: string, requestId: string): Promise<Task> {
-    if (earlier.hash !== hash) {
-      throw new DomainError('REQUEST_ID_REUSED', `request id ${requestId} was used before with other content, for task ${earlier.taskId}`, {
-        hint: 'a request id belongs to one request; use a new one',
-        metadata: { request_id: requestId, task_id: earlier.taskId },
-      });
+  async #replay(earlier: { hash: string; taskId: string }, request: Request): Promise<Task> {
+    if (earlier.hash !== request.hash) {
+      throw new DomainError(
+        'REQUEST_ID_REUSED',
+        `request id ${request.id} was used before with other content, for task ${earlier.taskId}`,
+        {
+          hint: 'a request id belongs to one request; use a new one',
+          metadata: { request_id: request.id, task_id: earlier.taskId },
+        },
+      );
     }
     const task = await this.#parts.store.task(earlier.taskId);
     if (!task) throw taskNotFound(earlier.taskId);
@@ -83,6 +101,13 @@ export class Engine {
   }
 }
 
+function hashOf(content: object): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
+
 export function taskNotFound(id: string): DomainError {
-  return new DomainError('TASK_NOT_FOUND', `there is no task ${id}`, { hint: 'list the tasks with: singletree ls', metadata: { task_id: id } });
+  return new DomainError('TASK_NOT_FOUND', `there is no task ${id}`, {
+    hint: 'list the tasks with: singletree ls',
+    metadata: { task_id: id },
+  });
 }

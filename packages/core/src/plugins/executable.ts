@@ -4,7 +4,12 @@ import { delimiter, isAbsolute, join } from 'node:path';
 
 /** The absolute path of an executable: as given, or the first match on the PATH. Relative PATH entries are never looked at. */
 export async function findExecutable(name: string, path: string): Promise<string | undefined> {
-  const candidates = isAbsolute(name) ? [name] : path.split(delimiter).filter(isAbsolute).map((folder) => join(folder, name));
+  const candidates = isAbsolute(name)
+    ? [name]
+    : path
+        .split(delimiter)
+        .filter(isAbsolute)
+        .map((folder) => join(folder, name));
   for (const candidate of candidates) if (await isExecutable(candidate)) return await realpath(candidate);
   return undefined;
 }

@@ -70,7 +70,10 @@ async function importHarness(id: string, source: string, resolveFrom: readonly s
   const loaded: unknown = await import(pathToFileURL(location).href);
   const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
   if (!isHarness(harness)) {
-    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" has no harness of ${specificationVersion} as its default export`);
+    throw new DomainError(
+      'INVALID_CONFIGURATION',
+      `harnesses.${id}.plugin: "${source}" has no harness of ${specificationVersion} as its default export`,
+    );
   }
   if (harness.harnessId !== id) {
     throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" drives "${harness.harnessId}", not "${id}"`, {

@@ -15,7 +15,8 @@ export function probeWith(
 ): (maxAgeMs: number) => Promise<Probe> {
   let newest: { at: number; answer: Promise<Probe> } | undefined;
   return async (maxAgeMs) => {
-    if (!newest || monotonicMs() - newest.at > maxAgeMs) newest = { at: monotonicMs(), answer: harness.probe(probeHost(settings, environment), settings) };
+    if (!newest || monotonicMs() - newest.at > maxAgeMs)
+      newest = { at: monotonicMs(), answer: harness.probe(probeHost(settings, environment), settings) };
     return await newest.answer;
   };
 }
@@ -28,7 +29,9 @@ function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Rec
       const found = pattern.exec(output)?.[1];
       if (found !== undefined) return { found };
       if (answer.timedOut) return { missing: `${settings.executable} ${args.join(' ')} gave no answer within ${versionLimitMs / 1000} s` };
-      return { missing: answer.code === null ? `${settings.executable} cannot be started` : `${settings.executable} did not tell its version` };
+      return {
+        missing: answer.code === null ? `${settings.executable} cannot be started` : `${settings.executable} did not tell its version`,
+      };
     },
     async homeFileExists(path) {
       const home = environment['HOME'];

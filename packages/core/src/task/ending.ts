@@ -42,7 +42,7 @@ function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extrac
   if (exit?.code !== 0) return failed('harness_crashed', `${attempt.harness} exited with code ${exit?.code ?? 'unknown'}`);
   return evidence
     ? { kind: 'submit' }
-    : failed('harness_never_ended', `${attempt.harness} exited with code 0 but without its final result`);
+    : failed('harness_failed', `${attempt.harness} exited with code 0 but without its final result`);
 }
 
 /** What a recorded stop makes of the task. */

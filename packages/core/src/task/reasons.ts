@@ -59,7 +59,7 @@ const retryTable: Partial<Record<FailureReason, RetryRule>> = {
   no_change_made: { retry: true, charged: true, session: 'resume', backoff: atOnce, most: 20 },
   lost: { retry: true, charged: false, session: 'resume', backoff: atOnce, most: 5 },
   harness_crashed: { retry: true, charged: true, session: 'resume', backoff: { initialMs: 1_000, factor: 2, capMs: 60_000 }, most: 20 },
-  harness_never_ended: { retry: true, charged: true, session: 'resume', backoff: { initialMs: 1_000, factor: 2, capMs: 60_000 }, most: 20 },
+  harness_failed: { retry: true, charged: true, session: 'resume', backoff: { initialMs: 1_000, factor: 2, capMs: 60_000 }, most: 20 },
   transient_api_error: { retry: true, charged: true, session: 'resume', backoff: patient, most: 20 },
   rate_limited: { retry: true, charged: true, session: 'resume', backoff: patient, most: 20 },
   context_exhausted: { retry: true, charged: true, session: 'fresh', backoff: atOnce, most: 20 },

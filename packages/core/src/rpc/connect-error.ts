@@ -1,0 +1,65 @@
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { ErrorInfoSchema, ErrorReason } from '@singletree/protocol';
+import { DomainError } from '../errors.ts';
+
+type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>;
+
+/** The one table from reasons to codes. Nothing else invents a code. */
+const codes: Readonly<Record<Reason, Code>> = {
+  INVALID_REQUEST: Code.InvalidArgument,
+  EMPTY_PROMPT: Code.InvalidArgument,
+  INVALID_PROMPT: Code.InvalidArgument,
+  INVALID_PAGE_TOKEN: Code.InvalidArgument,
+  INVALID_LIMIT: Code.InvalidArgument,
+  DUPLICATE_GATE: Code.InvalidArgument,
+  INVALID_CONTEXT_FILE: Code.InvalidArgument,
+  UNKNOWN_HARNESS: Code.InvalidArgument,
+  UNKNOWN_GATE: Code.InvalidArgument,
+  AMBIGUOUS_TASK_ID: Code.InvalidArgument,
+  PERMISSION_MODE_UNSUPPORTED: Code.InvalidArgument,
+  TASK_NOT_FOUND: Code.NotFound,
+  WORKSPACE_NOT_FOUND: Code.NotFound,
+  ILLEGAL_TRANSITION: Code.FailedPrecondition,
+  NOT_A_GIT_REPOSITORY: Code.FailedPrecondition,
+  NO_COMMIT: Code.FailedPrecondition,
+  WORKSPACE_IN_USE: Code.FailedPrecondition,
+  WORKSPACE_CHANGED: Code.FailedPrecondition,
+  GIT_MISSING: Code.FailedPrecondition,
+  GIT_TOO_OLD: Code.FailedPrecondition,
+  HARNESS_MISSING: Code.FailedPrecondition,
+  HARNESS_UNSUPPORTED_VERSION: Code.FailedPrecondition,
+  HARNESS_UNAUTHENTICATED: Code.FailedPrecondition,
+  REQUEST_ID_REUSED: Code.AlreadyExists,
+  SEQUENCE_COMPACTED: Code.OutOfRange,
+  SEQUENCE_IN_FUTURE: Code.OutOfRange,
+  SHUTTING_DOWN: Code.Unavailable,
+  STORAGE_FULL: Code.ResourceExhausted,
+  NOT_SUPPORTED: Code.Unimplemented,
+  INTERNAL: Code.Internal,
+};
+
+/** An error as clients see it: a code and exactly one ErrorInfo. What we did not expect says nothing of our insides. */
+export function toConnectError(error: unknown): ConnectError {
+  if (error instanceof ConnectError)
+    return error.findDetails(ErrorInfoSchema).length > 0 ? error : withInfo(error.code, 'INVALID_REQUEST', error.rawMessage, {});
+  if (error instanceof DomainError && isReason(error.reason)) {
+    const hint: Record<string, string> = error.hint === undefined ? {} : { hint: error.hint };
+    return withInfo(codes[error.reason], error.reason, error.message, { ...error.metadata, ...hint });
+  }
+  return withInfo(Code.Internal, 'INTERNAL', 'a fault of the daemon; its log says more', {});
+}
+
+/** Whether an error is one that the daemon did not expect and should log. */
+export function isFault(error: unknown): boolean {
+  return !(error instanceof ConnectError) && !(error instanceof DomainError && isReason(error.reason) && error.reason !== 'INTERNAL');
+}
+
+function withInfo(code: Code, reason: Reason, message: string, metadata: Readonly<Record<string, string>>): ConnectError {
+  const info = create(ErrorInfoSchema, { reason, domain: 'singletree', metadata });
+  return new ConnectError(message, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+}
+
+function isReason(reason: string): reason is Reason {
+  return reason in codes;
+}

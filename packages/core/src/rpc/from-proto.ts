@@ -1,0 +1,89 @@
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import { Complexity, GateKind, PermissionMode, TaskType, WorkspaceMode, type CreateTaskRequest, type Gate } from '@singletree/protocol';
+import { DomainError } from '../errors.ts';
+import { mustGet, type Catalogue } from '../plugins/catalogue.ts';
+import type {
+  GateKind as DomainGateKind,
+  GateSpec,
+  PermissionMode as DomainPermissionMode,
+  TaskSpec,
+  WorkspaceMode as DomainWorkspaceMode,
+} from '../task/task.ts';
+import { opt } from './to-proto/parts.ts';
+import { wordOf } from './words.ts';
+
+/** What a request leaves open. Durations in milliseconds, sizes in bytes. */
+export interface TaskDefaults {
+  readonly harness: string;
+  readonly permissions?: DomainPermissionMode | undefined;
+  readonly timeoutMs: number;
+  readonly maxOutputBytes: number;
+  readonly maxAttempts: number;
+  readonly gateTimeoutMs: number;
+}
+
+/** The task that a request asks for, every default filled in. The proto files' own rules have been checked before. */
+export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plugins: Catalogue): TaskSpec {
+  const harness = request.harness === '' ? defaults.harness : request.harness;
+  const plugin = mustGet(plugins, harness);
+  const mode = wordOf(WorkspaceMode, request.workspace?.mode ?? WorkspaceMode.UNSPECIFIED) ?? 'worktree';
+  const permissions = wordOf(PermissionMode, request.permissions) ?? defaults.permissions ?? (mode === 'in_place' ? 'edits' : 'all');
+  const { permissionModes } = plugin.harness.capabilities;
+  if (!permissionModes.includes(permissions)) {
+    throw new DomainError('PERMISSION_MODE_UNSUPPORTED', `${harness} has no permission mode "${permissions}"`, {
+      hint: `it has: ${permissionModes.join(', ')}`,
+      metadata: { harness, permissions },
+    });
+  }
+  refuseNul('instructions', request.instructions);
+  request.acceptanceCriteria.forEach((criterion, index) => refuseNul(`acceptance_criteria[${index}]`, criterion));
+  request.context.forEach(({ source }, index) => refuseNul(`context[${index}]`, source.value ?? ''));
+  return {
+    ...(request.title === '' ? {} : { title: request.title }),
+    instructions: request.instructions,
+    acceptanceCriteria: request.acceptanceCriteria,
+    context: request.context.flatMap(({ source }) => {
+      if (source.case === 'text') return [{ kind: 'text' as const, text: source.value }];
+      return source.case === 'file' ? [{ kind: 'file' as const, path: source.value }] : [];
+    }),
+    ...opt('taskType', wordOf(TaskType, request.taskType)),
+    ...opt('complexity', wordOf(Complexity, request.complexity)),
+    harness,
+    ...opt('model', request.model ?? plugin.settings.model),
+    permissions,
+    workspace: { path: request.workspace?.path ?? '', mode: mode satisfies DomainWorkspaceMode },
+    setup: request.setup,
+    gates: request.gates.map((gate) => gateFrom(gate, defaults)),
+    limits: {
+      timeoutMs: request.limits?.timeout ? durationMs(request.limits.timeout) : defaults.timeoutMs,
+      maxOutputBytes: Number(request.limits?.maxOutputBytes ?? defaults.maxOutputBytes),
+      maxAttempts: request.limits?.maxAttempts ?? defaults.maxAttempts,
+    },
+    labels: request.labels,
+    priority: request.priority,
+    ...opt('traceparent', request.traceparent),
+  };
+}
+
+const gateKinds: readonly DomainGateKind[] = ['build', 'lint', 'test', 'typecheck', 'security', 'coverage'];
+
+function gateFrom(gate: Gate, defaults: TaskDefaults): GateSpec {
+  return {
+    name: gate.name,
+    command: gate.command,
+    kind: wordOf(GateKind, gate.kind) ?? gateKinds.find((kind) => kind === gate.name) ?? 'custom',
+    required: gate.required ?? true,
+    timeoutMs: gate.timeout ? durationMs(gate.timeout) : defaults.gateTimeoutMs,
+  };
+}
+
+/** No CLI and no file of standard input carries a NUL as text. The offset is in bytes of UTF-8. */
+function refuseNul(field: string, text: string): void {
+  const at = text.indexOf('\0');
+  if (at < 0) return;
+  const offset = Buffer.byteLength(text.slice(0, at));
+  throw new DomainError('INVALID_PROMPT', `${field} holds a NUL at byte ${offset}`, {
+    hint: 'a prompt is text in UTF-8 without NUL',
+    metadata: { field, offset: String(offset) },
+  });
+}

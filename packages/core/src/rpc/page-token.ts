@@ -1,0 +1,21 @@
+import { DomainError } from '../errors.ts';
+import type { TaskState } from '../task/task.ts';
+
+/** A page token: where the next page begins, and the filter that it belongs to. Opaque to clients. */
+export function writePageToken(before: string, states: readonly TaskState[]): string {
+  return Buffer.from(JSON.stringify([1, before, states])).toString('base64url');
+}
+
+export function readPageToken(token: string, states: readonly TaskState[]): string {
+  const refused = new DomainError('INVALID_PAGE_TOKEN', 'page_token is not one that this list gave', {
+    hint: 'send next_page_token of the page before, with the same filter, or none for the first page',
+  });
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    if (!Array.isArray(parsed) || parsed[0] !== 1 || typeof parsed[1] !== 'string' || !/^[0-9a-f-]{36}$/.test(parsed[1])) throw refused;
+    if (JSON.stringify(parsed[2]) !== JSON.stringify(states)) throw refused;
+    return parsed[1];
+  } catch {
+    throw refused;
+  }
+}

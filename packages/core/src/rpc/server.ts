@@ -1,0 +1,56 @@
+import { chmodSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { once } from 'node:events';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { Logger } from 'pino';
+import { edge } from './edge.ts';
+
+/** Largest request: prompt, context and their envelope. It bounds decompression too. */
+const readMaxBytes = 4 * 1024 * 1024;
+const http2Settings: http2.ServerOptions = { settings: { maxConcurrentStreams: 256 }, maxSessionMemory: 10 };
+const shutdownGraceMs = 2_000;
+
+export interface Server {
+  /** Takes no new calls, gives running ones a moment, then cuts them. Watchers resume elsewhere. */
+  close(): Promise<void>;
+}
+
+/** Serves Connect, gRPC and gRPC-Web over HTTP/1.1 and h2c on one unix socket: the first bytes of a connection tell which it speaks. */
+export async function serve(socketPath: string, routes: (router: ConnectRouter) => void, log: Logger): Promise<Server> {
+  const shutdown = new AbortController();
+  const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], readMaxBytes, shutdownSignal: shutdown.signal });
+  const one = http.createServer(handler);
+  const two = http2.createServer(http2Settings, handler);
+  const sockets = new Set<net.Socket>();
+  two.on('sessionError', (error) => log.debug({ err: error }, 'an HTTP/2 session failed'));
+  const listener = net.createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
+    socket.once('readable', () => {
+      // Reading and unshifting on `readable` keeps the bytes for whoever takes over; with `data` and pause the first frames get lost.
+      const first: unknown = socket.read();
+      if (!Buffer.isBuffer(first)) return;
+      socket.unshift(first);
+      (first.subarray(0, 2).toString('latin1') === 'PR' ? two : one).emit('connection', socket);
+    });
+  });
+  rmSync(socketPath, { force: true }); // ours by the lock on the state folder, and left by a daemon that was killed
+  listener.listen(socketPath);
+  await once(listener, 'listening');
+  chmodSync(socketPath, 0o600);
+  return {
+    async close() {
+      shutdown.abort();
+      listener.close();
+      one.closeIdleConnections();
+      const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), shutdownGraceMs);
+      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, 'close').catch(() => undefined))));
+      clearTimeout(timer);
+      two.close();
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import { create } from '@bufbuild/protobuf';
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import {
+  CancelTaskResponseSchema,
+  CreateTaskResponseSchema,
+  GetTaskResponseSchema,
+  ListTasksResponseSchema,
+  TaskState,
+  type Task,
+  type TaskService,
+} from '@singletree/protocol';
+import type { Engine } from '../engine/engine.ts';
+import { DomainError } from '../errors.ts';
+import type { Catalogue } from '../plugins/catalogue.ts';
+import { isFinal, type Task as DomainTask, type TaskSpec } from '../task/task.ts';
+import { findTask } from './find-task.ts';
+import { specFrom, type TaskDefaults } from './from-proto.ts';
+import { readPageToken, writePageToken } from './page-token.ts';
+import { taskToProto } from './to-proto/task.ts';
+import { watchTask, type WatchParts } from './watch.ts';
+import { wordOf } from './words.ts';
+
+export interface TaskServiceParts extends WatchParts {
+  readonly engine: Engine;
+  readonly plugins: Catalogue;
+  readonly defaults: TaskDefaults;
+  /** Looks at the workspace while the client still waits: the refusals of a mistyped path belong to the call. Gives its real path. */
+  readonly checkWorkspace: (workspace: TaskSpec['workspace']) => Promise<string>;
+  readonly accepting: () => boolean;
+}
+
+const pageSize = 50;
+const heartbeatMs = 5_000;
+
+export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskService> {
+  const { engine, store } = parts;
+
+  const view = async (task: DomainTask, brief = false): Promise<Task> =>
+    taskToProto({
+      task,
+      brief,
+      traceId: parts.traceIdOf(task),
+      waiting: await parts.waitingFor(task),
+      completion: isFinal(task.state) ? await store.completion(task.id) : undefined,
+    });
+
+  return {
+    async createTask(request) {
+      if (!parts.accepting())
+        throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
+          hint: 'start it again with: singletree up',
+        });
+      const spec = specFrom(request, parts.defaults, parts.plugins);
+      const path = await parts.checkWorkspace(spec.workspace);
+      const task = await engine.create(
+        { ...spec, workspace: { ...spec.workspace, path } },
+        request.requestId === '' ? undefined : request.requestId,
+      );
+      return create(CreateTaskResponseSchema, { task: await view(task) });
+    },
+
+    async getTask(request) {
+      return create(GetTaskResponseSchema, { task: await view(await findTask(store, request.taskId)) });
+    },
+
+    async listTasks(request) {
+      const states = request.states.map((state) => wordOf(TaskState, state)).filter((state) => state !== undefined);
+      const limit = request.pageSize === 0 ? pageSize : request.pageSize;
+      const before = request.pageToken === '' ? undefined : readPageToken(request.pageToken, states);
+      const tasks = await store.tasks({
+        limit: limit + 1,
+        ...(states.length > 0 ? { states } : {}),
+        ...(before === undefined ? {} : { before }),
+      });
+      const page = tasks.slice(0, limit);
+      const last = page.at(-1);
+      return create(ListTasksResponseSchema, {
+        tasks: await Promise.all(page.map((task) => view(task, true))),
+        nextPageToken: tasks.length > limit && last ? writePageToken(last.id, states) : '',
+      });
+    },
+
+    async *watchTask(request, context) {
+      const task = await findTask(store, request.taskId);
+      const interval = request.heartbeatInterval ? durationMs(request.heartbeatInterval) : heartbeatMs;
+      yield* watchTask(task.id, Number(request.afterSequence), interval, context.signal, parts);
+    },
+
+    async cancelTask(request) {
+      const found = await findTask(store, request.taskId);
+      const by = request.by === undefined || request.by === '' ? 'client' : request.by;
+      const command = {
+        kind: 'stop' as const,
+        stop: 'cancel' as const,
+        by,
+        ...(request.why === undefined || request.why === '' ? {} : { why: request.why }),
+      };
+      const executed = await engine.executeOnce(found.id, command, request.requestId === '' ? undefined : request.requestId);
+      if (executed.kind !== 'done') {
+        throw new DomainError('ILLEGAL_TRANSITION', `task ${found.id} is ${found.state}; only a task that is not final can be cancelled`, {
+          metadata: { task_id: found.id, state: found.state, command: 'cancel' },
+        });
+      }
+      return create(CancelTaskResponseSchema, { task: await view(executed.task) });
+    },
+  };
+}

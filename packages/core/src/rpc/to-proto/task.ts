@@ -1,0 +1,198 @@
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  AttemptSchema,
+  AttemptState,
+  Complexity,
+  ContextItemSchema,
+  CostSource,
+  FailureReason,
+  GateKind,
+  GateResultSchema,
+  GateSchema,
+  GateStatus,
+  LimitsSchema,
+  PermissionMode,
+  SandboxLevel,
+  StopSchema,
+  TaskSchema,
+  TaskState,
+  TaskType,
+  WaitingFor,
+  WaitingSchema,
+  WorkspaceMode,
+  WorkspaceSchema,
+  type Attempt,
+  type ContextItem,
+  type GateResult,
+  type Task,
+  type Waiting,
+} from '@singletree/protocol';
+import type { CompletionEvent } from '../../task/completion.ts';
+import { newestTree } from '../../task/outcome.ts';
+import { isFinal, openProcess } from '../../task/task.ts';
+import type * as domain from '../../task/task.ts';
+import { generatedTokens, inputTokens, sumKnown, sumUsage } from '../../task/usage.ts';
+import type { WaitingFor as DomainWaiting } from '../../task/waiting.ts';
+import { enumOf } from '../words.ts';
+import { completionToProto } from './completion.ts';
+import { evidenceToProto, failureToProto, opt, stopKind, stopToProto, usageToProto } from './parts.ts';
+
+export interface TaskView {
+  readonly task: domain.Task;
+  readonly traceId: string;
+  readonly waiting?: DomainWaiting | undefined;
+  readonly completion?: CompletionEvent | undefined;
+  /** Lists leave out the long texts. */
+  readonly brief?: boolean;
+}
+
+/** A task as clients see it. */
+export function taskToProto({ task, traceId, waiting, completion, brief = false }: TaskView): Task {
+  const { spec } = task;
+  const tree = newestTree(task);
+  const usage = sumUsage(task.attempts.filter(({ startedAt }) => startedAt !== undefined).map(({ account }) => account?.usage));
+  const live = task.attempts.at(-1)?.live;
+  const accounts = task.attempts.map(({ account }) => account);
+  return create(TaskSchema, {
+    id: task.id,
+    title: spec.title ?? firstLine(spec.instructions),
+    instructions: brief ? '' : spec.instructions,
+    acceptanceCriteria: brief ? [] : [...spec.acceptanceCriteria],
+    context: brief ? [] : spec.context.map(contextToProto),
+    ...opt('taskType', spec.taskType, (word) => enumOf(TaskType, word)),
+    ...opt('complexity', spec.complexity, (word) => enumOf(Complexity, word)),
+    harness: spec.harness,
+    ...opt('model', spec.model),
+    permissions: enumOf(PermissionMode, spec.permissions),
+    workspace: create(WorkspaceSchema, { path: spec.workspace.path, mode: enumOf(WorkspaceMode, spec.workspace.mode) }),
+    setup: [...spec.setup],
+    gates: spec.gates.map((gate) =>
+      create(GateSchema, {
+        name: gate.name,
+        command: gate.command,
+        kind: enumOf(GateKind, gate.kind),
+        required: gate.required,
+        timeout: durationFromMs(gate.timeoutMs),
+      }),
+    ),
+    limits: create(LimitsSchema, {
+      timeout: durationFromMs(spec.limits.timeoutMs),
+      maxOutputBytes: BigInt(spec.limits.maxOutputBytes),
+      maxAttempts: spec.limits.maxAttempts,
+    }),
+    labels: { ...spec.labels },
+    ...opt('traceparent', spec.traceparent),
+    priority: spec.priority,
+    state: enumOf(TaskState, task.state),
+    lastSequence: BigInt(task.sequence),
+    traceId,
+    createdAt: timestampFromMs(task.createdAt),
+    updatedAt: timestampFromMs(task.since),
+    ...opt('completedAt', task.completedAt, timestampFromMs),
+    ...opt('waiting', waiting, (cause) => waitingToProto(cause, task.since)),
+    ...opt('blocked', task.blocked, (blocked) => ({
+      reason: enumOf(FailureReason, blocked.reason),
+      message: blocked.message,
+      since: timestampFromMs(task.since),
+      ...opt('until', blocked.until, timestampFromMs),
+    })),
+    ...opt('stopRequested', task.stop, stopToProto),
+    attempts: task.attempts.map((attempt) => attemptToProto(attempt, task)),
+    gateResults: task.gateResults.map((result) => gateResultToProto(result, brief)),
+    ...opt('usage', usage, usageToProto),
+    ...opt('turnsPerTask', sumKnown([...accounts.map((account) => account?.turns), live?.turns])),
+    ...opt('tokensPerTask', sumKnown([usage && inputTokens(usage), usage && generatedTokens(usage), live?.tokens]), BigInt),
+    ...opt('costPerTaskUsdMicros', sumKnown([...accounts.map((account) => account?.costUsdMicros), live?.costUsdMicros]), BigInt),
+    ...(task.workspace && !isFinal(task.state) ? { workspacePath: task.workspace.cwd } : {}),
+    ...opt('baseCommit', task.workspace?.base.commit),
+    ...opt('frozenCommit', tree?.commit),
+    ...opt('frozenRef', tree?.ref),
+    ...opt('failure', task.failure, failureToProto),
+    ...opt('completion', completion, (event) => completionToProto(event, traceId)),
+  });
+}
+
+function contextToProto(item: domain.ContextItem): ContextItem {
+  return create(ContextItemSchema, {
+    source: item.kind === 'text' ? { case: 'text', value: item.text } : { case: 'file', value: item.path },
+  });
+}
+
+function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
+  const { account, exit } = attempt;
+  const pid = attempt === task.attempts.at(-1) && openProcess(task)?.role === 'harness' ? openProcess(task)?.pid : undefined;
+  const window = account?.context?.windowTokens;
+  const final = account?.context?.finalTokens;
+  return create(AttemptSchema, {
+    number: attempt.number,
+    state: enumOf(AttemptState, attempt.state),
+    harness: attempt.harness,
+    ...opt('harnessVersion', account?.harnessVersion),
+    ...opt('requestedModel', attempt.requestedModel),
+    ...opt('model', account?.model ?? attempt.live?.model),
+    ...opt('harnessSessionId', account?.sessionId ?? attempt.session?.id),
+    resumed: attempt.session?.resumed ?? false,
+    preparedAt: timestampFromMs(attempt.preparedAt),
+    ...opt('startedAt', attempt.startedAt, timestampFromMs),
+    ...opt('endedAt', attempt.endedAt, timestampFromMs),
+    ...opt('pid', pid),
+    ...(attempt.startedAt === undefined ? {} : { sandboxLevel: SandboxLevel.MARKER }),
+    ...opt('exitCode', exit?.code ?? undefined),
+    ...opt('signal', exit?.signal ?? undefined),
+    ...opt('stoppedBy', exit?.stop, (kind) => create(StopSchema, { kind: stopKind(kind), at: timestampFromMs(exit?.endedAt ?? 0) })),
+    ...opt('evidence', attempt.evidence, evidenceToProto),
+    ...opt('failure', attempt.failure, failureToProto),
+    charged: attempt.charged ?? false,
+    ...opt('turns', account?.turns ?? attempt.live?.turns),
+    ...opt('usage', account?.usage, usageToProto),
+    ...opt('costUsdMicros', account?.costUsdMicros ?? attempt.live?.costUsdMicros, BigInt),
+    ...opt('costSource', account?.costSource, (word) => enumOf(CostSource, word)),
+    ...opt('contextUtilization', final !== undefined && window ? Math.min(1, final / window) : attempt.live?.contextUtilization),
+    survivors: (exit?.survivors ?? []).map((survivor) => ({ pid: survivor })),
+  });
+}
+
+export function gateResultToProto(result: domain.GateResult, brief = false): GateResult {
+  return create(GateResultSchema, {
+    attempt: result.attempt,
+    name: result.name,
+    kind: enumOf(GateKind, result.kind),
+    required: result.required,
+    status: enumOf(GateStatus, result.verdict),
+    ...opt('exitCode', result.exitCode),
+    startedAt: timestampFromMs(result.startedAt),
+    durationMs: BigInt(Math.max(0, result.endedAt - result.startedAt)),
+    ...(brief ? {} : opt('outputTail', result.tail)),
+    ...opt('message', result.message),
+    ...opt('hint', result.hint),
+  });
+}
+
+export function waitingToProto(cause: DomainWaiting, since: number): Waiting {
+  const common = { since: timestampFromMs(since) };
+  switch (cause.kind) {
+    case 'slot':
+      return create(WaitingSchema, {
+        ...common,
+        waitingFor: WaitingFor.LIMIT,
+        tasksAhead: cause.ahead,
+        message: `${cause.scope === 'total' ? 'limit' : 'harness limit'} ${cause.limit}/${cause.limit}`,
+      });
+    case 'workspace':
+      return create(WaitingSchema, { ...common, waitingFor: WaitingFor.WORKSPACE, message: `task ${cause.heldBy} works there` });
+    case 'time':
+      return create(WaitingSchema, { ...common, waitingFor: WaitingFor.BACKOFF, until: timestampFromMs(cause.until) });
+    case 'drain':
+      return create(WaitingSchema, { ...common, waitingFor: WaitingFor.DRAIN });
+  }
+}
+
+function firstLine(text: string): string {
+  const line = text.split('\n').find((each) => each.trim() !== '') ?? '';
+  // oxlint-disable-next-line no-control-regex -- a title is one clean line, whatever the instructions hold
+  return line
+    .replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
+    .trim()
+    .slice(0, 120);
+}

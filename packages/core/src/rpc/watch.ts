@@ -1,0 +1,88 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { TaskState, WatchTaskResponseSchema, type WatchTaskResponse } from '@singletree/protocol';
+import { DomainError } from '../errors.ts';
+import type { Store } from '../store/store.ts';
+import { isFinal, type Instant, type Task } from '../task/task.ts';
+import type { WaitingFor } from '../task/waiting.ts';
+import { eventToProto } from './to-proto/event.ts';
+import { opt } from './to-proto/parts.ts';
+import { waitingToProto } from './to-proto/task.ts';
+import { enumOf } from './words.ts';
+
+export interface WatchParts {
+  readonly store: Store;
+  readonly now: () => Instant;
+  readonly traceIdOf: (task: Task) => string;
+  readonly waitingFor: (task: Task) => Promise<WaitingFor | undefined>;
+}
+
+/** Events of one message: enough to be cheap under load, little enough to begin early. */
+const batchSize = 256;
+
+/**
+ * A task's events in their order, each once: first the stored ones, then those to come. Between them a heartbeat whenever
+ * nothing was sent for its interval. Ends after the event of the final state.
+ */
+export async function* watchTask(
+  taskId: string,
+  afterSequence: number,
+  heartbeatMs: number,
+  signal: AbortSignal,
+  parts: WatchParts,
+): AsyncGenerator<WatchTaskResponse> {
+  const { store } = parts;
+  let sequence = afterSequence;
+  using hint = hintsOf(store, taskId);
+  for (;;) {
+    hint.clear();
+    const task = await store.task(taskId);
+    if (!task || signal.aborted) return;
+    if (sequence > task.sequence) {
+      throw new DomainError('SEQUENCE_IN_FUTURE', `task ${taskId} has ${task.sequence} events; after_sequence is ${sequence}`);
+    }
+    const events = await store.events(taskId, sequence, batchSize);
+    if (events.length > 0) {
+      const completion = isFinal(task.state) ? await store.completion(taskId) : undefined;
+      const view = { task, traceId: parts.traceIdOf(task), completion };
+      yield create(WatchTaskResponseSchema, { events: events.map((event) => eventToProto(event, view)) });
+      sequence = events.at(-1)?.sequence ?? sequence;
+      continue;
+    }
+    if (isFinal(task.state)) return;
+    if (await hint.next(heartbeatMs, signal)) continue;
+    if (signal.aborted) return;
+    const waiting = await parts.waitingFor(task);
+    const heartbeat = {
+      at: timestampFromMs(parts.now()),
+      state: enumOf(TaskState, task.state),
+      ...opt('waiting', waiting, (cause) => waitingToProto(cause, task.since)),
+    };
+    yield create(WatchTaskResponseSchema, { heartbeat });
+  }
+}
+
+/** Tells that a task has changed. A hint that comes between two waits is not lost. */
+function hintsOf(store: Store, taskId: string): Disposable & { clear(): void; next(ms: number, signal: AbortSignal): Promise<boolean> } {
+  let pending = false;
+  let wake: () => void = () => undefined;
+  const stop = store.onCommit((changed) => {
+    if (changed !== taskId) return;
+    pending = true;
+    wake();
+  });
+  return {
+    clear: () => (pending = false),
+    async next(ms, signal) {
+      if (pending) return true;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      wake = resolve;
+      const timer = setTimeout(resolve, ms);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      await promise;
+      clearTimeout(timer);
+      return pending;
+    },
+    [Symbol.dispose]: stop,
+  };
+}
