@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 
 /** The checks of the sources as they lie there: each `check:` script of package.json is a test, so all of them run and are counted. */
@@ -23,6 +24,15 @@ test.each(Object.entries(manifest.scripts).filter(([name]) => name.startsWith('c
       ? failure(`${String(error.stdout)}${String(error.stderr)}`)
       : error;
   }
+});
+
+test('docs/dependencies.md gives a reason for each pinned package', async () => {
+  const [pins, page] = await Promise.all(['pnpm-workspace.yaml', 'docs/dependencies.md'].map((file) => readFile(join(root, file), 'utf8')));
+  const pinned = [...(pins?.split(/^catalog:$/m)[1]?.matchAll(/^  '?(?<name>[^':]+)'?: \S+$/gm) ?? [])].map(
+    (match) => match.groups?.['name'],
+  );
+  const explained = [...(page?.matchAll(/^\| `(?<name>[^`]+)` \|/gm) ?? [])].map((match) => match.groups?.['name']);
+  expect(explained.toSorted()).toEqual(pinned.toSorted());
 });
 
 /** Says what the command said; where in this file it was started is of no interest. */
