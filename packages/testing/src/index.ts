@@ -16,3 +16,5 @@ export { repository, temporaryFolder } from './temp.ts';
 export type { Repository, RepositoryOptions, TemporaryFolder } from './temp.ts';
 export { until } from './until.ts';
 export type { UntilOptions } from './until.ts';
+export type { FakeScript } from './fake-agent/script.ts';
+export type { FakeStep } from './fake-agent/steps.ts';

@@ -26,6 +26,8 @@ test('a repository has one commit on main with the files, whatever git is config
   expect(await made.git('ls-files')).toBe('.gitignore\nsrc/a.txt\n');
   expect(await made.git('rev-parse', 'HEAD')).toBe(`${made.head}\n`);
   await expect(made.git('no-such-command')).rejects.toThrow('no-such-command');
+  await made[Symbol.asyncDispose]();
+  expect(await exists(made.path)).toBe(false);
 });
 
 test('a repository in a folder that was given stays there', async () => {

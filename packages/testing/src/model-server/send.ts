@@ -48,6 +48,7 @@ export async function send(
   stream: boolean,
   record: Recorder,
 ): Promise<void> {
+  const gone = new Promise<void>((resolve) => response.once('close', resolve));
   for (const frame of stream ? encoder.stream(reply, call) : wholeInHalves(encoder, reply, call)) {
     if (frame === middle) {
       if (reply.hang === 'mid') return;
@@ -58,7 +59,7 @@ export async function send(
     }
     if (response.destroyed) return;
     if (frame.tells) record.tell(frame.tells);
-    await written(response, frame.bytes);
+    await Promise.race([written(response, frame.bytes), gone]);
   }
   response.end();
   record.complete();
@@ -74,7 +75,7 @@ function* wholeInHalves(encoder: Encoder, reply: Reply, call: Call): ReturnType<
   yield { bytes: bytes.slice(half), tells };
 }
 
-/** Resolves when the kernel has the bytes, so that a cut never loses what was said before it; or when the client is gone. */
+/** Resolves when the kernel has the bytes, so that a cut never loses what was said before it. */
 function written(response: ServerResponse, bytes: string): Promise<void> {
   return new Promise((resolve) => {
     response.write(bytes, () => resolve());

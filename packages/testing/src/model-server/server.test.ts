@@ -149,12 +149,12 @@ describe.each(protocols)('%s', (protocol) => {
       ],
       { side: { text: 'a title', usage: { input_tokens: 3, output_tokens: 2 } } },
     );
-    for (const prompt of ['second', 'wanted', 'second', 'by predicate']) await (await ask(server, protocol, prompt)).text();
+    for (const prompt of ['second', 'second', 'wanted', 'by predicate']) await (await ask(server, protocol, prompt)).text();
     expect(await (await ask(server, protocol, 'second', { tools: [] })).text()).toContain('a title');
     expect(server.requests.map(({ step, side, tools }) => [step, side, tools])).toEqual([
       [2, false, ['Bash']],
-      [4, false, ['Bash']],
       [2, false, ['Bash']],
+      [4, false, ['Bash']],
       [3, false, ['Bash']],
       ['side', true, []],
     ]);

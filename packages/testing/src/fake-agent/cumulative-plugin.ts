@@ -1,0 +1,1 @@
+export { cumulativeFake as default } from './plugin.ts';
