@@ -31,7 +31,14 @@ const importRules: readonly Rule[] = [
   roomIsUsedBy('outbox', 'daemon\\.ts$', 'only daemon.ts composes the relay; everything else meets it in the store'),
   roomIsUsedBy('gates', 'attempt/', 'gates belong to the steps of an attempt'),
   roomIsUsedBy('workspace', 'attempt/', 'workspaces belong to the steps of an attempt'),
-  roomIsUsedBy('plugins', 'attempt/|daemon\\.ts$', 'plugins belong to the steps of an attempt; daemon.ts hands out their catalogue'),
+  {
+    ...roomIsUsedBy(
+      'plugins',
+      'attempt/|daemon\\.ts$',
+      'plugins belong to the steps of an attempt; others get their catalogue from daemon.ts',
+    ),
+    typesAreFree: true,
+  },
   ...['gates', 'workspace', 'plugins', 'artifacts', 'pricing', 'prediction'].map((room): Rule => ({
     why: `${room}/ takes data and gives data: of the other rooms it may use task/ and supervision/host.ts`,
     from: inCore(`${room}/`),
