@@ -104,8 +104,8 @@ export interface Reconciliation {
 export interface Decoder {
   /** Takes the next bytes, at most 256 KiB, and gives the events whose lines end in them. */
   push(bytes: Uint8Array): readonly HarnessEvent[];
-  /** The source has ended: what an unfinished last line gives. Its `endsAt` is the length of the source, which may already be the
-   *  stored offset: these events belong to the step that records the exit and are never dropped by offset. */
+  /** The source has ended: what an unfinished last line gives, and nothing else. Its `endsAt` is the length of the source; a stored
+   *  offset always stands at the end of a line, so that anything else would be lost in a restart. */
   end(): readonly HarnessEvent[];
 }
 

@@ -4,7 +4,7 @@ export type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]:
 };
 
 /** Leaves out what is undefined: unknown is absent, and an absent field is one that is not there. */
-export function defined<T extends object>(fields: T): Defined<T>;
+export function defined<const T extends object>(fields: T): Defined<T>;
 export function defined(fields: object): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

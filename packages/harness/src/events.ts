@@ -63,7 +63,8 @@ export type HarnessEventBody =
       readonly byModel: readonly ModelUsage[];
       readonly contextWindowTokens?: number;
     }
-  /** Tokens were used that this output does not count (a sub-agent with a session of its own): every sum is a lower bound. */
+  /** Tokens were used that no event counts (a compaction, a sub-agent with a session of its own): sums are lower bounds until a later
+   *  `usage.total`. */
   | { readonly kind: 'usage.incomplete'; readonly reason: string }
   | { readonly kind: 'text'; readonly thread: Thread; readonly text: string; readonly truncated?: Truncation }
   | { readonly kind: 'tool.started'; readonly thread: Thread; readonly toolId: string; readonly tool: string; readonly summary?: string }

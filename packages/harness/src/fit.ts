@@ -1,7 +1,7 @@
 import type { HarnessEvent } from './events.ts';
 import { maxEventBytes } from './events.ts';
 import type { Line } from './lines.ts';
-import { isJsonObject } from './json.ts';
+import { arrayOf, isJsonObject } from './json.ts';
 
 /** The beginning of a text, at most so many bytes of UTF-8, never half a character. */
 export function clip(text: string, bytes: number): string {
@@ -35,7 +35,7 @@ function size(event: HarnessEvent): number {
 function clipStrings<T>(value: T, bytes: number): T;
 function clipStrings(value: unknown, bytes: number): unknown {
   if (typeof value === 'string') return clip(value, bytes);
-  if (Array.isArray(value)) return value.map((entry) => clipStrings(entry, bytes));
+  if (Array.isArray(value)) return arrayOf(value).map((entry) => clipStrings(entry, bytes));
   if (isJsonObject(value)) return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, clipStrings(entry, bytes)]));
   return value;
 }

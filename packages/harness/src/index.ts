@@ -6,3 +6,4 @@ export * from './json.ts';
 export * from './lines.ts';
 export * from './tokens.ts';
 export * from './usage.ts';
+export * from './versions.ts';

@@ -15,9 +15,7 @@ function split(bytes: Uint8Array, sizes: number): { startsAt: number; endsAt: nu
 }
 
 function decode(bytes: Uint8Array, chunk = bytes.length): readonly HarnessEvent[] {
-  const decoder = lineDecoder('stdout', (json) =>
-    json['text'] === undefined ? undefined : [{ kind: 'text', thread: 'main', text: String(json['text']) }],
-  );
+  const decoder = lineDecoder('stdout', ({ text }) => (typeof text === 'string' ? [{ kind: 'text', thread: 'main', text }] : undefined));
   const events: HarnessEvent[] = [];
   for (let at = 0; at < bytes.length; at += chunk) events.push(...decoder.push(bytes.subarray(at, at + chunk)));
   return [...events, ...decoder.end()];

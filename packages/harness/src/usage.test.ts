@@ -95,7 +95,9 @@ describe('tokens', () => {
   });
 
   test('that the CLI does not count make every sum a lower bound', () => {
-    expect(fold([total({ outputTokens: 1 }), { kind: 'usage.incomplete', reason: 'a sub-agent' }, completed]).lowerBound).toBe(true);
+    const incomplete: HarnessEventBody = { kind: 'usage.incomplete', reason: 'a sub-agent' };
+    expect(fold([total({ outputTokens: 1 }), incomplete, completed]).lowerBound).toBe(true);
+    expect(fold([incomplete, total({ outputTokens: 1 }), completed]).lowerBound).toBe(false);
   });
 
   test('from the session files take the place of all others', () => {

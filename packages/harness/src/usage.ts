@@ -88,6 +88,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
         totals = addByModel([...(totals ?? []), ...event.byModel]);
         windowTokens = event.contextWindowTokens ?? windowTokens;
         for (const id of calls.keys()) counted.add(id);
+        incomplete = false;
         return;
       case 'usage.incomplete':
         incomplete = true;
@@ -157,6 +158,8 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
 /** Work of the main thread after the closing words: they were not the last. */
 function reopens(event: HarnessEventBody): boolean {
   switch (event.kind) {
+    case 'session.started':
+      return true;
     case 'model.call':
     case 'text':
     case 'tool.started':

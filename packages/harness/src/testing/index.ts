@@ -1,1 +1,3 @@
-export {};
+export { readFixtures, type Fixture } from './fixtures.ts';
+export { ConformanceFailure } from './play.ts';
+export { conformanceSuite, type ConformanceCase, type ConformanceOptions, type Rule } from './suite.ts';

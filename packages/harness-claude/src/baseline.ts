@@ -1,0 +1,29 @@
+import { countOf, objectOf, type Baseline, type SessionFile } from '@singletree/harness';
+import { modelTotals, type ModelTotals } from './ledger.ts';
+import { readTranscript } from './transcript.ts';
+
+/** What the session's files held before an attempt went on in it: `bytes` by path, and `modelUsage` as the CLI had last saved it. */
+const version = 1;
+
+/** Undefined where the session has no file: the CLI would refuse to resume it. */
+export function baselineOf(sessionId: string, files: readonly SessionFile[]): Baseline | undefined {
+  const main = files.find((file) => isMain(sessionId, file));
+  if (!main) return undefined;
+  const bytes = Object.fromEntries(files.map((file) => [file.path, file.bytes.length]));
+  return { version, data: { bytes, modelUsage: readTranscript(main.bytes).savedTotals ?? {} } };
+}
+
+export function isMain(sessionId: string, file: SessionFile): boolean {
+  return file.path.endsWith(`/${sessionId}.jsonl`);
+}
+
+/** What the CLI's running totals begin with. The CLI takes up what it saved at its last clean end, and forgets what was killed since. */
+export function baselineTotals(baseline: Baseline | undefined): ModelTotals {
+  return modelTotals(baseline?.data['modelUsage']);
+}
+
+/** The part of a session file that the attempt wrote. */
+export function writtenSince(baseline: Baseline | undefined, file: SessionFile): Uint8Array {
+  const before = countOf(objectOf(baseline?.data['bytes'])[file.path]) ?? 0;
+  return file.bytes.subarray(Math.min(before, file.bytes.length));
+}

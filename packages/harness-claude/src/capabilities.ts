@@ -1,0 +1,14 @@
+import type { Capabilities } from '@singletree/harness';
+
+export const capabilities: Capabilities = {
+  resume: true,
+  choosesSessionId: true,
+  usage: { scope: 'model_call', counts: 'delta' },
+  contextWindow: true,
+  compaction: true,
+  cost: true,
+  permissionModes: ['all', 'edits', 'read'],
+};
+
+export const oldestVersion = '2.1.197';
+export const newestVersion = '2.1.329';

@@ -1,0 +1,305 @@
+import {
+  amountOf,
+  arrayOf,
+  clip,
+  countOf,
+  defined,
+  isJsonObject,
+  lineDecoder,
+  objectOf,
+  silentDecoder,
+  stringOf,
+  type Baseline,
+  type Decoder,
+  type HarnessEventBody,
+  type JsonObject,
+  type OutputSource,
+  type Thread,
+} from '@singletree/harness';
+import { baselineTotals } from './baseline.ts';
+import { endEvidence } from './ending.ts';
+import { Ledger } from './ledger.ts';
+import { messageTokens } from './tokens.ts';
+import { toolResultEvents, toolSummary } from './tools.ts';
+
+type Events = readonly HarnessEventBody[];
+
+/**
+ * `-p --output-format stream-json --verbose` of claude 2.1.197 and later.
+ *
+ * One message of the model comes as several `assistant` lines, one a content block, with the prompt's tokens right and the output's only a
+ * placeholder; the true figures are the totals by model of the `result` lines. There may be several of those: a background task that
+ * ends wakes the agent again. The process is done when it exits, not at its first `result`.
+ */
+export function createDecoder(source: OutputSource, baseline: Baseline | undefined): Decoder {
+  if (source === 'stderr') return silentDecoder();
+  const reader = new StreamReader(new Ledger(baselineTotals(baseline)));
+  return lineDecoder(source, (json) => reader.read(json));
+}
+
+class StreamReader {
+  readonly #ledger: Ledger;
+  readonly #calls = new Set<string>();
+  /** Tools under way, by id. */
+  readonly #tools = new Map<string, string>();
+  readonly #denied = new Set<string>();
+  /** Sub-agents that have begun, and whether they work still. */
+  readonly #subagents = new Map<string, boolean>();
+  /** The message that streams, by thread (only with partial messages). */
+  readonly #streaming = new Map<string, JsonObject>();
+  #model: string | undefined;
+  #calledModel: string | undefined;
+  #apiError: string | undefined;
+  #interrupted = false;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** Undefined for a line that is not known. */
+  read(json: JsonObject): Events | undefined {
+    switch (json['type']) {
+      case 'system':
+        return this.#system(json);
+      case 'assistant':
+        return this.#assistant(json);
+      case 'user':
+        return this.#user(json);
+      case 'result':
+        return this.#result(json);
+      case 'stream_event':
+        return this.#streamEvent(json);
+      case 'rate_limit_event':
+        return rateLimit(objectOf(json['rate_limit_info']));
+      default:
+        return silentTypes.has(stringOf(json['type']) ?? '') ? [] : undefined;
+    }
+  }
+
+  #system(json: JsonObject): Events | undefined {
+    switch (json['subtype']) {
+      case 'init':
+        return this.#init(json);
+      case 'api_retry':
+        return [
+          defined({
+            kind: 'model.retried',
+            reason: stringOf(json['error']) ?? 'unknown',
+            status: countOf(json['error_status']),
+            delayMs: amountOf(json['retry_delay_ms']),
+          }),
+        ];
+      case 'status':
+        // The call that writes the summary shows up nowhere but in the next total.
+        if (json['status'] === 'compacting')
+          return [{ kind: 'usage.incomplete', reason: 'a compaction is counted in the next total only' }];
+        if (json['compact_result'] === 'failed')
+          return [{ kind: 'warning', message: `compaction failed: ${stringOf(json['compact_error']) ?? 'no reason given'}` }];
+        return [];
+      case 'compact_boundary':
+        return [compaction(objectOf(json['compact_metadata']))];
+      case 'permission_denied':
+        return this.#permissionDenied(json, stringOf(json['message']));
+      case 'task_started':
+        return json['task_type'] === 'local_agent'
+          ? this.#subagentSeen(stringOf(json['tool_use_id']), stringOf(json['subagent_type']))
+          : [];
+      case 'task_notification':
+        return this.#subagentEnded(stringOf(json['tool_use_id']));
+      case 'model_fallback':
+        return [{ kind: 'warning', message: stringOf(json['content']) ?? 'the CLI changed to another model' }];
+      default:
+        return silentSubtypes.has(stringOf(json['subtype']) ?? '') ? [] : undefined;
+    }
+  }
+
+  /** Comes again with each message that wakes the agent. */
+  #init(json: JsonObject): Events | undefined {
+    const sessionId = stringOf(json['session_id']);
+    if (sessionId === undefined) return undefined;
+    this.#model = stringOf(json['model']);
+    return [defined({ kind: 'session.started', sessionId, model: this.#model, harnessVersion: stringOf(json['claude_code_version']) })];
+  }
+
+  #assistant(json: JsonObject): Events | undefined {
+    const message = json['message'];
+    if (!isJsonObject(message)) return undefined;
+    const thread = threadOf(json);
+    const events: HarnessEventBody[] = [...this.#threadSeen(json, thread)];
+    if (message['model'] === syntheticModel) {
+      if (json['is_api_error_message'] === true) this.#apiError = stringOf(json['error']);
+    } else {
+      events.push(...this.#call(message, thread));
+    }
+    for (const block of arrayOf(message['content'])) events.push(...this.#block(objectOf(block), thread));
+    return events;
+  }
+
+  /** One event a message, although it comes in several lines. */
+  #call(message: JsonObject, thread: Thread): Events {
+    const callId = stringOf(message['id']);
+    if (callId === undefined || this.#calls.has(callId)) return [];
+    this.#calls.add(callId);
+    this.#apiError = undefined;
+    const model = stringOf(message['model']);
+    if (thread === 'main') this.#calledModel = model ?? this.#calledModel;
+    const { outputTokens: _placeholder, reasoningOutputTokens: _unknown, ...usage } = messageTokens(objectOf(message['usage']));
+    return [defined({ kind: 'model.call', callId, thread, model, usage, provisional: true })];
+  }
+
+  #block(block: JsonObject, thread: Thread): Events {
+    switch (block['type']) {
+      case 'text': {
+        const text = stringOf(block['text']);
+        return text === undefined || text === '' ? [] : [{ kind: 'text', thread, text }];
+      }
+      case 'tool_use':
+      case 'server_tool_use': {
+        const [toolId, tool] = [stringOf(block['id']), stringOf(block['name'])];
+        if (toolId === undefined || tool === undefined) return [];
+        this.#tools.set(toolId, tool);
+        return [defined({ kind: 'tool.started', thread, toolId, tool, summary: toolSummary(objectOf(block['input'])) })];
+      }
+      default:
+        return [];
+    }
+  }
+
+  #user(json: JsonObject): Events | undefined {
+    const message = json['message'];
+    if (!isJsonObject(message)) return undefined;
+    const thread = threadOf(json);
+    const events: HarnessEventBody[] = [...this.#threadSeen(json, thread)];
+    for (const entry of arrayOf(message['content'])) {
+      const block = objectOf(entry);
+      if (block['type'] === 'tool_result') events.push(...this.#toolResult(json, block, thread));
+      else if (stringOf(block['text'])?.startsWith('[Request interrupted by user')) this.#interrupted = true;
+    }
+    return events;
+  }
+
+  #toolResult(json: JsonObject, block: JsonObject, thread: Thread): Events {
+    const toolId = stringOf(block['tool_use_id']);
+    if (toolId === undefined) return [];
+    const tool = this.#tools.get(toolId);
+    this.#tools.delete(toolId);
+    const output = objectOf(json['tool_use_result']);
+    const subagent = output['isAsync'] === true ? [] : this.#subagentEnded(toolId);
+    return [...toolResultEvents({ thread, toolId, tool, failed: block['is_error'] === true, output }), ...subagent];
+  }
+
+  #result(json: JsonObject): Events {
+    const denials = arrayOf(json['permission_denials']).flatMap((denial) => this.#permissionDenied(objectOf(denial), undefined));
+    const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
+    const evidence = endEvidence(json, this.#apiError, this.#interrupted);
+    this.#interrupted = false;
+    return [...denials, ...(total ? [total] : []), { kind: 'ended', evidence }];
+  }
+
+  /** Partial messages carry the true figures of each call: the last event of a message repeats its usage, output included. */
+  #streamEvent(json: JsonObject): Events {
+    const event = objectOf(json['event']);
+    const key = stringOf(json['parent_tool_use_id']) ?? '';
+    if (event['type'] === 'message_start') this.#streaming.set(key, objectOf(event['message']));
+    if (event['type'] === 'message_stop') this.#streaming.delete(key);
+    if (event['type'] !== 'message_delta') return [];
+    const message = this.#streaming.get(key);
+    const callId = stringOf(message?.['id']);
+    if (!message || callId === undefined) return [];
+    this.#calls.add(callId);
+    const usage = messageTokens({ ...objectOf(message['usage']), ...objectOf(event['usage']) });
+    return [defined({ kind: 'model.call', callId, thread: threadOf(json), model: stringOf(message['model']), usage })];
+  }
+
+  #permissionDenied(json: JsonObject, message: string | undefined): Events {
+    const [toolId, tool] = [stringOf(json['tool_use_id']), stringOf(json['tool_name'])];
+    if (tool === undefined || (toolId !== undefined && this.#denied.has(toolId))) return [];
+    if (toolId !== undefined) this.#denied.add(toolId);
+    return [defined({ kind: 'permission.denied', tool, message: message === undefined ? undefined : clip(message, 1024) })];
+  }
+
+  #threadSeen(json: JsonObject, thread: Thread): Events {
+    return thread === 'main' ? [] : this.#subagentSeen(thread.subagent, stringOf(json['subagent_type']));
+  }
+
+  #subagentSeen(subagent: string | undefined, name: string | undefined): Events {
+    if (subagent === undefined || this.#subagents.has(subagent)) return [];
+    this.#subagents.set(subagent, true);
+    return [defined({ kind: 'subagent.started', subagent, name })];
+  }
+
+  /** Asked of every tool and background task that ends; most are none. */
+  #subagentEnded(subagent: string | undefined): Events {
+    if (subagent === undefined || this.#subagents.get(subagent) !== true) return [];
+    this.#subagents.set(subagent, false);
+    return [{ kind: 'subagent.ended', subagent }];
+  }
+}
+
+/** The model name of messages that the CLI writes itself, for API failures. */
+const syntheticModel = '<synthetic>';
+
+/** Known, and of no use to anybody here. */
+const silentTypes: ReadonlySet<string> = new Set([
+  'control_request',
+  'control_response',
+  'keep_alive',
+  'tool_progress',
+  'tool_use_summary',
+  'auth_status',
+  'prompt_suggestion',
+]);
+const silentSubtypes: ReadonlySet<string> = new Set([
+  'background_tasks_changed',
+  'commands_changed',
+  'file_snapshot',
+  'files_persisted',
+  'hook_progress',
+  'hook_response',
+  'hook_started',
+  'informational',
+  'memory_recall',
+  'memory_saved',
+  'notification',
+  'post_turn_summary',
+  'session_metadata',
+  'session_state_changed',
+  'session_title_changed',
+  'shell_cwd',
+  'stop_hook_summary',
+  'task_progress',
+  'task_summary',
+  'task_updated',
+  'thinking_tokens',
+  'turn_duration',
+  'vcs_state_changed',
+]);
+
+/** Sub-agents go by the id of the tool call that started them: every version prints it. */
+function threadOf(json: JsonObject): Thread {
+  const parent = stringOf(json['parent_tool_use_id']);
+  return parent === undefined ? 'main' : { subagent: parent };
+}
+
+function compaction(metadata: JsonObject): HarnessEventBody {
+  const trigger = metadata['trigger'];
+  return defined({
+    kind: 'compaction',
+    trigger: trigger === 'auto' || trigger === 'manual' ? trigger : undefined,
+    tokensBefore: countOf(metadata['pre_tokens']),
+    tokensAfter: countOf(metadata['post_tokens']),
+  });
+}
+
+/** Comes whenever the figures of a subscription change; only a refusal holds anything up. `resetsAt` is in seconds. */
+function rateLimit(info: JsonObject): Events {
+  if (info['status'] !== 'rejected') return [];
+  const resetsAt = countOf(info['resetsAt']);
+  return [
+    defined({
+      kind: 'rate.limited',
+      resetsAtMs: resetsAt === undefined ? undefined : resetsAt * 1000,
+      message: stringOf(info['rateLimitType']),
+    }),
+  ];
+}

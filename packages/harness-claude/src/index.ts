@@ -1,0 +1,29 @@
+import { defineHarness, type Harness } from '@singletree/harness';
+import { baselineOf } from './baseline.ts';
+import { capabilities, newestVersion, oldestVersion } from './capabilities.ts';
+import { command, options, type ClaudeOptions } from './command.ts';
+import { createDecoder } from './decode.ts';
+import { exitEvidence } from './ending.ts';
+import { probe } from './probe.ts';
+import { reconcile, sessionFiles } from './session.ts';
+
+const harness: Harness<ClaudeOptions> = defineHarness<ClaudeOptions>({
+  specificationVersion: 'harness/v1',
+  harnessId: 'claude_code',
+  displayName: 'Claude Code',
+  defaultExecutable: 'claude',
+  provider: 'anthropic',
+  supportedVersions: `${oldestVersion} – ${newestVersion}`,
+  decoderVersion: 1,
+  capabilities,
+  options,
+  probe,
+  command,
+  decoder: createDecoder,
+  sessionFiles,
+  baseline: baselineOf,
+  reconcile,
+  exitEvidence,
+});
+
+export default harness;

@@ -1,0 +1,59 @@
+import { amountOf, countOf, defined, objectOf, type JsonObject, type TokenUsage } from '@singletree/harness';
+
+/** The `usage` of one message of the Messages API. `input_tokens` leaves the cache out, `output_tokens` holds the thinking. */
+export function messageTokens(usage: JsonObject): TokenUsage {
+  const lifetimes = objectOf(usage['cache_creation']);
+  return tokens({
+    input: usage['input_tokens'],
+    cacheRead: usage['cache_read_input_tokens'],
+    cacheWrite: usage['cache_creation_input_tokens'],
+    cacheWrite5m: lifetimes['ephemeral_5m_input_tokens'],
+    cacheWrite1h: lifetimes['ephemeral_1h_input_tokens'],
+    output: usage['output_tokens'],
+    thinking: objectOf(usage['output_tokens_details'])['thinking_tokens'],
+  });
+}
+
+/** One entry of `modelUsage`, on standard output and in the session file's `cost-state` alike. */
+export function modelTokens(entry: JsonObject): TokenUsage {
+  return tokens({
+    input: entry['inputTokens'],
+    cacheRead: entry['cacheReadInputTokens'],
+    cacheWrite: entry['cacheCreationInputTokens'],
+    cacheWrite5m: entry['cacheCreationEphemeral5mInputTokens'],
+    cacheWrite1h: entry['cacheCreationEphemeral1hInputTokens'],
+    output: entry['outputTokens'],
+    thinking: entry['thinkingTokens'],
+  });
+}
+
+/** The price of such an entry in US dollars. Absent where the CLI guesses it (a model that it does not know) or states 0. */
+export function modelCostUsd(entry: JsonObject): number | undefined {
+  if (entry['costBasis'] === 'unknown') return undefined;
+  return amountOf(entry['costUSD']) || undefined;
+}
+
+interface Counts {
+  readonly input: unknown;
+  readonly cacheRead: unknown;
+  readonly cacheWrite: unknown;
+  readonly cacheWrite5m: unknown;
+  readonly cacheWrite1h: unknown;
+  readonly output: unknown;
+  readonly thinking: unknown;
+}
+
+function tokens(counts: Counts): TokenUsage {
+  const [cacheWrite, cacheWrite5m, cacheWrite1h] = [counts.cacheWrite, counts.cacheWrite5m, counts.cacheWrite1h].map(countOf);
+  const [output, thinking] = [countOf(counts.output), countOf(counts.thinking)];
+  // Servers that know no lifetimes leave both at 0: the split is only one if it adds up.
+  const tellsLifetimes = cacheWrite !== undefined && cacheWrite > 0 && cacheWrite === (cacheWrite5m ?? 0) + (cacheWrite1h ?? 0);
+  return defined({
+    uncachedInputTokens: countOf(counts.input),
+    cacheReadInputTokens: countOf(counts.cacheRead),
+    cacheWriteInputTokens: cacheWrite,
+    cacheWrite1hInputTokens: tellsLifetimes ? cacheWrite1h : undefined,
+    outputTokens: output === undefined ? undefined : Math.max(0, output - (thinking ?? 0)),
+    reasoningOutputTokens: thinking,
+  });
+}

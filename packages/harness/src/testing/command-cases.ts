@@ -1,0 +1,119 @@
+import { RefusedAttempt, type AttemptContext, type Command, type Harness, type HarnessSettings, type PermissionMode } from '../contract.ts';
+import { check, same } from './play.ts';
+import type { ConformanceCase, Subject } from './suite.ts';
+
+const modes: readonly PermissionMode[] = ['all', 'edits', 'read'];
+const sessionId = '01234567-89ab-4cde-8f01-23456789abcd';
+const secret = 'singletree-secret-5d1c0a';
+const prompt = '# Singletree prompt 7f3a\r\n\n-x $(id) "quoted" \\ \u001b[1m é€😀 \ufeff\n';
+
+export function commandCases({ harness }: Subject): ConformanceCase[] {
+  const { capabilities } = harness;
+  return [
+    {
+      rule: 'secrets',
+      name: 'the key meets neither argv nor environment nor standard input, and has a variable to travel in',
+      run: () => {
+        const command = withSecret(harness);
+        check(command.apiKeyVariable !== undefined, 'a key is configured, but apiKeyVariable does not say where the CLI expects it');
+        check(!JSON.stringify(command).includes(secret), 'the command holds the key');
+        check(!(command.apiKeyVariable in command.env), `env sets ${command.apiKeyVariable}, which only the daemon hands over`);
+      },
+    },
+    {
+      rule: 'prompt',
+      name: 'the prompt reaches the CLI whole by standard input, and no other way',
+      run: () => {
+        const { args, env, stdin } = build(harness, {});
+        check(!JSON.stringify([args, env]).includes('Singletree prompt 7f3a'), 'argv or environment hold the prompt');
+        check(
+          stdin.includes(prompt) || stdin.includes(JSON.stringify(prompt).slice(1, -1)),
+          'standard input does not hold the whole prompt',
+        );
+      },
+    },
+    ...modes.map((mode): ConformanceCase => ({
+      rule: 'permission modes',
+      name: capabilities.permissionModes.includes(mode) ? `"${mode}" has a command line of its own` : `"${mode}" is refused`,
+      run: () => {
+        if (!capabilities.permissionModes.includes(mode)) {
+          check(
+            refuses(() => build(harness, { permissions: mode })),
+            `"${mode}" is not declared, yet command() gives a command line for it`,
+          );
+          return;
+        }
+        const own = visible(build(harness, { permissions: mode }));
+        for (const other of capabilities.permissionModes.filter((each) => each !== mode)) {
+          check(visible(build(harness, { permissions: other })) !== own, `"${mode}" and "${other}" give the same command line`);
+        }
+      },
+    })),
+    {
+      rule: 'capabilities',
+      name: 'choosesSessionId: the id of a new session is told to the CLI if and only if it is declared',
+      run: () => same(visible(build(harness, {})).includes(sessionId), capabilities.choosesSessionId, 'the id is in the command line'),
+    },
+    {
+      rule: 'resume',
+      name: capabilities.resume ? 'a resumed session is named to the CLI' : 'a resume is refused',
+      run: () => {
+        const resume = (): Command => build(harness, { session: { kind: 'resume', id: sessionId } });
+        if (!capabilities.resume) check(refuses(resume), 'resume is not declared, yet command() gives a command line for it');
+        else
+          check(
+            visible(resume()).includes(sessionId) && visible(resume()) !== visible(build(harness, {})),
+            'the command line does not go on in the session',
+          );
+      },
+    },
+  ];
+}
+
+function build(harness: Harness, attempt: Partial<AttemptContext>): Command {
+  const settings: HarnessSettings<unknown> = {
+    executable: '/opt/cli/bin/cli',
+    hasApiKey: true,
+    baseUrl: 'http://127.0.0.1:4000',
+    args: [],
+    options: harness.options.parse({}),
+  };
+  const mode = harness.capabilities.permissionModes[0];
+  check(mode !== undefined, 'no permission mode is declared');
+  const context: AttemptContext = {
+    prompt,
+    workspace: '/work/space',
+    session: { kind: 'new', id: sessionId },
+    permissions: mode,
+    root: false,
+    ...attempt,
+  };
+  return harness.command(context, settings);
+}
+
+/** Built while the daemon's own environment holds the key, under every name that the plugin may know. */
+function withSecret(harness: Harness): Command {
+  const name = build(harness, {}).apiKeyVariable ?? 'API_KEY';
+  const before = process.env[name];
+  process.env[name] = secret;
+  try {
+    return build(harness, {});
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
+}
+
+function visible({ args, env }: Command): string {
+  return JSON.stringify([args, env]);
+}
+
+function refuses(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return false;
+  } catch (error) {
+    if (error instanceof RefusedAttempt) return true;
+    throw error;
+  }
+}

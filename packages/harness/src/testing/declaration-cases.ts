@@ -1,0 +1,41 @@
+import type { HarnessEvent } from '../events.ts';
+import { check, play } from './play.ts';
+import type { ConformanceCase, Subject } from './suite.ts';
+
+/** What a plugin says of itself against what its recordings show: nothing claimed that never happens, nothing kept back that does. */
+export function declarationCases({ harness, fixtures }: Subject): ConformanceCase[] {
+  const { capabilities } = harness;
+  const events = (): HarnessEvent[] => fixtures.flatMap((fixture) => play(harness, fixture));
+  const agrees = (claim: string, declared: boolean, shows: (event: HarnessEvent) => boolean): ConformanceCase => ({
+    rule: 'capabilities',
+    name: `${claim}: declared if and only if a recording shows it`,
+    run: () => {
+      const shown = events().some(shows);
+      check(declared || !shown, `a recording shows ${claim}, but capabilities do not declare it`);
+      check(!declared || shown, `capabilities declare ${claim}, but no recording shows it`);
+    },
+  });
+  const { usage } = capabilities;
+  return [
+    agrees('usage', usage !== 'none', (event) => event.kind === 'model.call' || event.kind === 'usage.total'),
+    agrees('usage by model call', usage !== 'none' && usage.scope === 'model_call', (event) => event.kind === 'model.call'),
+    agrees(
+      'a context window',
+      capabilities.contextWindow,
+      (event) => event.kind === 'usage.total' && event.contextWindowTokens !== undefined,
+    ),
+    agrees('compaction', capabilities.compaction, (event) => event.kind === 'compaction'),
+    agrees('cost', capabilities.cost, statesCost),
+    {
+      rule: 'capabilities',
+      name: 'versions are numbered: decoderVersion is a whole number from 1',
+      run: () =>
+        check(Number.isInteger(harness.decoderVersion) && harness.decoderVersion >= 1, `decoderVersion is ${harness.decoderVersion}`),
+    },
+  ];
+}
+
+function statesCost(event: HarnessEvent): boolean {
+  if (event.kind === 'model.call') return event.costUsdMicros !== undefined;
+  return event.kind === 'usage.total' && event.byModel.some((part) => part.costUsdMicros !== undefined);
+}

@@ -1,0 +1,223 @@
+import { maxEventBytes, type HarnessEvent } from '../events.ts';
+import { maxLineBytes } from '../lines.ts';
+import type { Fixture } from './fixtures.ts';
+import { mutateLine } from './mutate.ts';
+import { check, chunksOf, decode, decodeOpen, fold, insertLine, lineEnds, play, same, withoutOffsets } from './play.ts';
+import { below, pick, seeded } from './random.ts';
+import type { ConformanceCase, Subject } from './suite.ts';
+
+/** Recordings up to this size are split at every byte. */
+const everyByteLimit = 64 * 1024;
+
+export function decoderCases(subject: Subject): ConformanceCase[] {
+  const { harness, fixtures } = subject;
+  const smallest = fixtures.toSorted((a, b) => a.stdout.length - b.stdout.length)[0];
+  return [
+    ...fixtures.flatMap((fixture) => recordingCases(subject, fixture)),
+    ...(smallest ? lineCases(subject, smallest) : []),
+    {
+      rule: 'UTF-8 splits',
+      name: 'text with characters of two to four bytes comes out whole when it is read byte by byte',
+      run: () => splitCharacters(subject),
+    },
+    {
+      rule: 'malformed lines',
+      name: `lines changed at random (seed ${subject.seed}) never throw and never break an event`,
+      run: () => mutated(subject),
+    },
+    {
+      rule: 'abort',
+      name: 'a CLI that was stopped before it said a word gives no event',
+      run: () => {
+        for (const chunks of [[], [new Uint8Array()]]) same(decode(harness, chunks), [], 'events of an empty output');
+      },
+    },
+  ];
+}
+
+function recordingCases({ harness, seed, thorough }: Subject, fixture: Fixture): ConformanceCase[] {
+  const { name, stdout, baseline } = fixture;
+  const whole = (): HarnessEvent[] => play(harness, fixture);
+  return [
+    {
+      rule: 'event order',
+      name: `${name}: events stand at their lines' ends, fit, and begin before they end`,
+      run: () => inOrder(whole(), stdout),
+    },
+    {
+      rule: 'chunk splits',
+      name: `${name}: the same events however the bytes are chunked`,
+      run: () => {
+        const expected = whole();
+        const equal = (chunks: Iterable<Uint8Array>, how: string): void =>
+          same(decode(harness, chunks, baseline), expected, `events with ${how}`);
+        if (stdout.length <= everyByteLimit) equal(chunksOf(stdout, 1), 'a chunk for each byte');
+        for (const size of [2, 3, 7, 64, 1000, 4096]) equal(chunksOf(stdout, size), `chunks of ${size} bytes`);
+        const random = seeded(seed);
+        for (let round = 0; round < 20; round += 1) {
+          const at = below(random, stdout.length + 1);
+          equal([stdout.subarray(0, at), stdout.subarray(at)], `two chunks, split at byte ${at}`);
+        }
+        if (!thorough || stdout.length > everyByteLimit) return;
+        for (let at = 0; at <= stdout.length; at += 1)
+          equal([stdout.subarray(0, at), stdout.subarray(at)], `two chunks, split at byte ${at}`);
+      },
+    },
+    {
+      rule: 'restart points',
+      name: `${name}: a restart at any line changes neither events nor figures`,
+      run: () => {
+        const expected = whole();
+        const figures = fold(harness, expected);
+        for (const offset of lineEnds(stdout)) {
+          const recorded = decodeOpen(harness, chunksOf(stdout.subarray(0, offset), 256 * 1024), baseline);
+          const after = play(harness, fixture).filter((event) => event.endsAt > offset);
+          const events = [...recorded, ...after];
+          same(events, expected, `events after a restart at offset ${offset}`);
+          same(fold(harness, events), figures, `figures after a restart at offset ${offset}`);
+        }
+      },
+    },
+    {
+      rule: 'missing ending',
+      name: `${name}: without the line that tells the end there is no ending, and every sum is a lower bound`,
+      run: () => {
+        const firstEnd = whole().find((event) => event.kind === 'ended');
+        const ends = lineEnds(stdout);
+        const from = firstEnd ? (ends[ends.indexOf(firstEnd.endsAt) - 1] ?? 0) : stdout.length;
+        const usage = fold(harness, play(harness, fixture, stdout.subarray(0, from)));
+        same(usage.evidence, undefined, 'evidence without the closing words');
+        check(usage.lowerBound, 'what was used is not marked as a lower bound although the CLI never said that it was done');
+      },
+    },
+    {
+      rule: 'abort',
+      name: `${name}: cut off anywhere, it never throws and never ends better than it did`,
+      run: () => {
+        const random = seeded(seed);
+        const ends = whole().filter((event) => event.kind === 'ended');
+        for (let round = 0; round < 30; round += 1) {
+          const at = below(random, stdout.length);
+          const cut = play(harness, fixture, stdout.subarray(0, at)).filter((event) => event.kind === 'ended');
+          // A line that lacks only its line feed is whole.
+          const allowed = ends.filter((event) => event.endsAt <= at + 2).length;
+          check(cut.length <= allowed, `cut at byte ${at} of ${stdout.length} it claims an ending that was not printed by then`);
+        }
+      },
+    },
+  ];
+}
+
+function lineCases({ harness }: Subject, fixture: Fixture): ConformanceCase[] {
+  const expected = (): unknown[] => withoutOffsets(play(harness, fixture));
+  /** The events of the inserted line alone; all others must be as they were. */
+  const added = (line: string | Uint8Array): readonly HarnessEvent[] => {
+    const { bytes, to } = insertLine(fixture.stdout, line);
+    const events = play(harness, fixture, bytes);
+    same(withoutOffsets(events.filter((event) => event.endsAt !== to)), expected(), 'the other events');
+    return events.filter((event) => event.endsAt === to);
+  };
+  return [
+    {
+      rule: 'huge lines',
+      name: 'a line longer than the limit is skipped with a warning, and what follows is read',
+      run: () => {
+        const kinds = added(Buffer.alloc(maxLineBytes + 1, '[')).map((event) => event.kind);
+        same(kinds, ['warning'], 'events of the line');
+      },
+    },
+    {
+      rule: 'huge lines',
+      name: 'a line of 1 MiB that is not known is cut and points into the log',
+      run: () => {
+        const line = JSON.stringify({ type: unknownType, text: 'a"\n😀'.repeat(150_000) });
+        const [event, ...more] = added(line);
+        same(more, [], 'further events of the line');
+        check(event?.kind === 'raw' && event.truncated !== undefined, 'it is not given as raw with its place in the log');
+        const { from } = insertLine(fixture.stdout, line);
+        same(event.truncated, { offset: from, length: Buffer.byteLength(line) + 1 }, 'its place in the log');
+      },
+    },
+    ...['no JSON at all', '{"type":"', '[1,2]', '"text"', '7', 'null', '\u0000\u0001', Buffer.from([0xff, 0xfe, 0x80])].map(
+      (line): ConformanceCase => ({
+        rule: 'malformed lines',
+        name: `${JSON.stringify(line.toString('utf8'))} is kept as raw and disturbs nothing`,
+        run: () =>
+          same(
+            added(line).map((event) => event.kind),
+            ['raw'],
+            'events of the line',
+          ),
+      }),
+    ),
+    {
+      rule: 'unknown events',
+      name: 'an event of an unknown type is kept as raw and disturbs nothing',
+      run: () => {
+        const line = JSON.stringify({ type: unknownType, id: 1, nested: { text: 'é' } });
+        same(withoutOffsets(added(line)), [{ kind: 'raw', line, source: 'stdout' }], 'events of the line');
+      },
+    },
+  ];
+}
+
+const unknownType = 'no_cli_prints_this';
+
+function inOrder(events: readonly HarnessEvent[], stdout: Uint8Array): void {
+  const ends = new Set([...lineEnds(stdout), stdout.length]);
+  const started = new Set<string>();
+  let session = false;
+  let before = 0;
+  for (const event of events) {
+    const where = `${event.kind} event that ends at ${event.endsAt}`;
+    check(event.endsAt >= before, `${where} comes after one that ends at ${before}`);
+    check(ends.has(event.endsAt), `${where}: no line ends there`);
+    before = event.endsAt;
+    same(event.source, 'stdout', `source of the ${where}`);
+    isPlain(event, where);
+    if (event.kind === 'session.started') session = true;
+    if (event.kind === 'model.call' || event.kind === 'text' || event.kind === 'tool.started')
+      check(session, `${where} comes before the session has started`);
+    if (event.kind === 'tool.started') started.add(event.toolId);
+    if (event.kind === 'tool.finished') check(started.has(event.toolId), `${where}: tool ${event.toolId} never started`);
+    if (event.kind === 'subagent.started') started.add(event.subagent);
+    if (event.kind === 'subagent.ended') check(started.has(event.subagent), `${where}: sub-agent ${event.subagent} never started`);
+  }
+}
+
+function isPlain(event: HarnessEvent, where: string): void {
+  const json = JSON.stringify(event);
+  check(Buffer.byteLength(json) <= maxEventBytes, `${where} is ${Buffer.byteLength(json)} bytes long; ${maxEventBytes} are allowed`);
+  same(JSON.parse(json), event, `${where} as plain data`);
+}
+
+/** Takes a text that the plugin shows and lets the CLI say more in it. */
+function splitCharacters({ harness, fixtures }: Subject): void {
+  for (const fixture of fixtures) {
+    const text = play(harness, fixture).find((event) => event.kind === 'text')?.text;
+    if (text === undefined) continue;
+    const before = JSON.stringify(text).slice(0, -1);
+    const bytes = Buffer.from(Buffer.from(fixture.stdout).toString('utf8').replaceAll(before, `${before}é€😀`), 'utf8');
+    const events = decode(harness, chunksOf(bytes, 1), fixture.baseline);
+    check(
+      events.some((event) => event.kind === 'text' && event.text.endsWith('é€😀')),
+      `${fixture.name}: the text ${text} with é€😀 added is not among the events`,
+    );
+    same(events, decode(harness, [bytes], fixture.baseline), `${fixture.name}: events byte by byte`);
+    return;
+  }
+  check(false, 'no recording has a text event');
+}
+
+function mutated({ harness, fixtures, seed, thorough }: Subject): void {
+  const random = seeded(seed);
+  const recordings = fixtures.map((fixture) => ({ fixture, lines: Buffer.from(fixture.stdout).toString('utf8').split('\n') }));
+  for (let done = 0; done < (thorough ? 100_000 : 2000);) {
+    const { fixture, lines } = pick(random, recordings);
+    const changed = lines.map((line) => (line !== '' && random() < 0.5 ? mutateLine(line, random) : line));
+    done += lines.length;
+    const events = play(harness, fixture, Buffer.from(changed.join('\n'), 'utf8'));
+    for (const event of events) isPlain(event, `${fixture.name} with changed lines: ${event.kind} event`);
+    fold(harness, events);
+  }
+}
