@@ -1,0 +1,278 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { CreateTaskRequestSchema, TaskState, type CreateTaskRequest } from '@singletree/protocol';
+import { describe, expect, test } from 'vitest';
+import { eventsOfTask, refusal, ScriptedDaemon, type Script } from '../test/scripted-daemon.ts';
+import { connect } from './client.ts';
+import { ConnectionLostError, NoDaemonError, SingletreeError } from './errors.ts';
+
+const something = { instructions: 'do it', workspace: '/src/shop' };
+
+async function daemonAndClient(script: Script) {
+  const daemon = await ScriptedDaemon.start(script);
+  return { daemon, client: connect({ address: daemon.address }), [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
+}
+
+describe('create', () => {
+  test('sends all that a task can say', async () => {
+    const requests: CreateTaskRequest[] = [];
+    await using scripted = await daemonAndClient({
+      tasks: { createTask: (request) => (requests.push(request), { task: { id: 'a', state: TaskState.CREATED } }) },
+    });
+    const task = await scripted.client.tasks.create({
+      title: 'Fix the rounding bug',
+      instructions: 'price.js rounds half cents down',
+      acceptanceCriteria: ['price.test.js passes'],
+      context: [{ file: 'docs/invoicing.md' }, { text: 'Amounts are cents.' }],
+      taskType: 'code_review',
+      complexity: 'high',
+      harness: 'claude_code',
+      model: 'small',
+      permissions: 'edits',
+      workspace: { path: '/src/shop', mode: 'in_place' },
+      setup: ['npm ci'],
+      gates: [{ name: 'test', command: 'npm test', kind: 'test', required: false, timeoutMs: 120_000 }],
+      limits: { timeoutMs: 1_500, maxOutputBytes: 2 ** 40, maxAttempts: 2 },
+      labels: { team: 'billing' },
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      priority: -3,
+      requestId: 'once',
+    });
+    expect(task).toMatchObject({ id: 'a', state: 'created' });
+    expect(requests).toEqual([
+      create(CreateTaskRequestSchema, {
+        requestId: 'once',
+        title: 'Fix the rounding bug',
+        instructions: 'price.js rounds half cents down',
+        acceptanceCriteria: ['price.test.js passes'],
+        context: [{ source: { case: 'file', value: 'docs/invoicing.md' } }, { source: { case: 'text', value: 'Amounts are cents.' } }],
+        taskType: 3,
+        complexity: 3,
+        harness: 'claude_code',
+        model: 'small',
+        permissions: 2,
+        workspace: { path: '/src/shop', mode: 2 },
+        setup: ['npm ci'],
+        gates: [{ name: 'test', command: 'npm test', kind: 3, required: false, timeout: { seconds: 120n } }],
+        limits: { timeout: { seconds: 1n, nanos: 500_000_000 }, maxOutputBytes: 2n ** 40n, maxAttempts: 2 },
+        labels: { team: 'billing' },
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        priority: -3,
+      }),
+    ]);
+  });
+
+  test('leaves open what was not said, and takes a relative workspace from here', async () => {
+    const requests: CreateTaskRequest[] = [];
+    await using scripted = await daemonAndClient({
+      tasks: { createTask: (request) => (requests.push(request), { task: { id: 'a' } }) },
+    });
+    await scripted.client.tasks.create({ instructions: 'x', workspace: 'packages' });
+    const [request] = requests;
+    expect(request?.requestId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(request).toEqual(
+      create(CreateTaskRequestSchema, {
+        requestId: request?.requestId ?? '',
+        instructions: 'x',
+        workspace: { path: `${process.cwd()}/packages` },
+      }),
+    );
+  });
+
+  test('names the words that exist', async () => {
+    const client = connect({ address: 'unix:/nowhere' });
+    // @ts-expect-error there is no such type of task
+    await expect(client.tasks.create({ ...something, taskType: 'bugfix' })).rejects.toThrow(
+      'unknown task type "bugfix": it must be one of planning, implementation, code_review,',
+    );
+  });
+
+  test('a lost answer: the same request comes again, also from a daemon that is started again', async () => {
+    const requestIds: string[] = [];
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: async ({ requestId }) => {
+          requestIds.push(requestId);
+          if (requestIds.length > 1) return { task: { id: 'a' } };
+          await scripted.daemon.stop();
+          setTimeout(() => void scripted.daemon.listen(script), 100);
+          return {};
+        },
+      },
+    });
+    const script: Script = { tasks: { createTask: ({ requestId }) => (requestIds.push(requestId), { task: { id: 'b' } }) } };
+    expect(await scripted.client.tasks.create(something)).toMatchObject({ id: 'b' });
+    expect(requestIds).toHaveLength(2);
+    expect(new Set(requestIds).size).toBe(1);
+  });
+});
+
+describe('errors', () => {
+  test('carry what the daemon says', async () => {
+    await using scripted = await daemonAndClient({
+      tasks: {
+        cancelTask: () => {
+          throw refusal(Code.FailedPrecondition, 'ILLEGAL_TRANSITION', 'task a is completed', {
+            state: 'completed',
+            hint: 'singletree get a',
+          });
+        },
+      },
+    });
+    const error: unknown = await scripted.client.tasks.cancel('a').catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(SingletreeError);
+    expect(JSON.parse(JSON.stringify({ error }))).toEqual({
+      error: {
+        code: 'failed_precondition',
+        reason: 'ILLEGAL_TRANSITION',
+        message: 'task a is completed',
+        hint: 'singletree get a',
+        metadata: { state: 'completed' },
+      },
+    });
+  });
+
+  test('an error of the daemon without a reason is no lost connection', async () => {
+    let calls = 0;
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: () => {
+          calls += 1;
+          throw new ConnectError('broken', Code.Internal);
+        },
+      },
+    });
+    await expect(scripted.client.tasks.create(something)).rejects.toMatchObject({
+      code: 'internal',
+      reason: 'INTERNAL',
+      message: 'broken',
+    });
+    expect(calls).toBe(1);
+  });
+
+  test('nobody there, and somebody who goes away, are told apart', async () => {
+    await using scripted = await daemonAndClient({
+      tasks: { getTask: () => (scripted.daemon.cut(), sleep(60_000, {}, { ref: false })) },
+    });
+    await expect(scripted.client.tasks.get('a')).rejects.toBeInstanceOf(ConnectionLostError);
+    await scripted.daemon.stop();
+    await expect(scripted.client.tasks.get('a')).rejects.toMatchObject({
+      name: 'NoDaemonError',
+      reason: 'NO_DAEMON',
+      hint: 'singletree up',
+    });
+    await expect(connect({ state: '/nowhere' }).daemon.status()).rejects.toBeInstanceOf(NoDaemonError);
+  });
+});
+
+test('list goes through all pages', async () => {
+  const tokens: string[] = [];
+  await using scripted = await daemonAndClient({
+    tasks: {
+      listTasks: ({ pageToken, pageSize, states }) => {
+        tokens.push(pageToken);
+        expect({ pageSize, states }).toEqual({ pageSize: 2, states: [TaskState.CREATED, TaskState.IN_REVIEW] });
+        if (pageToken === '') return { tasks: [{ id: 'd' }, { id: 'c' }], nextPageToken: 'two' };
+        return pageToken === 'two' ? { tasks: [], nextPageToken: 'three' } : { tasks: [{ id: 'b' }] };
+      },
+    },
+  });
+  const ids: string[] = [];
+  for await (const { id } of scripted.client.tasks.list({ pageSize: 2, states: ['created', 'in_review'] })) ids.push(id);
+  expect(ids).toEqual(['d', 'c', 'b']);
+  expect(tokens).toEqual(['', 'two', 'three']);
+});
+
+describe('run', () => {
+  const events = eventsOfTask(3);
+
+  test('resolves with the completion event', async () => {
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: () => ({ task: { id: 'task' } }),
+        async *watchTask() {
+          yield { events };
+        },
+      },
+    });
+    const seen: string[] = [];
+    const done = await scripted.client.tasks.run({
+      ...something,
+      onCreated: ({ id }) => void seen.push(id),
+      onProgress: ({ sequence, kind }) => void seen.push(`${sequence} ${kind}`),
+    });
+    expect(done).toMatchObject({ taskId: 'task', outcome: 'success' });
+    expect(seen).toEqual(['task', '1 warning', '2 warning', '3 completed']);
+  });
+
+  test('an aborted run cancels its task and rejects with the reason', async () => {
+    const cancelled: unknown[] = [];
+    const abort = new AbortController();
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: () => ({ task: { id: 'task' } }),
+        async *watchTask(_, { signal }) {
+          yield { events: events.slice(0, 1) };
+          await sleep(60_000, undefined, { signal, ref: false }).catch(() => {});
+        },
+        cancelTask: ({ taskId, why }) => (cancelled.push([taskId, why]), { task: { id: taskId } }),
+      },
+    });
+    const run = scripted.client.tasks.run({ ...something, signal: abort.signal, onProgress: () => abort.abort(new Error('too late')) });
+    await expect(run).rejects.toThrow('too late');
+    expect(cancelled).toEqual([['task', 'the client aborted its run']]);
+  });
+
+  test('an abort before the task exists creates none; one that comes after its end changes nothing', async () => {
+    let created = 0;
+    const abort = new AbortController();
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: () => ((created += 1), { task: { id: 'task' } }),
+        async *watchTask() {
+          yield { events: events.slice(0, 2) };
+          await sleep(60_000, undefined, { ref: false });
+        },
+        cancelTask: () => {
+          throw refusal(Code.FailedPrecondition, 'ILLEGAL_TRANSITION', 'task is completed');
+        },
+      },
+    });
+    const { tasks } = scripted.client;
+    await expect(tasks.run({ ...something, signal: AbortSignal.abort(new Error('never')) })).rejects.toThrow('never');
+    expect(created).toBe(0);
+    await expect(tasks.run({ ...something, signal: abort.signal, onProgress: () => abort.abort(new Error('late')) })).rejects.toThrow(
+      'late',
+    );
+  });
+});
+
+test('harnesses and the daemon itself', async () => {
+  const stopped: number[] = [];
+  await using scripted = await daemonAndClient({
+    harnesses: {
+      listHarnesses: ({ refresh }) => ({ harnesses: [{ id: refresh ? 'probed' : 'known', status: 2, permissionModes: [1, 3] }] }),
+    },
+    daemon: {
+      getStatus: () => ({ pid: 7, tasks: { in_progress: 2n }, telemetry: { undeliveredRows: 1n } }),
+      stopDaemon: ({ mode }) => (stopped.push(mode), {}),
+    },
+  });
+  const { harnesses, daemon } = scripted.client;
+  expect(await harnesses.list({ refresh: true })).toMatchObject([{ id: 'probed', status: 'missing', permissionModes: ['all', 'read'] }]);
+  expect(await daemon.status()).toMatchObject({ pid: 7, tasks: { in_progress: 2 }, telemetry: { undeliveredRows: 1 }, killSwitch: [] });
+  await daemon.stop();
+  await daemon.stop({ mode: 'kill' });
+  expect(stopped).toEqual([1, 3]);
+});
+
+test('a program that has used a client ends by itself', async () => {
+  await using scripted = await daemonAndClient({ daemon: { getStatus: () => ({ pid: 7 }) } });
+  const program = `import { connect } from ${JSON.stringify(import.meta.resolve('./index.ts'))};
+    console.log((await connect({ address: ${JSON.stringify(scripted.daemon.address)} }).daemon.status()).pid);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 4_000 });
+  expect(stdout.trim()).toBe('7');
+});

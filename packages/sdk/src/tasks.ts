@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { TaskSchema, TaskService, TaskState, type Task as TaskMessage } from '@singletree/protocol';
+import { toRequest, type CreateTask } from './create-task.ts';
+import { SingletreeError } from './errors.ts';
+import type { Link } from './link.ts';
+import { repeat } from './retry.ts';
+import type { Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
+import { watch, type WatchOptions } from './watch.ts';
+import { fromWord } from './words.ts';
+import { toPlain } from './write.ts';
+
+/** How long a call that changes something is repeated when the daemon goes away in its middle. */
+const repeatForMs = 5_000;
+
+export interface CallSettings {
+  /** Ends the call, not what it has begun. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CancelSettings extends CallSettings {
+  /** Who asks. */
+  readonly by?: string | undefined;
+  readonly why?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+export interface ListSettings extends CallSettings {
+  /** Only tasks in one of these states. */
+  readonly states?: readonly StateWord[] | undefined;
+  /** Most tasks on a page, 1 to 1000. */
+  readonly pageSize?: number | undefined;
+}
+
+export interface Page {
+  readonly tasks: Task[];
+  /** Absent on the last page. */
+  readonly nextPageToken?: string;
+}
+
+export interface RunTask extends CreateTask, Omit<WatchOptions, 'afterSequence' | 'signal'> {
+  /** Called once the task is on the daemon's disk. */
+  readonly onCreated?: (task: Task) => void | Promise<void>;
+  /** Called with each event, in order; the next one waits for it. */
+  readonly onProgress?: (event: TaskEvent) => void | Promise<void>;
+  /** Cancels the task: `run` rejects with the signal's reason as soon as the daemon has recorded the cancellation. */
+  readonly signal?: AbortSignal;
+}
+
+/** Creates tasks, looks at them, and stops them. A task may be named by its id or by the beginning of it. */
+export class Tasks {
+  readonly #link: Link;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /** Creates a task. When it resolves, the task is on disk and will be worked on, whatever becomes of this process. */
+  async create(task: CreateTask): Promise<Task> {
+    const request = toRequest(task, task.requestId ?? randomUUID());
+    return repeat(async () => {
+      const answer = await this.#link.call(TaskService, (client, options) => client.createTask(request, options));
+      return plainTask(answer.task);
+    }, repeatForMs);
+  }
+
+  /** Reads a task as it stands now. */
+  async get(taskId: string, { signal }: CallSettings = {}): Promise<Task> {
+    const answer = await this.#link.call(TaskService, (client, options) => client.getTask({ taskId }, options), signal);
+    return plainTask(answer.task);
+  }
+
+  /** All tasks, newest first, page by page. They come without instructions, criteria, context and output of gates. */
+  async *list(settings: ListSettings = {}): AsyncGenerator<Task, void, undefined> {
+    for (let pageToken: string | undefined; ;) {
+      const page: Page = await this.page({ ...settings, pageToken });
+      yield* page.tasks;
+      pageToken = page.nextPageToken;
+      if (pageToken === undefined) return;
+    }
+  }
+
+  /** One page of the list. A page may be empty although another follows. */
+  async page({ states, pageSize, pageToken, signal }: ListSettings & { readonly pageToken?: string | undefined } = {}): Promise<Page> {
+    const request = {
+      states: (states ?? []).map((state) => fromWord('task state', TaskState, state)),
+      pageSize: pageSize ?? 0,
+      pageToken: pageToken ?? '',
+    };
+    const answer = await this.#link.call(TaskService, (client, options) => client.listTasks(request, options), signal);
+    return { tasks: answer.tasks.map(plainTask), ...(answer.nextPageToken ? { nextPageToken: answer.nextPageToken } : {}) };
+  }
+
+  /**
+   * The events of a task, first those of the past, each exactly once and in order; ends after the final one. A cut stream is taken up again
+   * by itself, also when the daemon is started again meanwhile. Leaving the loop ends the watch, not the task.
+   */
+  watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskEvent, void, undefined> {
+    return watch(this.#link, taskId, options);
+  }
+
+  /** Asks a task to end. Resolves when that is on disk; the task is cancelled when its processes are gone. */
+  async cancel(taskId: string, { by, why, requestId = randomUUID(), signal }: CancelSettings = {}): Promise<Task> {
+    return repeat(async () => {
+      const request = { taskId, requestId, by, why };
+      const answer = await this.#link.call(TaskService, (client, options) => client.cancelTask(request, options), signal);
+      return plainTask(answer.task);
+    }, repeatForMs);
+  }
+
+  /**
+   * Creates a task, watches it and resolves with its completion event, whatever the outcome. If the signal aborts, the task is cancelled.
+   * If the daemon is lost for good, or a callback throws, the promise rejects and the task goes on: look for it with `get` or `watch`.
+   */
+  async run({ onCreated, onProgress, signal, ...settings }: RunTask): Promise<TaskCompletionEvent> {
+    signal?.throwIfAborted();
+    const task = await this.create(settings);
+    try {
+      await onCreated?.(task);
+      for await (const event of this.watch(task.id, { ...settings, ...(signal ? { signal } : {}) })) {
+        await onProgress?.(event);
+        if (event.kind === 'completed') return event.completed;
+        signal?.throwIfAborted();
+      }
+    } catch (error) {
+      if (signal?.aborted) await this.#cancelUnfinished(task.id);
+      throw error;
+    }
+    throw new SingletreeError(`the events of task ${task.id} ended without a completion event`, { code: 'internal' });
+  }
+
+  async #cancelUnfinished(taskId: string): Promise<void> {
+    try {
+      await this.cancel(taskId, { why: 'the client aborted its run' });
+    } catch (error) {
+      // The task was faster: there is nothing left to cancel.
+      if (!(error instanceof SingletreeError && error.reason === 'ILLEGAL_TRANSITION')) throw error;
+    }
+  }
+}
+
+function plainTask(task: TaskMessage | undefined): Task {
+  if (!task) throw new SingletreeError('the daemon answered without a task', { code: 'internal' });
+  return toPlain(TaskSchema, task);
+}

@@ -1,0 +1,45 @@
+import type {
+  Attempt as AttemptMessage,
+  AttemptJson,
+  GateResult as GateResultMessage,
+  GateResultJson,
+  GetStatusResponse,
+  GetStatusResponseJson,
+  Harness as HarnessMessage,
+  HarnessJson,
+  Task as TaskMessage,
+  TaskCompletionEvent as TaskCompletionEventMessage,
+  TaskCompletionEventJson,
+  TaskEvent as TaskEventMessage,
+  TaskEventJson,
+  TaskJson,
+  WatchHeartbeat as WatchHeartbeatMessage,
+  WatchHeartbeatJson,
+} from '@singletree/protocol';
+import type { Plain } from './plain.ts';
+
+/** A task: what was asked for, and how far it is. */
+export type Task = Plain<TaskMessage, TaskJson>;
+/** One try at a task. */
+export type Attempt = Plain<AttemptMessage, AttemptJson>;
+/** Verdict of one gate on one attempt. */
+export type GateResult = Plain<GateResultMessage, GateResultJson>;
+/** Something that happened to a task. `kind` says what, and is the name, in snake_case, of the member that tells more. */
+export type TaskEvent = Plain<TaskEventMessage, TaskEventJson>;
+/** The one record of a finished task. What is absent is unknown, which is not zero. */
+export type TaskCompletionEvent = Plain<TaskCompletionEventMessage, TaskCompletionEventJson>;
+/** A sign of life of a watched task to which nothing happened. */
+export type Heartbeat = Plain<WatchHeartbeatMessage, WatchHeartbeatJson>;
+/** A coding agent, and what a probe found of it. */
+export type Harness = Plain<HarnessMessage, HarnessJson>;
+/** What a daemon is and does. */
+export type DaemonStatus = Plain<GetStatusResponse, GetStatusResponseJson>;
+
+export type TaskState = Task['state'];
+export type TaskType = NonNullable<Task['taskType']>;
+export type Complexity = NonNullable<Task['complexity']>;
+export type PermissionMode = Task['permissions'];
+export type WorkspaceMode = Task['workspace']['mode'];
+export type GateKind = GateResult['kind'];
+export type Outcome = TaskCompletionEvent['outcome'];
+export type FailureReason = NonNullable<TaskCompletionEvent['failure']>['reason'];
