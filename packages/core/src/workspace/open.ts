@@ -1,0 +1,159 @@
+import { access, constants, mkdir, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+import { DomainError } from '../errors.ts';
+import type { Git } from './git.ts';
+import { headCommit } from './head.ts';
+import { locate, type Located } from './locate.ts';
+import { adoptIndex, indexName, makeOwnGitDir, settingsInForce } from './own-git-dir.ts';
+import { sweepIndexes } from './own-index.ts';
+import { readRecord, WorkspaceFailure, writeRecord, type Workspace, type WorkspaceMode } from './workspace.ts';
+import { addWorktree, cloneInto, discardCheckout } from './worktree.ts';
+
+export interface OpenOptions {
+  readonly git: Git;
+  /** Folder of all workspaces, below the state folder. */
+  readonly folder: string;
+  readonly task: string;
+  /** What the client named: a directory in a git checkout, absolute. */
+  readonly directory: string;
+  readonly mode: WorkspaceMode;
+  /** HOME of the person whose `~` the repository's settings mean. */
+  readonly userHome: string;
+}
+
+/**
+ * Makes a task's workspace, or finds the one that was made. Begun again after a crash it ends in the same state: until the record is
+ * written no attempt has used what is there, so it is made anew. A worktree that has gone since is made again from the same commit.
+ *
+ * Throws GIT_MISSING, WORKSPACE_NOT_FOUND, WORKSPACE_NOT_ACCESSIBLE, NOT_A_GIT_REPOSITORY or NO_COMMIT.
+ */
+export async function openWorkspace(options: OpenOptions): Promise<Workspace> {
+  const ownGitDir = ownGitDirOf(options.folder, options.task);
+  const recorded = await readRecord(ownGitDir);
+  if (recorded === undefined) return record(await make(options, ownGitDir));
+  await sweepIndexes(ownGitDir);
+  if (!(await isThere(recorded))) return record(await makeAgain(options.git, recorded));
+  await mkdir(recorded.cwd, { recursive: true });
+  return recorded;
+}
+
+async function record(workspace: Workspace): Promise<Workspace> {
+  await writeRecord(workspace);
+  return workspace;
+}
+
+/** The workspace of a task whose making came to an end earlier. */
+export async function recordedWorkspace(folder: string, task: string): Promise<Workspace> {
+  const recorded = await readRecord(ownGitDirOf(folder, task));
+  if (recorded === undefined) throw new WorkspaceFailure('workspace_gone', `no workspace of task ${task} is recorded in ${folder}`);
+  return recorded;
+}
+
+function ownGitDirOf(folder: string, task: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(task)) throw new Error(`"${task}" cannot name a folder and a git ref`);
+  return join(folder, `${task}.git`);
+}
+
+async function isThere({ root, gitDir }: Workspace): Promise<boolean> {
+  const found = [join(root, '.git'), join(gitDir, 'HEAD')].map((path) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return !(await Promise.all(found)).includes(false);
+}
+
+async function make(options: OpenOptions, ownGitDir: string): Promise<Workspace> {
+  const { git, task, mode, folder } = options;
+  const found = await locate(git, options.directory);
+  const head = await headCommit(git, found.gitDir);
+  const settings = await settingsInForce(git, found.gitDir, options.userHome);
+  const common = { task, mode, repository: found.commonDir, ownGitDir };
+  const own = { path: ownGitDir, commonDir: found.commonDir, settings, objectFormat: found.objectFormat };
+  if (mode === 'in_place') {
+    await checkWritable(found.directory);
+    await makeOwnGitDir(git, { ...own, gitDir: found.gitDir });
+    return { ...common, root: found.top, cwd: found.directory, gitDir: found.gitDir, ...(head === undefined ? {} : { head }) };
+  }
+  if (head === undefined) throw noCommit(found);
+  await checkSubfolder(git, found, head);
+  const uncommitted = await countUncommitted(git, found);
+  const root = join(folder, task, basename(found.top) || 'workspace');
+  await discardCheckout(root, found.commonDir);
+  await mkdir(join(folder, task), { recursive: true, mode: 0o700 });
+  const source = { commonDir: found.commonDir, head, root };
+  const gitDir = mode === 'worktree' ? await addWorktree(git, source) : await cloneInto(git, source, settings.carried);
+  await makeOwnGitDir(git, { ...own, gitDir });
+  if (!settings.sparse) await adoptIndex({ ownGitDir, gitDir });
+  return { ...common, root, cwd: join(root, found.below), gitDir, head, uncommitted };
+}
+
+/** A worktree that has gone: from the same commit, by the configuration that was taken over when the task began. */
+async function makeAgain(git: Git, workspace: Workspace): Promise<Workspace> {
+  const { root, repository, head } = workspace;
+  if (workspace.mode !== 'worktree' || head === undefined)
+    throw new WorkspaceFailure('workspace_gone', `${root} is no longer a git checkout`);
+  await discardCheckout(root, repository);
+  const gitDir = await addWorktree(git, { commonDir: repository, head, root });
+  await mkdir(workspace.cwd, { recursive: true });
+  return { ...workspace, gitDir };
+}
+
+async function checkWritable(directory: string): Promise<void> {
+  try {
+    await access(directory, constants.W_OK);
+  } catch (error) {
+    throw new DomainError(
+      'WORKSPACE_NOT_ACCESSIBLE',
+      `the workspace ${directory} cannot be written to, so no task can work in place there`,
+      {
+        hint: 'work in a worktree (the default)',
+        metadata: { path: directory },
+        cause: error,
+      },
+    );
+  }
+}
+
+function noCommit({ top }: Located): DomainError {
+  return new DomainError('NO_COMMIT', `the repository ${top} has no commit that a worktree could start from`, {
+    hint: `git -C '${top}' add -A && git -C '${top}' commit -m 'First commit', or work in place`,
+    metadata: { path: top },
+  });
+}
+
+async function checkSubfolder(git: Git, { below, top, gitDir }: Located, head: string): Promise<void> {
+  if (below === '') return;
+  const env = { GIT_DIR: gitDir };
+  const type = await git(['cat-file', '-t', `${head}:${below}`], { env, accept: [128] });
+  if (type.stdout.toString().trim() === 'tree') return;
+  throw new DomainError('NO_COMMIT', `the folder ${below} of ${top} is not in its last commit, so a worktree would not have it`, {
+    hint: 'commit it, or work in place',
+    metadata: { path: join(top, below) },
+  });
+}
+
+async function countUncommitted(git: Git, { gitDir, top }: Located): Promise<number> {
+  const question = ['status', '--porcelain', '-z', '--no-renames', '--untracked-files=normal', '--ignore-submodules=all'];
+  const answer = await git(question, { env: { GIT_DIR: gitDir, GIT_WORK_TREE: top } });
+  return answer.stdout.toString('latin1').split('\0').length - 1;
+}
+
+/**
+ * Removes the checkout of a final task, and keeps the daemon's own git directory, by which the frozen trees are still read. In place there is
+ * nothing to remove.
+ *
+ * @param ref the frozen ref without which the work would be lost; absent for a task that froze nothing
+ */
+export async function removeWorkspace(git: Git, workspace: Workspace, ref: string | undefined): Promise<void> {
+  const { root, repository, ownGitDir, mode } = workspace;
+  if (ref !== undefined) await git(['rev-parse', '--verify', '--quiet', '--end-of-options', ref], { env: { GIT_DIR: repository } });
+  if (mode !== 'in_place') {
+    await discardCheckout(root, repository);
+    await rm(dirname(root), { recursive: true, force: true });
+  }
+  await rm(join(ownGitDir, indexName), { force: true });
+  await sweepIndexes(ownGitDir);
+}

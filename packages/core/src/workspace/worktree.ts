@@ -1,0 +1,69 @@
+import { appendFile, chmod, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Git } from './git.ts';
+import { renderSettings, type Setting } from './settings.ts';
+
+export interface CheckoutSource {
+  /** The git directory that all checkouts of the repository share. */
+  readonly commonDir: string;
+  readonly head: string;
+  /** Where the checkout goes. Must not exist. */
+  readonly root: string;
+}
+
+/** Makes a worktree on no branch. Gives its git directory. */
+export async function addWorktree(git: Git, { commonDir, head, root }: CheckoutSource): Promise<string> {
+  await git(['worktree', 'add', '--quiet', '--detach', '--end-of-options', root, head], { env: { GIT_DIR: commonDir } });
+  const [added] = await registered(commonDir, root);
+  if (added === undefined) throw new Error(`git made the worktree ${root}, but ${commonDir} does not list it`);
+  return added;
+}
+
+/** Makes a repository of its own, with copies of all objects and without a way back. Gives its git directory. */
+export async function cloneInto(git: Git, { commonDir, head, root }: CheckoutSource, settings: readonly Setting[]): Promise<string> {
+  const gitDir = join(root, '.git');
+  await git(['clone', '--quiet', '--local', '--no-hardlinks', '--no-checkout', '--end-of-options', commonDir, root], {
+    settings: ['protocol.file.allow=always'],
+  });
+  await appendFile(join(gitDir, 'config'), renderSettings(settings), 'latin1');
+  const env = { GIT_DIR: gitDir, GIT_WORK_TREE: root };
+  // An agent that pushes would write to the user's repository.
+  await git(['remote', 'remove', 'origin'], { env });
+  await git(['checkout', '--quiet', '--detach', head], { env });
+  return gitDir;
+}
+
+/** Removes a checkout that we made and what its repository knows of it, in whatever state a crash has left them. */
+export async function discardCheckout(root: string, commonDir: string): Promise<void> {
+  await removeWhole(root);
+  for (const entry of await registered(commonDir, root)) await removeWhole(entry);
+}
+
+/** Removes a directory with everything in it, also where a tool has left folders without the right to write (Go's module cache does). */
+async function removeWhole(path: string): Promise<void> {
+  const again = async (error: NodeJS.ErrnoException): Promise<void> => {
+    if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error;
+    await makeWritable(path);
+    await rm(path, { recursive: true, force: true });
+  };
+  await rm(path, { recursive: true, force: true }).catch(again);
+}
+
+async function makeWritable(folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  const entries = await readdir(folder, { withFileTypes: true });
+  for (const entry of entries) if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
+}
+
+/** The git directories of a repository's worktrees at a path. Read from the files, because git itself overlooks half-made ones. */
+async function registered(commonDir: string, root: string): Promise<string[]> {
+  const folder = join(commonDir, 'worktrees');
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const entries = names.map((name) => join(folder, name));
+  const owners = await Promise.all(entries.map((entry) => readFile(join(entry, 'gitdir'), 'utf8').catch(() => '')));
+  return entries.filter((_, place) => owners[place]?.trim() === join(root, '.git'));
+}
