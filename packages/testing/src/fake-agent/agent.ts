@@ -1,5 +1,10 @@
 import type { FakeStep } from './steps.ts';
 
+export const agentVersion = '1.0.0';
+
+/** The variable in which the fake agent expects its key. */
+export const apiKeyVariable = 'FAKE_AGENT_API_KEY';
+
 /** Tokens by disjoint kind. What is left away is 0. */
 export interface FakeUsage {
   readonly input?: number;

@@ -2,12 +2,11 @@
 // A coding agent that does what a script says. Run with --help to see how.
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { agentVersion } from './agent.ts';
 import { chooseSteps, readScript } from './script.ts';
 import { openSession } from './session.ts';
 import { performStep } from './steps.ts';
 import type { Agent, OutputLine, Permissions } from './agent.ts';
-
-const version = '1.0.0';
 
 const help = `usage: fake-agent --script FILE (--session ID | --resume ID) [--model NAME] [--permissions all|edits|read] [--cumulative]
 The prompt is read from standard input; what happens is told on standard output, one JSON object a line.
@@ -27,7 +26,7 @@ async function main(): Promise<void> {
     },
   });
   const { script: file, model, permissions, cumulative } = values;
-  if (values.version) return console.log(`fake-agent ${version}`);
+  if (values.version) return console.log(`fake-agent ${agentVersion}`);
   if (values.help) return console.log(help);
   if (!file || !(values.session ?? values.resume) || !isPermissions(permissions)) throw new Error(help);
 
@@ -66,7 +65,7 @@ async function main(): Promise<void> {
   };
 
   session.append({ type: 'prompt', text: prompt, pid: process.pid });
-  emit({ type: 'session', session: id, model, version });
+  emit({ type: 'session', session: id, model, version: agentVersion });
   await agent.perform(chosen);
   if (!resultSaid) emit({ type: 'result', isError: false });
   // Not left to the empty event loop: handlers and children of a script may hold it.

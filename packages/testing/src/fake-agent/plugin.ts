@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { RefusedAttempt, addByModel, addTokens, defineHarness, defined } from '@singletree/harness';
 import type { Baseline, Harness, SessionFile } from '@singletree/harness';
 import { z } from 'zod';
+import { agentVersion, apiKeyVariable } from './agent.ts';
 import { callsIn, fakeDecoder } from './decode.ts';
 import type { ModelCall } from './decode.ts';
-import { apiKeyVariable } from './steps.ts';
 
 /** The fake agent's executable file: an argument for Node, in the source tree as in the built package. */
 export const fakeAgentPath: string = fileURLToPath(new URL(`./fake-agent${extname(import.meta.url)}`, import.meta.url));
@@ -27,7 +27,7 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
     displayName: 'Fake Agent',
     defaultExecutable: process.execPath,
     provider: 'fake',
-    supportedVersions: '1.0.0',
+    supportedVersions: agentVersion,
     decoderVersion: 1,
     capabilities: {
       resume: true,
@@ -42,12 +42,11 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
 
     async probe(host) {
       const version = await host.version([fakeAgentPath, '--version'], /fake-agent (\S+)/);
-      if ('found' in version) return { status: 'ready', version: version.found };
-      return {
-        status: 'missing',
-        message: version.missing,
-        hint: 'leave `executable` away: the fake agent runs on the Node that runs the daemon',
-      };
+      const hint = 'leave `executable` away: the fake agent comes with this plugin and runs on the Node that runs the daemon';
+      if ('missing' in version) return { status: 'missing', message: version.missing, hint };
+      const { found } = version;
+      if (found === agentVersion) return { status: 'ready', version: found };
+      return { status: 'unsupported_version', version: found, message: `fake agent ${found} is not ${agentVersion}`, hint };
     },
 
     command(attempt, { executable, model, args, options }) {

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileS
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { apiKeyVariable } from './agent.ts';
 import type { Agent, FakeUsage, Permissions } from './agent.ts';
 
 /**
@@ -127,7 +128,7 @@ const simpleSteps = {
 };
 
 /** Steps that hold steps. Apart from the table, because a table cannot be typed by itself. */
-export interface NestingSteps {
+interface NestingSteps {
   repeat: { readonly times: number; readonly steps: readonly FakeStep[] };
   /** What a signal starts instead of ending the agent, beside whatever it does at that moment. */
   onSignal: { readonly signal: NodeJS.Signals; readonly steps: readonly FakeStep[] };
@@ -153,9 +154,6 @@ export function isStep(value: unknown): value is FakeStep {
 }
 
 export const stepNames: readonly string[] = [...table.keys()];
-
-/** The variable in which the fake agent expects its key. */
-export const apiKeyVariable = 'FAKE_AGENT_API_KEY';
 
 export async function performStep(agent: Agent, step: FakeStep): Promise<void> {
   const [[name, argument] = ['', undefined]] = Object.entries(step);

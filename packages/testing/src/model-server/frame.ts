@@ -11,7 +11,7 @@ export interface Frame {
 /** Where an answer is cut, hangs or turns into an error: all text was said, nothing was closed. */
 export const middle = 'middle';
 
-export type Frames = Generator<Frame | typeof middle>;
+type Frames = Generator<Frame | typeof middle>;
 
 /** How one protocol puts replies on the wire. */
 export interface Encoder {
