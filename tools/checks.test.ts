@@ -13,6 +13,7 @@ const env = {
   PATH: [join(root, 'node_modules', '.bin'), dirname(process.execPath), process.env['PATH']].join(delimiter),
   BUF_CACHE_DIR: join(root, 'node_modules', '.cache', 'buf'),
   TURBO_TELEMETRY_DISABLED: '1',
+  NO_COLOR: '1',
   DO_NOT_TRACK: '1',
 };
 
