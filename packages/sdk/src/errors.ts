@@ -62,9 +62,12 @@ export function errorFrom(error: unknown, address: string): unknown {
   return new SingletreeError(error.rawMessage, { code: nameOf(error.code), reason: info?.reason, hint, metadata, cause: error });
 }
 
-/** Whether the same call may succeed once the daemon is back. */
+/** Codes that say "not now": the daemon stops, or gave the call up. */
+const passingCodes: readonly string[] = ['unavailable', 'aborted', 'canceled', 'deadline_exceeded'];
+
+/** Whether the same call may succeed a moment later. That there is no daemon at all is another matter. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionLostError || (error instanceof SingletreeError && error.reason === 'SHUTTING_DOWN');
+  return error instanceof SingletreeError && !(error instanceof NoDaemonError) && passingCodes.includes(error.code);
 }
 
 /** The system's error code if the connection could not even be made. */

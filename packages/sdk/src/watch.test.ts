@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Code } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { expect, test } from 'vitest';
 import { eventsOfTask, inMessages, refusal, ScriptedDaemon } from '../test/scripted-daemon.ts';
 import { connect } from './client.ts';
@@ -21,6 +21,9 @@ const waysToBreak = {
   'the stream ends early': () => {},
   'the daemon shuts down': () => {
     throw refusal(Code.Unavailable, 'SHUTTING_DOWN', 'the daemon is shutting down');
+  },
+  'the daemon gives the call up': () => {
+    throw new ConnectError('cancelled', Code.Canceled);
   },
 };
 const places = Object.entries(waysToBreak).flatMap(([way, act]) => Array.from({ length }, (_, seen) => ({ way, seen, act })));
@@ -138,8 +141,7 @@ test('a refusal ends the watch at once, with its reason', async () => {
   let streams = 0;
   await using daemon = await ScriptedDaemon.start({
     tasks: {
-      // eslint-disable-next-line require-yield
-      async *watchTask() {
+      watchTask: () => {
         streams += 1;
         throw refusal(Code.OutOfRange, 'SEQUENCE_COMPACTED', 'events up to 7 are no longer kept');
       },
