@@ -53,6 +53,7 @@ describe('the rules themselves', () => {
     ['packages/core/src/engine/engine.ts', "import { create } from '@bufbuild/protobuf';"],
     ['packages/core/src/workspace/git.ts', "import { execFile } from 'node:child_process';"],
     ['packages/core/src/supervision/shim.ts', "import { pid } from './protocol.ts';"],
+    ['packages/core/src/supervision/started.ts', "import { expect } from 'vitest';"],
     ['packages/core/src/attempt/drive.ts', 'await rooms.store.commit(changes);'],
   ])('%s: %s is refused', (path, source) => {
     expect(violations(path, source, folderOf)).not.toEqual([]);
@@ -69,6 +70,7 @@ describe('the rules themselves', () => {
     ['packages/core/src/engine/engine.ts', 'await store.commit(changes);'],
     ['packages/core/src/rpc/service.ts', "import { TaskService } from '@singletree/protocol';"],
     ['packages/core/src/task/task.ts', "export type State = 'created' | 'assigned';"],
+    ['packages/core/src/store/store.testsuite.ts', "import { expect } from 'vitest';"],
     ['packages/core/src/task/next.test.ts', "import fc from 'fast-check';"],
   ])('%s: %s is allowed', (path, source) => {
     expect(violations(path, source, folderOf)).toEqual([]);

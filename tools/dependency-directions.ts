@@ -75,6 +75,11 @@ const importRules: readonly Rule[] = [
     allows: /^node:/,
     typesAreFree: true,
   },
+  {
+    why: 'what is published needs no test runner: help for tests is named *.testsuite.ts',
+    from: /^packages\/[\w-]+\/src\//,
+    forbids: /^(vitest|fast-check)(\/|$)/,
+  },
 ];
 
 /** What an import cannot tell. */
