@@ -44,7 +44,10 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Claud
   return {
     file: settings.executable,
     args: [
-      ...['-p', '--output-format', 'stream-json', '--verbose'],
+      '-p',
+      '--output-format',
+      'stream-json',
+      '--verbose',
       ...permissionFlags[attempt.permissions],
       ...(model === undefined ? [] : ['--model', model]),
       ...(attempt.session.kind === 'new' ? ['--session-id', attempt.session.id] : ['--resume', attempt.session.id]),
