@@ -7,7 +7,11 @@ export class DomainError extends Error {
   readonly hint: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
 
-  constructor(reason: string, message: string, details: { hint?: string; metadata?: Readonly<Record<string, string>>; cause?: unknown } = {}) {
+  constructor(
+    reason: string,
+    message: string,
+    details: { hint?: string; metadata?: Readonly<Record<string, string>>; cause?: unknown } = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'DomainError';
     this.reason = reason;

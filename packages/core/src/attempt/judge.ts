@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { resultOf } from '../gates/result.ts';
 import type { Command } from '../task/commands.ts';
 import { gateToRun } from '../task/ending.ts';
-import { newestAttempt, openProcess, type FrozenTree, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
+import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task/task.ts';
 import { prepareProcess, shellLine } from './processes.ts';
-import { StepFailure, type Rooms } from './rooms.ts';
+import type { Rooms } from './rooms.ts';
 import { exitOf, supervise } from './supervise.ts';
 
 /** Runs the next gate on the frozen tree, outside the agent; when each has spoken, the life cycle decides. */
@@ -13,18 +13,13 @@ export async function judge(task: Task, rooms: Rooms): Promise<Command> {
   if (process) return await finishGate(task, process, rooms);
   const tree = newestAttempt(task)?.tree;
   if (!task.workspace || !tree) throw new Error(`bug: task ${task.id} is in review without a frozen tree`);
-  await restoreFrozen(task.workspace, tree, rooms);
+  // Before the first gate and after each: what a gate changed must not be judged by the next one, nor be kept.
+  await rooms.workspaces.restore(task, tree);
   const due = gateToRun(task);
   if (!due) return { kind: 'judged' };
   const { gate, ordinal } = due;
   const run = { role: 'gate' as const, ordinal, ...shellLine(gate.command), cwd: task.workspace.cwd, timeoutMs: gate.timeoutMs };
   return { kind: 'open_process', role: 'gate', ordinal, directory: await prepareProcess(task, run, rooms) };
-}
-
-/** Before the first gate and after each: what a gate changed must not be judged by the next one, nor be kept. */
-async function restoreFrozen(workspace: OpenedWorkspace, tree: FrozenTree, rooms: Rooms): Promise<void> {
-  if (!(await rooms.workspaces.exists(workspace))) throw new StepFailure('workspace_gone', `the workspace ${workspace.root} is gone`);
-  await rooms.workspaces.restore(workspace, tree);
 }
 
 async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promise<Command> {

@@ -24,9 +24,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   if (process) return await finishSetup(task, process, rooms);
   const plugin = await readyPlugin(task, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
-  if (!(await rooms.workspaces.exists(task.workspace)))
-    throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
-  if (!task.setupDone) return await nextSetup(task, task.workspace, rooms);
+  if (!task.base) return await nextSetup(task, task.workspace, rooms);
   return await start(task, task.workspace, plugin, rooms);
 }
 
@@ -49,7 +47,7 @@ async function nextSetup(task: Task, workspace: OpenedWorkspace, rooms: Rooms): 
     task.processes.some((each) => each.role === 'setup' && each.ordinal === ordinal && each.state === 'exited' && each.exit?.code === 0);
   const ordinal = task.spec.setup.findIndex((_, index) => !passed(index));
   const command = task.spec.setup[ordinal];
-  if (command === undefined) return { kind: 'setup_passed' };
+  if (command === undefined) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
   const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellLine(command), cwd: workspace.cwd }, rooms);
   return { kind: 'open_process', role: 'setup', ordinal, directory };
 }
@@ -75,8 +73,8 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
 
 async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, rooms: Rooms): Promise<Command> {
   const plan = planAttempt(task);
-  if (plan.workspace === 'base') await rooms.workspaces.reset(workspace);
-  else await restoreNewest(task, workspace, rooms);
+  if (plan.workspace === 'base') await rooms.workspaces.startOver(task);
+  else await restoreNewest(task, rooms);
   const { session, baseline } = await chooseSession(plan, plugin, rooms);
   const resumed = session.kind === 'resume';
   const prompt = await promptFor(task, plan, resumed, workspace);
@@ -112,9 +110,9 @@ async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, roo
 }
 
 /** Rework and resumed retries go on from what was frozen, whatever happened to the files since. */
-async function restoreNewest(task: Task, workspace: OpenedWorkspace, rooms: Rooms): Promise<void> {
+async function restoreNewest(task: Task, rooms: Rooms): Promise<void> {
   const tree = task.attempts.findLast((attempt) => attempt.tree !== undefined)?.tree;
-  if (tree) await rooms.workspaces.restore(workspace, tree);
+  if (tree) await rooms.workspaces.restore(task, tree);
 }
 
 /** Goes on in the old session where the plan wants it, the harness can, and its files still know it. */

@@ -4,7 +4,7 @@ import { readTail } from '../gates/output.ts';
 import { mustGet, type Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type AttemptAccount, type Task, type TaskProcess } from '../task/task.ts';
-import { StepFailure, type Rooms } from './rooms.ts';
+import type { Rooms } from './rooms.ts';
 import { readSessionFiles } from './session-files.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 
@@ -12,9 +12,7 @@ import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const attempt = newestAttempt(task);
   const process = task.processes.find((each) => each.role === 'harness');
-  if (!attempt || !process || !task.workspace) throw new Error(`bug: task ${task.id} has nothing to reconcile`);
-  if (!(await rooms.workspaces.exists(task.workspace)))
-    throw new StepFailure('workspace_gone', `the workspace ${task.workspace.root} is gone`);
+  if (!attempt || !process || !task.base) throw new Error(`bug: task ${task.id} has nothing to reconcile`);
   const plugin = mustGet(rooms.plugins, attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
@@ -26,7 +24,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
     kind: 'reconciled',
     account: accountOf(usage, plugin, attempt),
     ...(evidence ? { evidence } : {}),
-    tree: await rooms.workspaces.freeze(task, task.workspace, attempt.number),
+    tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
   };
 }

@@ -26,8 +26,6 @@ const pollMs = 250;
 const shortestMs = 40;
 /** Starts of a shim that never owns its directory, before the machine itself is at fault. */
 const mostStarts = 10;
-/** A shim owns its directory within some tens of milliseconds of its frame; a loaded machine gets a hundred times that. */
-const ownershipMs = 10_000;
 
 const hardnessOf: Readonly<Record<StopKind, Hardness>> = { cancel: 'interrupt', terminate: 'terminate', kill: 'kill' };
 
@@ -40,18 +38,15 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   const directory = join(rooms.processes.root, process.directory);
   await using hints = hintsOf(directory, task.id, rooms);
   let owned = process.state !== 'open';
-  let startedAt: number | undefined;
   for (let starts = 0; ;) {
     const seen = await look(directory);
     switch (seen.kind) {
       case 'unowned': {
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop && (await revoke(directory))) return { kind: 'revoked' };
-        if (startedAt !== undefined && performance.now() - startedAt < ownershipMs) break;
-        if (++starts > mostStarts) throw new Error(`no shim comes to own ${directory}`);
-        const shim = await startShim(directory, (await watched.secrets?.()) ?? {});
-        startedAt = shim.gone ? undefined : performance.now();
-        break;
+        const { gone } = await startShim(directory, (await watched.secrets?.()) ?? {});
+        if (gone && ++starts >= mostStarts) throw new Error(`${mostStarts} shims in a row did not come to own ${directory}`);
+        continue;
       }
       case 'alive': {
         if (!owned) {
@@ -80,7 +75,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
       case 'revoked':
         return { kind: 'revoked' };
     }
-    await hints.next(startedAt !== undefined && !owned ? shortestMs : pollMs);
+    await hints.next(pollMs);
   }
 }
 

@@ -1,16 +1,126 @@
-import type { FrozenTree, OpenedWorkspace, Task } from '../task/task.ts';
+import { rm, stat } from 'node:fs/promises';
+import { DomainError } from '../errors.ts';
+import { newestTree } from '../task/outcome.ts';
+import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from '../task/task.ts';
+import { createFacts } from '../workspace/facts.ts';
+import { freeze, freezeBase } from '../workspace/freeze.ts';
+import { gitVersion, type Git } from '../workspace/git.ts';
+import { headCommit } from '../workspace/head.ts';
+import { noCommit, openWorkspace, recordedWorkspace, removeWorkspace } from '../workspace/open.ts';
+import { locate } from '../workspace/locate.ts';
+import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
+import { restore, startOver } from '../workspace/restore.ts';
+import { WorkspaceFailure, type Workspace } from '../workspace/workspace.ts';
+import { StepFailure } from './rooms.ts';
 
-/** What the steps ask of a task's workspace. Each may be begun again after a crash. */
-export interface Workspaces {
-  /** Makes or finds the task's workspace. Throws `StepFailure` with the reason where it cannot be had. */
-  open(task: Task): Promise<OpenedWorkspace>;
-  /** Whether the workspace is still there. */
-  exists(workspace: OpenedWorkspace): Promise<boolean>;
-  /** Puts tracked and untracked files back to the base; ignored ones (dependencies) stay. */
-  reset(workspace: OpenedWorkspace): Promise<void>;
-  freeze(task: Task, workspace: OpenedWorkspace, attempt: number): Promise<FrozenTree | { readonly unfreezable: string }>;
-  /** Makes the workspace equal to the frozen tree again, and says which paths were put back; in place they are only named. */
-  restore(workspace: OpenedWorkspace, tree: FrozenTree): Promise<readonly string[]>;
-  /** Removes what a final task no longer needs; its refs stay. */
-  close(task: Task): Promise<void>;
+export interface WorkspacesParts {
+  readonly git: Git;
+  readonly gitHome: Omit<GitHomeOptions, 'git'>;
+  /** Below the state folder. */
+  readonly folder: string;
+  readonly userHome: string;
+  readonly now: () => number;
+}
+
+/** What the steps ask of a task's workspace. Each may be begun again after a crash; each throws `StepFailure` with the reason. */
+export class Workspaces {
+  readonly #parts: WorkspacesParts;
+  readonly #facts = createFacts();
+  #made: Promise<void> | undefined;
+
+  constructor(parts: WorkspacesParts) {
+    this.#parts = parts;
+  }
+
+  /** What can be told of a workspace before a task is made for it. Gives its real path. Throws `DomainError`. */
+  async check({ path, mode }: TaskSpec['workspace']): Promise<string> {
+    await this.#ready();
+    const found = await locate(this.#parts.git, path);
+    if (mode !== 'in_place' && (await headCommit(this.#parts.git, found.gitDir)) === undefined) throw noCommit(found);
+    return found.directory;
+  }
+
+  async open(task: Task): Promise<OpenedWorkspace> {
+    const { git, folder, userHome } = this.#parts;
+    const { path, mode } = task.spec.workspace;
+    return await asStep(async () => {
+      await this.#ready();
+      const opened = await openWorkspace({ git, folder, task: task.id, directory: path, mode, userHome });
+      const { root, cwd, repository, head, uncommitted } = opened;
+      return { root, cwd, repository, ...(head === undefined ? {} : { head }), ...(uncommitted === undefined ? {} : { uncommitted }) };
+    });
+  }
+
+  async freezeBase(task: Task): Promise<WorkspaceBase> {
+    const { git, now } = this.#parts;
+    return await asStep(async () => {
+      const workspace = await this.#recorded(task);
+      const base = await freezeBase(git, workspace, now());
+      const { language, repoSizeCategory } = await this.#facts(git, workspace, base.commit);
+      return { ...base, repoSizeCategory, ...(language === undefined ? {} : { language }) };
+    });
+  }
+
+  /** The workspace as the attempt left it. What git cannot freeze is told in git's own words. */
+  async freeze(task: Task, attempt: number): Promise<FrozenTree | { readonly unfreezable: string }> {
+    const { git, now } = this.#parts;
+    if (!task.base) throw new Error(`bug: task ${task.id} has no base to freeze against`);
+    try {
+      return await freeze(git, await this.#recorded(task), { attempt, base: task.base, at: now() });
+    } catch (error) {
+      if (!(error instanceof WorkspaceFailure)) throw error;
+      if (error.reason === 'workspace_gone') throw new StepFailure(error.reason, error.message, { cause: error });
+      return { unfreezable: error.message };
+    }
+  }
+
+  /** Makes the workspace equal to the frozen tree again; in place nothing is touched. Gives the paths that differed. */
+  async restore(task: Task, tree: FrozenTree): Promise<readonly string[]> {
+    return await asStep(async () => (await restore(this.#parts.git, await this.#recorded(task), tree)).map(({ path }) => path));
+  }
+
+  /** Back to the base for an attempt that starts afresh; ignored files (dependencies) stay. */
+  async startOver(task: Task): Promise<void> {
+    const { base } = task;
+    if (base) await asStep(async () => await startOver(this.#parts.git, await this.#recorded(task), base));
+  }
+
+  /** Removes what a final task no longer needs. Its refs keep what was frozen. */
+  async close(task: Task): Promise<void> {
+    if (!task.workspace) return;
+    await this.#ready();
+    await removeWorkspace(this.#parts.git, await recordedWorkspace(this.#parts.folder, task.id), newestTree(task)?.ref);
+  }
+
+  /** Git is looked at when it is first needed, so that a daemon starts without it and says so where it matters. */
+  async #ready(): Promise<void> {
+    const { git, gitHome } = this.#parts;
+    this.#made ??= gitVersion(git).then(() => writeGitHome({ git, ...gitHome }));
+    try {
+      await this.#made;
+    } catch (error) {
+      this.#made = undefined;
+      throw error;
+    }
+  }
+
+  async #recorded(task: Task): Promise<Workspace> {
+    await this.#ready();
+    const workspace = await recordedWorkspace(this.#parts.folder, task.id);
+    await stat(workspace.cwd).catch((error: unknown) => {
+      throw new WorkspaceFailure('workspace_gone', `the workspace ${workspace.cwd} is gone`, error);
+    });
+    return workspace;
+  }
+}
+
+async function asStep<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof WorkspaceFailure) throw new StepFailure(error.reason, error.message, { cause: error });
+    // The call that created the task has checked all this: since then the repository has gone or changed.
+    if (error instanceof DomainError) throw new StepFailure('workspace_gone', error.message, { cause: error });
+    throw error;
+  }
 }

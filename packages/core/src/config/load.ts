@@ -15,7 +15,7 @@ export interface LoadedConfiguration {
 }
 
 /** Variables of ours that are no configuration values. */
-const reserved = /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|TEST_\w+)$/;
+const reserved = /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|LOG_LEVEL|TEST_\w+)$/;
 
 type Path = readonly (string | number)[];
 

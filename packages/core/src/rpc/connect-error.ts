@@ -23,6 +23,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   ILLEGAL_TRANSITION: Code.FailedPrecondition,
   NOT_A_GIT_REPOSITORY: Code.FailedPrecondition,
   NO_COMMIT: Code.FailedPrecondition,
+  WORKSPACE_NOT_ACCESSIBLE: Code.FailedPrecondition,
   WORKSPACE_IN_USE: Code.FailedPrecondition,
   WORKSPACE_CHANGED: Code.FailedPrecondition,
   GIT_MISSING: Code.FailedPrecondition,
@@ -39,10 +40,20 @@ const codes: Readonly<Record<Reason, Code>> = {
   INTERNAL: Code.Internal,
 };
 
+/** Reasons for what the wire itself refuses, before a call reaches us. */
+const reasonsOfTheWire: Partial<Record<Code, Reason>> = {
+  [Code.Unavailable]: 'SHUTTING_DOWN',
+  [Code.Canceled]: 'SHUTTING_DOWN',
+  [Code.Unimplemented]: 'NOT_SUPPORTED',
+  [Code.Internal]: 'INTERNAL',
+};
+
 /** An error as clients see it: a code and exactly one ErrorInfo. What we did not expect says nothing of our insides. */
 export function toConnectError(error: unknown): ConnectError {
-  if (error instanceof ConnectError)
-    return error.findDetails(ErrorInfoSchema).length > 0 ? error : withInfo(error.code, 'INVALID_REQUEST', error.rawMessage, {});
+  if (error instanceof ConnectError) {
+    const hasInfo = error.findDetails(ErrorInfoSchema).length > 0;
+    return hasInfo ? error : withInfo(error.code, reasonsOfTheWire[error.code] ?? 'INVALID_REQUEST', error.rawMessage, {});
+  }
   if (error instanceof DomainError && isReason(error.reason)) {
     const hint: Record<string, string> = error.hint === undefined ? {} : { hint: error.hint };
     return withInfo(codes[error.reason], error.reason, error.message, { ...error.metadata, ...hint });

@@ -3,6 +3,7 @@ import { Complexity, GateKind, PermissionMode, TaskType, WorkspaceMode, type Cre
 import { DomainError } from '../errors.ts';
 import { mustGet, type Catalogue } from '../plugins/catalogue.ts';
 import type {
+  ContextItem,
   GateKind as DomainGateKind,
   GateSpec,
   PermissionMode as DomainPermissionMode,
@@ -42,8 +43,8 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
     ...(request.title === '' ? {} : { title: request.title }),
     instructions: request.instructions,
     acceptanceCriteria: request.acceptanceCriteria,
-    context: request.context.flatMap(({ source }) => {
-      if (source.case === 'text') return [{ kind: 'text' as const, text: source.value }];
+    context: request.context.flatMap(({ source }): ContextItem[] => {
+      if (source.case === 'text') return [{ kind: 'text', text: source.value }];
       return source.case === 'file' ? [{ kind: 'file' as const, path: source.value }] : [];
     }),
     ...opt('taskType', wordOf(TaskType, request.taskType)),

@@ -14,6 +14,8 @@ const http2Settings: http2.ServerOptions = { settings: { maxConcurrentStreams: 2
 const shutdownGraceMs = 2_000;
 
 export interface Server {
+  /** Calls that are being answered, watches included. */
+  activeCalls(): number;
   /** Takes no new calls, gives running ones a moment, then cuts them. Watchers resume elsewhere. */
   close(): Promise<void>;
 }
@@ -22,8 +24,14 @@ export interface Server {
 export async function serve(socketPath: string, routes: (router: ConnectRouter) => void, log: Logger): Promise<Server> {
   const shutdown = new AbortController();
   const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], readMaxBytes, shutdownSignal: shutdown.signal });
-  const one = http.createServer(handler);
-  const two = http2.createServer(http2Settings, handler);
+  let active = 0;
+  const counted: typeof handler = (request, response) => {
+    active += 1;
+    response.once('close', () => (active -= 1));
+    handler(request, response);
+  };
+  const one = http.createServer(counted);
+  const two = http2.createServer(http2Settings, counted);
   const sockets = new Set<net.Socket>();
   two.on('sessionError', (error) => log.debug({ err: error }, 'an HTTP/2 session failed'));
   const listener = net.createServer((socket) => {
@@ -43,6 +51,7 @@ export async function serve(socketPath: string, routes: (router: ConnectRouter) 
   await once(listener, 'listening');
   chmodSync(socketPath, 0o600);
   return {
+    activeCalls: () => active,
     async close() {
       shutdown.abort();
       listener.close();

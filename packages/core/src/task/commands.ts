@@ -12,6 +12,7 @@ import type {
   OpenedWorkspace,
   ProcessExit,
   StopKind,
+  WorkspaceBase,
 } from './task.ts';
 
 /**
@@ -28,7 +29,8 @@ export type Command =
   | { readonly kind: 'open_workspace'; readonly workspace: OpenedWorkspace }
   /** Names the directory of a setup command or gate; the process is started after this is committed. */
   | { readonly kind: 'open_process'; readonly role: 'setup' | 'gate'; readonly ordinal: number; readonly directory: string }
-  | { readonly kind: 'setup_passed' }
+  /** Every setup command has passed: what the workspace is now is what the attempts are judged against. */
+  | { readonly kind: 'set_base'; readonly base: WorkspaceBase }
   | {
       readonly kind: 'start';
       readonly directory: string;

@@ -1,6 +1,6 @@
 import { lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
 import type { FailureReason } from './reasons.ts';
-import type { Attempt, Complexity, Failure, FileChange, Instant, OpenedWorkspace, PhaseTimes, Task, TaskType } from './task.ts';
+import type { Attempt, Complexity, Failure, FileChange, Instant, PhaseTimes, Task, TaskType, WorkspaceBase } from './task.ts';
 import { generatedTokens, inputTokens, sumKnown, sumUsage, type TaskUsage } from './usage.ts';
 
 /** The one record of a finished task. Whatever is not known is absent; nothing in it changes after the final state. */
@@ -50,7 +50,7 @@ export interface CompletionEvent {
   readonly retryCount: number;
   readonly retriesByCause: Readonly<Partial<Record<FailureReason, number>>>;
   readonly language?: string;
-  readonly repoSizeCategory?: NonNullable<OpenedWorkspace['repoSizeCategory']>;
+  readonly repoSizeCategory?: NonNullable<WorkspaceBase['repoSizeCategory']>;
   readonly turnsPerTask?: number;
   readonly turnsLowerBound?: boolean;
   readonly tokensPerTask?: number;
@@ -98,10 +98,10 @@ export function completionOf(task: Task): CompletionEvent {
     failure: task.failure,
     retryCount: Math.max(0, started.length - 1),
     retriesByCause: causes(started.slice(0, -1)),
-    language: task.workspace?.language,
-    repoSizeCategory: task.workspace?.repoSizeCategory,
+    language: task.base?.language,
+    repoSizeCategory: task.base?.repoSizeCategory,
     summary: last?.account?.summary,
-    base: task.workspace?.base.commit,
+    base: task.base?.commit,
     commit: tree?.commit,
     ref: tree?.ref,
     files: tree?.files ?? [],

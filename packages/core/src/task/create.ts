@@ -14,7 +14,6 @@ export function createTask(id: string, spec: TaskSpec, now: Instant): { readonly
     fence: 0,
     attempts: [],
     processes: [],
-    setupDone: false,
     usedMs: 0,
     gateResults: [],
     phases: { activeMs: 0, gateMs: 0, backoffMs: 0, blockedMs: 0, reviewMs: 0 },

@@ -20,14 +20,17 @@ export function decide(task: Task, command: Command, now: Instant): Decision | R
       return takeOver(task, command, now);
     case 'open_workspace':
       if (task.state !== 'assigned') return illegal(task, command);
+      const { head } = command.workspace;
       return apply(task, now, {
         set: { workspace: command.workspace },
-        events: [{ kind: 'workspace_opened', root: command.workspace.root, base: command.workspace.base.commit }],
+        events: [{ kind: 'workspace_opened', root: command.workspace.root, ...(head === undefined ? {} : { head }) }],
       });
     case 'open_process':
       return openSetupOrGate(task, command, now);
-    case 'setup_passed':
-      return task.state === 'assigned' && isQuiet(task) ? apply(task, now, { set: { setupDone: true } }) : illegal(task, command);
+    case 'set_base':
+      return task.state === 'assigned' && task.workspace && isQuiet(task)
+        ? apply(task, now, { set: { base: command.base } })
+        : illegal(task, command);
     case 'start':
       return start(task, command, now);
     case 'owned':
@@ -175,7 +178,7 @@ function openSetupOrGate(task: Task, command: Extract<Command, { kind: 'open_pro
 
 function start(task: Task, command: Extract<Command, { kind: 'start' }>, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
-  if (task.state !== 'assigned' || !attempt || !isQuiet(task)) return illegal(task, command);
+  if (task.state !== 'assigned' || !attempt || !task.base || !isQuiet(task)) return illegal(task, command);
   const { kind: _, baseline, ...begun } = command;
   const { directory } = begun;
   const process: TaskProcess = { attempt: attempt.number, role: 'harness', ordinal: 0, run: 1, directory, state: 'open', openedAt: now };

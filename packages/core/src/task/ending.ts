@@ -40,9 +40,7 @@ function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extrac
   }
   if (exit?.signal) return failed('harness_crashed', `${attempt.harness} was ended by ${exit.signal}`);
   if (exit?.code !== 0) return failed('harness_crashed', `${attempt.harness} exited with code ${exit?.code ?? 'unknown'}`);
-  return evidence
-    ? { kind: 'submit' }
-    : failed('harness_failed', `${attempt.harness} exited with code 0 but without its final result`);
+  return evidence ? { kind: 'submit' } : failed('harness_failed', `${attempt.harness} exited with code 0 but without its final result`);
 }
 
 /** What a recorded stop makes of the task. */

@@ -19,7 +19,7 @@ export type TaskEventBody =
       readonly reason?: FailureReason;
       readonly message?: string;
     }
-  | { readonly kind: 'workspace_opened'; readonly root: string; readonly base: string }
+  | { readonly kind: 'workspace_opened'; readonly root: string; readonly head?: string }
   | { readonly kind: 'setup_started'; readonly attempt: number; readonly ordinal: number; readonly command: string }
   | {
       readonly kind: 'setup_finished';

@@ -223,11 +223,18 @@ export interface OpenedWorkspace {
   readonly cwd: string;
   /** The repository that keeps the refs. */
   readonly repository: string;
-  readonly base: { readonly commit: string; readonly tree: string };
-  readonly language?: string;
-  readonly repoSizeCategory?: 'tiny' | 'small' | 'medium' | 'large' | 'huge';
+  /** The commit that is checked out; absent in place before the first commit. */
+  readonly head?: string;
   /** Uncommitted files of the user's that a worktree does not contain. */
   readonly uncommitted?: number;
+}
+
+/** The workspace before any attempt, setup included: what is not in it is an attempt's doing. */
+export interface WorkspaceBase {
+  readonly commit: string;
+  readonly tree: string;
+  readonly language?: string;
+  readonly repoSizeCategory?: 'tiny' | 'small' | 'medium' | 'large' | 'huge';
 }
 
 export type GateVerdict = 'passed' | 'failed' | 'errored';
@@ -288,8 +295,8 @@ export interface Task {
   /** The processes of the newest attempt. */
   readonly processes: readonly TaskProcess[];
   readonly workspace?: OpenedWorkspace;
-  /** Set once the setup commands have all passed in this workspace. */
-  readonly setupDone: boolean;
+  /** Frozen once the setup commands have all passed in this workspace. */
+  readonly base?: WorkspaceBase;
   /** Milliseconds of `timeout` used by processes that have ended. */
   readonly usedMs: number;
   readonly stop?: Stop;

@@ -73,7 +73,7 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, { task, tra
         value: {
           mode: enumOf(WorkspaceMode, spec.workspace.mode),
           path: body.root,
-          baseCommit: body.base,
+          ...opt('baseCommit', body.head),
           uncommittedFiles: task.workspace?.uncommitted ?? 0,
         },
       };

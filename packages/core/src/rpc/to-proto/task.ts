@@ -105,7 +105,7 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     ...opt('tokensPerTask', sumKnown([usage && inputTokens(usage), usage && generatedTokens(usage), live?.tokens]), BigInt),
     ...opt('costPerTaskUsdMicros', sumKnown([...accounts.map((account) => account?.costUsdMicros), live?.costUsdMicros]), BigInt),
     ...(task.workspace && !isFinal(task.state) ? { workspacePath: task.workspace.cwd } : {}),
-    ...opt('baseCommit', task.workspace?.base.commit),
+    ...opt('baseCommit', task.base?.commit),
     ...opt('frozenCommit', tree?.commit),
     ...opt('frozenRef', tree?.ref),
     ...opt('failure', task.failure, failureToProto),

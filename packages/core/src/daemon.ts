@@ -1,0 +1,257 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { DaemonService, HarnessService, TaskService } from '@singletree/protocol';
+import type { Logger } from 'pino';
+import type { Rooms } from './attempt/rooms.ts';
+import { Workspaces } from './attempt/workspaces.ts';
+import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
+import { Dispatcher } from './dispatcher/dispatcher.ts';
+import { Engine } from './engine/engine.ts';
+import { uuidv7 } from './ids.ts';
+import { idleAfter } from './idle.ts';
+import { openOutbox, type Outbox } from './outbox/outbox.ts';
+import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
+import { loadPlugin } from './plugins/load.ts';
+import { unknownPredictor } from './prediction/predictor.ts';
+import { daemonService, harnessService, type DaemonFacts } from './rpc/daemon-service.ts';
+import type { TaskDefaults } from './rpc/from-proto.ts';
+import { serve } from './rpc/server.ts';
+import { taskService } from './rpc/task-service.ts';
+import { writeAddress } from './state-folder/address.ts';
+import { socketPath } from './state-folder/socket-path.ts';
+import { openStateFolder, type StateFolder } from './state-folder/state-folder.ts';
+import type { Store } from './store/store.ts';
+import { openSqlite } from './store/sqlite/index.ts';
+import { childEnvironment } from './supervision/environment.ts';
+import { hostCall } from './supervision/host.ts';
+import { settle } from './supervision/settle.ts';
+import type { Instant } from './task/task.ts';
+import { traceOf } from './trace.ts';
+import { version } from './version.ts';
+import { createGit } from './workspace/git.ts';
+
+export interface DaemonOptions {
+  readonly state: string;
+  /** The configuration file that was named; absent for the default places. */
+  readonly config?: string | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Where plugin packages are looked for first. */
+  readonly resolveFrom: string;
+  /** Stop after so long without work, rows to deliver, calls and watchers; absent for never. */
+  readonly idleMs?: number | undefined;
+  readonly log: Logger;
+}
+
+export type StopMode = 'leave' | 'drain';
+
+export interface Daemon {
+  readonly facts: DaemonFacts;
+  readonly plugins: Catalogue;
+  /** What the person who starts it should know, one line each. */
+  readonly warnings: readonly string[];
+  /** Where telemetry goes; absent if export is off. */
+  readonly telemetryTarget?: string | undefined;
+  /** `leave`: agents live on and the next daemon adopts them. `drain`: what runs is finished first. */
+  stop(mode: StopMode): Promise<void>;
+  /** Resolves when the daemon has stopped, whoever asked; rejects when its store can no longer be believed. */
+  readonly stopped: Promise<void>;
+}
+
+/** How long the relay may go on sending while the daemon stops. */
+const deliveryGraceMs = 3_000;
+
+/** Composes a daemon from its rooms and starts it. The only place where they meet. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { environment, log } = options;
+  const now = (): Instant => Date.now();
+  const startedAt = now();
+  const loaded = loadConfiguration(options.config, environment);
+  const { configuration } = loaded;
+  const folder = openStateFolder(options.state);
+  const stopped = Promise.withResolvers<void>();
+  try {
+    const newId = uuidv7(now);
+    const { store, outbox: outboxStore } = openSqlite({ path: folder.paths.database, newId: randomUUID, onFailed: stopped.reject });
+    const children = childEnvironment(environment);
+    const plugins = createCatalogue(await loadPlugins(loaded, children, options));
+    const outbox = await openOutbox({
+      environment,
+      version,
+      store: outboxStore,
+      now,
+      random: Math.random,
+      onHint: (listener) => store.onCommit(listener),
+      report: (event) => log.info({ event }, 'telemetry'),
+    });
+    const engine = new Engine({ store, now, newId, destinations: outbox.destinations });
+    const workspaces = openWorkspaces(folder, children, now);
+    const processes = { root: folder.paths.processes, stateId: await outboxStore.instanceId() };
+    const rooms: Rooms = {
+      store,
+      engine,
+      plugins,
+      workspaces,
+      now,
+      newId,
+      processes,
+      environment: children,
+      root: process.getuid?.() === 0,
+    };
+    await settleLeftovers(store, rooms, log);
+    const dispatcher = new Dispatcher({ rooms, predictor: unknownPredictor, owner: newId(), concurrency: concurrencyOf(loaded), log });
+
+    const address = `unix:${socketPath(folder.paths.root, environment)}`;
+    const facts: DaemonFacts = {
+      pid: process.pid,
+      version,
+      address,
+      state: folder.paths.root,
+      startedAt,
+      concurrency: configuration.concurrency.total,
+      configFile: loaded.file,
+      configHash: configurationHash(loaded),
+      otelHash: otelHash(environment),
+    };
+    let stopping = false;
+    const stop = async (mode: StopMode): Promise<void> => {
+      if (!stopping) {
+        stopping = true;
+        shutDown(mode).then(stopped.resolve, stopped.reject);
+      }
+      await stopped.promise;
+    };
+    const telemetry = async () => {
+      const status = await outbox.status();
+      return { endpoint: status.target, undeliveredRows: status.pending, oldestUndeliveredAt: status.oldest, lastError: status.lastError };
+    };
+    const server = await serve(
+      address.slice('unix:'.length),
+      (router) =>
+        router
+          .service(
+            TaskService,
+            taskService({
+              store,
+              engine,
+              plugins,
+              now,
+              defaults: defaultsOf(loaded),
+              traceIdOf: (task) => traceOf(task).traceId,
+              waitingFor: (task) => dispatcher.waitingFor(task),
+              checkWorkspace: (workspace) => workspaces.check(workspace),
+              accepting: () => !stopping,
+            }),
+          )
+          .service(HarnessService, harnessService(plugins))
+          .service(
+            DaemonService,
+            daemonService({ facts, store, plugins, telemetry, stop: (mode) => void stop(mode === 'drain' ? 'drain' : 'leave') }),
+          ),
+      log,
+    );
+    await dispatcher.start();
+    outbox.start();
+    // Last: whoever finds the address finds a daemon that works.
+    writeAddress(folder.paths.address, { address, pid: process.pid, version, startedAt, configHash: facts.configHash });
+    const idle =
+      options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => void stop('leave') });
+
+    const shutDown = async (mode: StopMode): Promise<void> => {
+      idle?.stop();
+      if (mode === 'drain') {
+        dispatcher.drain();
+        await dispatcher.idle();
+      }
+      await server.close();
+      await dispatcher.stop();
+      await outbox.stop(deliveryGraceMs);
+      await store.close();
+      folder.release();
+    };
+    const warnings = [...folder.warnings, ...outbox.warnings];
+    return { facts, plugins, warnings, telemetryTarget: (await outbox.status()).target, stop, stopped: stopped.promise };
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+async function loadPlugins(
+  { configuration, plugins, file }: LoadedConfiguration,
+  children: Readonly<Record<string, string>>,
+  options: DaemonOptions,
+) {
+  const resolveFrom = [options.resolveFrom, ...(file === undefined ? [] : [dirname(file)])];
+  const context = { resolveFrom, environment: children, ownEnvironment: options.environment, monotonicMs: () => performance.now() };
+  return await Promise.all(
+    Object.entries(plugins).map(([id, plugin]) => {
+      const own = configuration.harnesses[id];
+      return loadPlugin(
+        id,
+        {
+          plugin,
+          executable: own?.executable,
+          model: own?.model,
+          baseUrl: own?.base_url,
+          apiKey: own?.api_key,
+          env: own?.env ?? {},
+          args: own?.args ?? [],
+          options: own?.options ?? {},
+        },
+        context,
+      );
+    }),
+  );
+}
+
+function openWorkspaces(folder: StateFolder, children: Readonly<Record<string, string>>, now: () => Instant): Workspaces {
+  const path = children['PATH'] ?? '';
+  const userHome = children['HOME'] ?? '/';
+  const xdgConfigHome = children['XDG_CONFIG_HOME'];
+  return new Workspaces({
+    git: createGit({ hostCall, home: folder.paths.gitHome, path }),
+    gitHome: { home: folder.paths.gitHome, path, user: { home: userHome, ...(xdgConfigHome === undefined ? {} : { xdgConfigHome }) } },
+    folder: folder.paths.worktrees,
+    userHome,
+    now,
+  });
+}
+
+/** Ends what an earlier daemon left and no step will visit: everything but the newest attempts of the tasks that are being driven. */
+async function settleLeftovers(store: Store, rooms: Rooms, log: Logger): Promise<void> {
+  const kept = new Set((await store.leased()).map((task) => join(task.id, String(task.attempts.length))));
+  const settled = await settle({
+    ...rooms.processes,
+    now: rooms.now,
+    verdict: (directory) => (kept.has(dirname(directory)) ? 'keep' : 'stale'),
+  });
+  for (const done of settled) log.warn({ ...done }, 'an earlier process was ended: no task needs it');
+}
+
+function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {
+  return { total: configuration.concurrency.total, perHarness: configuration.concurrency.per_harness };
+}
+
+function defaultsOf({ configuration: { defaults } }: LoadedConfiguration): TaskDefaults {
+  return {
+    harness: defaults.harness,
+    permissions: defaults.permissions,
+    timeoutMs: defaults.timeout,
+    maxOutputBytes: defaults.max_output,
+    maxAttempts: defaults.max_attempts,
+    gateTimeoutMs: defaults.gate_timeout,
+  };
+}
+
+/** Tells two configurations apart, wherever their values come from. */
+export function configurationHash({ configuration, plugins }: LoadedConfiguration): string {
+  return createHash('sha256').update(JSON.stringify({ configuration, plugins })).digest('hex');
+}
+
+/** Tells two sets of OTEL_ variables apart without saying what is in them. */
+export function otelHash(environment: NodeJS.ProcessEnv): string {
+  const own = Object.entries(environment).filter(([name]) => name.startsWith('OTEL_'));
+  return createHash('sha256')
+    .update(JSON.stringify(own.sort(([a], [b]) => (a < b ? -1 : 1))))
+    .digest('hex');
+}

@@ -1,0 +1,38 @@
+import { pino, type DestinationStream } from 'pino';
+import { startDaemon, type Daemon, type DaemonOptions } from './daemon.ts';
+
+export interface RunOptions extends Omit<DaemonOptions, 'log'> {
+  /** Where the log goes: one JSON object a line. */
+  readonly logTo: DestinationStream;
+  readonly onReady: (daemon: Daemon) => void | Promise<void>;
+}
+
+/**
+ * Runs a daemon in this process until it has stopped, and gives the exit code. The first SIGTERM or SIGINT stops it in good
+ * order and leaves the agents running; the second one ends it at once, which loses nothing either.
+ */
+export async function runDaemon({ logTo, onReady, ...options }: RunOptions): Promise<number> {
+  process.umask(0o077);
+  const log = pino({ base: { pid: process.pid }, level: options.environment['SINGLETREE_LOG_LEVEL'] ?? 'info' }, logTo);
+  const daemon = await startDaemon({ ...options, log });
+  let asked = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (asked) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
+    asked = true;
+    void daemon.stop('leave').catch(() => undefined); // `stopped` below tells of it
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  try {
+    await onReady(daemon);
+    await daemon.stopped;
+    return 0;
+  } catch (error) {
+    // A store that failed a sync must not be asked again: end, and recover from what is on disk.
+    log.fatal({ err: error }, 'the daemon ends');
+    return 1;
+  } finally {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  }
+}

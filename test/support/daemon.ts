@@ -1,0 +1,138 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
+import { until, type FakeScript } from '@singletree/testing';
+
+export interface DaemonFixture {
+  /** Everything of the test: state folder, HOME of the agents, configuration, scripts. */
+  readonly folder: string;
+  /** Parts of the configuration beside the fake harness. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** A real daemon in a process of its own, to be killed and started again on the same state. */
+export class TestDaemon implements AsyncDisposable {
+  readonly state: string;
+  readonly home: string;
+  readonly config: string;
+  readonly script: string;
+  readonly #fixture: DaemonFixture;
+  #process: ChildProcess | undefined;
+
+  constructor(fixture: DaemonFixture) {
+    this.#fixture = fixture;
+    this.state = join(fixture.folder, 'state');
+    this.home = join(fixture.folder, 'home');
+    this.config = join(fixture.folder, 'config.yaml');
+    this.script = join(fixture.folder, 'script.json');
+    mkdirSync(this.home, { recursive: true });
+    writeFileSync(this.script, '[]');
+    const fake = { plugin: '@singletree/testing/fake-harness', options: { script: this.script } };
+    const { harnesses, ...rest } = { harnesses: {}, ...fixture.configuration };
+    // JSON is YAML.
+    writeFileSync(this.config, JSON.stringify({ version: 1, defaults: { harness: 'fake' }, ...rest, harnesses: { fake, ...harnesses } }));
+  }
+
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error('the daemon is not running');
+    return pid;
+  }
+
+  get log(): string {
+    return readFileSync(join(this.#fixture.folder, 'daemon.log'), 'utf8');
+  }
+
+  /** What the fake agent does; takes effect at its next start. */
+  follow(script: FakeScript): void {
+    writeFileSync(this.script, JSON.stringify(script));
+  }
+
+  /** Starts the daemon and waits until it takes calls. `environment` is for this start only: failpoints for the most part. */
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<Singletree> {
+    const child = this.launch(environment);
+    const address = join(this.state, 'address.json');
+    await until(
+      () => {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
+        return readAddress(address) === child.pid;
+      },
+      { what: 'the daemon to leave its address', timeoutMs: 20_000 },
+    );
+    return this.client();
+  }
+
+  /** Starts the daemon without waiting: for starts that are meant to fail or to be killed. */
+  launch(environment: Readonly<Record<string, string>> = {}): ChildProcess {
+    const log = openSync(join(this.#fixture.folder, 'daemon.log'), 'a');
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'daemon-process.ts'), this.state, this.config], {
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.home, ...this.#fixture.environment, ...environment },
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    this.#process = child;
+    return child;
+  }
+
+  client(): Singletree {
+    return connect({ state: this.state, env: {} });
+  }
+
+  /** SIGKILL, and waits until the process is gone. */
+  async kill(): Promise<void> {
+    await end(this.#process, 'SIGKILL');
+  }
+
+  /** SIGTERM: the agents live on. */
+  async stop(): Promise<void> {
+    await end(this.#process, 'SIGTERM');
+  }
+
+  /** Waits until the daemon has ended by itself, at a failpoint. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  await gone;
+}
+
+function readAddress(file: string): number | undefined {
+  try {
+    const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return typeof content === 'object' && content !== null && 'pid' in content && typeof content.pid === 'number' ? content.pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits for the final state of a task, across restarts of the daemon. */
+export async function finished(client: Singletree, taskId: string, timeoutMs = 30_000): Promise<Task> {
+  let last: Task | undefined;
+  await until(
+    async () => {
+      last = await client.tasks.get(taskId).catch(() => undefined);
+      return last?.completion !== undefined;
+    },
+    { what: () => `task ${taskId} to end; it is ${JSON.stringify(last?.state)}`, timeoutMs },
+  );
+  if (!last) throw new Error(`task ${taskId} was never read`);
+  return last;
+}
+
+/** The least that a task needs. */
+export function aTask(workspace: string, more: Partial<CreateTask> = {}): CreateTask {
+  return { title: 'A task', instructions: 'Do it.', workspace: { path: workspace }, ...more };
+}
