@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { failpoint } from '../failpoints.ts';
+import { look } from './look.ts';
+import type { Owner, ProcessFile, ProcessSpec, StopRequest } from './protocol.ts';
+import { bootId, placeFile, readStat, readStops, syncDirectory } from './shim.ts';
+
+const file = (directory: string, name: ProcessFile): string => join(directory, name);
+
+/** Writes all that a shim needs, durably: once this is done, the transaction that names the directory may be committed. What an earlier try left is replaced. */
+export async function prepareDirectory(directory: string, spec: ProcessSpec, stdin: Uint8Array): Promise<void> {
+  await failpoint('supervision.prepare.before');
+  const created = await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { kind } = await look(directory);
+  if (kind !== 'unowned') throw new Error(`${directory} is ${kind}: a process directory is prepared once and never used again`);
+  await mkdir(file(directory, 'stop'), { recursive: true, mode: 0o700 });
+  await placeFile(file(directory, 'stdin'), stdin, 'replace');
+  await placeFile(file(directory, 'spec.json'), JSON.stringify(spec), 'replace');
+  const top = dirname(created ?? directory);
+  for (let path = dirname(directory); path.length >= top.length; path = dirname(path)) {
+    await syncDirectory(path);
+    if (path === top) break;
+  }
+  await failpoint('supervision.prepare.after');
+}
+
+/** Wins the directory for the daemon, so that no shim can start anything in it any more. False: a shim owns it. */
+export async function revoke(directory: string): Promise<boolean> {
+  const self = readStat(process.pid);
+  if (self === undefined) throw new Error('/proc shows no process of our own: is it mounted?');
+  const owner: Owner = { who: 'daemon', pid: self.pid, startTime: self.startTime, bootId: bootId() };
+  const won = await placeFile(file(directory, 'owner'), JSON.stringify(owner), 'claim', (moment) =>
+    failpoint(`supervision.revoke.${moment}`),
+  );
+  return won || (await look(directory)).kind === 'revoked';
+}
+
+/** Asks the shim to stop its child. Asked again with the same kind and hardness it changes nothing; the shim never gets softer. */
+export async function requestStop(directory: string, stop: StopRequest): Promise<void> {
+  for (;;) {
+    if (readStops(directory).some(({ kind, hardness }) => kind === stop.kind && hardness === stop.hardness)) return;
+    const numbers = (await readdir(file(directory, 'stop'))).filter((name) => /^\d+$/.test(name)).map(Number);
+    const path = join(file(directory, 'stop'), String(Math.max(0, ...numbers) + 1));
+    if (await placeFile(path, JSON.stringify(stop), 'claim', (moment) => failpoint(`supervision.stop.${moment}`))) return;
+  }
+}
+
+/** Lets a process whose limits need the daemon run on until then, in nanoseconds of the monotonic clock (`process.hrtime.bigint`). Not synced: it means nothing after a reboot. */
+export async function vouch(directory: string, until: bigint): Promise<void> {
+  const path = file(directory, 'vouch');
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, String(until), { mode: 0o600 });
+  await rename(temporary, path);
+}
+
+export type LogName = 'stdout' | 'stderr';
+
+/** Bytes of a log from an offset, at most `maxBytes`; empty where there is no more yet. */
+export async function readLog(directory: string, log: LogName, from: number, maxBytes: number): Promise<Buffer> {
+  const handle = await open(file(directory, `${log}.log`), 'r').catch(unlessMissing);
+  if (handle === undefined) return Buffer.alloc(0);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes), 0, maxBytes, from);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Bytes in a log now; 0 before the shim has made it. */
+export async function logLength(directory: string, log: LogName): Promise<number> {
+  return (await stat(file(directory, `${log}.log`)).catch(unlessMissing))?.size ?? 0;
+}
+
+/** How long the logs were at a moment. */
+export interface ClockLine {
+  /** Wall time, milliseconds. */
+  readonly wall: number;
+  /** Milliseconds of the monotonic clock. */
+  readonly monotonic: number;
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** The shim's record of how its logs grew, oldest first; the first line is the start of the child. A torn last line is left out. */
+export async function readClock(directory: string): Promise<ClockLine[]> {
+  const text = (await readFile(file(directory, 'clock.log'), 'latin1').catch(unlessMissing)) ?? '';
+  return text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .map((line) => line.split(' ').map(Number))
+    .flatMap(([wall, monotonic, stdout, stderr]) =>
+      wall === undefined || monotonic === undefined || stdout === undefined || stderr === undefined
+        ? []
+        : [{ wall, monotonic, stdout, stderr }],
+    );
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
+}

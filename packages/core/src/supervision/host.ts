@@ -1,0 +1,166 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { failpoint } from '../failpoints.ts';
+import { look, readSpec } from './look.ts';
+import { markerName, type ProcessFile } from './protocol.ts';
+
+export interface HostCallOptions {
+  readonly cwd?: string;
+  /** The whole environment: nothing of the daemon's own is added. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: Uint8Array;
+  readonly timeoutMs?: number;
+  /** Most bytes of standard output; more ends the call as `truncated`. */
+  readonly maxBytes?: number;
+}
+
+export interface HostAnswer {
+  /** Absent where a signal ended the program. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  /** Killed with its process group because it took too long. */
+  readonly timedOut: boolean;
+  /** Killed with its process group because it said too much. */
+  readonly truncated: boolean;
+}
+
+const stderrBytes = 1024 * 1024;
+/** How long a descendant may go on holding the outputs after the program itself has ended. */
+const drainMs = 1_000;
+
+/**
+ * Runs a short program of the daemon's own, a git call or a probe, to its end. It dies with nothing and survives nothing: what may take
+ * long, or must survive the daemon, belongs under a shim. Rejects with the system's error (`code: 'ENOENT'`) if it cannot be started.
+ */
+export async function hostCall(file: string, args: readonly string[], options: HostCallOptions = {}): Promise<HostAnswer> {
+  const { cwd = '/', env = {}, stdin, timeoutMs = 60_000, maxBytes = 64 * 1024 * 1024 } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<HostAnswer>();
+  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  let [stdoutLength, stderrLength, timedOut, truncated] = [0, 0, false, false];
+  const killGroup = (): void => {
+    // Until its exit is told it is not reaped, so the number is still its own.
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup();
+  }, timeoutMs);
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdoutLength += chunk.length;
+    if (stdoutLength <= maxBytes) stdout.push(chunk);
+    else if (!truncated) {
+      truncated = true;
+      killGroup();
+    }
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderrLength < stderrBytes) stderr.push(chunk);
+    stderrLength += chunk.length;
+  });
+  // A program that does not read its input is no failure of the call.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(stdin ?? new Uint8Array());
+  child.once('error', (error) => {
+    clearTimeout(timer);
+    reject(error);
+  });
+  child.once('exit', () => {
+    clearTimeout(timer);
+    const drained = setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), drainMs);
+    child.once('close', (code, signal) => {
+      clearTimeout(drained);
+      resolve({ code, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8'), timedOut, truncated });
+    });
+  });
+  return await promise;
+}
+
+/** The shim beside this file: source where this is source, built where this is built. */
+const shimPath = fileURLToPath(new URL(`./shim${extname(import.meta.url)}`, import.meta.url));
+/** A tenth less memory and three threads fewer, measured over a minute; every other flag that was tried changed nothing. */
+const nodeFlags = ['--max-semi-space-size=1', '--v8-pool-size=0'];
+/** The shim gives up after 5 s without a whole frame; a machine that swaps gets as long again. */
+const decisionLimitMs = 10_000;
+
+/**
+ * Starts a shim for a prepared directory and hands the secrets over. Resolves when the directory has its owner or this shim is gone without
+ * (`gone`: it may be started again). A daemon that dies on the way leaves no owner, since the shim takes a whole frame or none.
+ */
+export async function startShim(directory: string, secrets: Readonly<Record<string, string>>): Promise<{ gone: boolean }> {
+  const { record: spec } = await readSpec(directory);
+  if (spec === undefined)
+    throw new Error(`${directory}/spec.json is missing, torn or of another protocol: a directory is prepared before its shim is started`);
+  const names = Object.keys(secrets).sort();
+  if (names.join() !== [...spec.secretNames].sort().join()) {
+    throw new Error(`${directory}/spec.json asks for the secrets [${spec.secretNames.join(', ')}]; given were [${names.join(', ')}]`);
+  }
+  await failpoint('supervision.spawn.before');
+  const log = openSync(join(directory, 'shim.log' satisfies ProcessFile), 'a', 0o600);
+  // The marker is the shim's own too: between fork and exec its child shows the shim's environment, and must be found there.
+  const env = { [markerName]: spec.id, ...shimFailpoints() };
+  const shim = spawn(process.execPath, [...nodeFlags, shimPath, directory], {
+    cwd: '/',
+    env,
+    detached: true,
+    stdio: ['ignore', 'ignore', log, 'pipe'],
+  });
+  closeSync(log);
+  shim.unref();
+  const failed = Promise.withResolvers<never>();
+  shim.once('error', (cause) => failed.reject(new Error(`cannot start a shim for ${directory}: ${cause.message}`, { cause })));
+  const pipe = shim.stdio[3];
+  if (!isDuplex(pipe)) return await failed.promise;
+  await Promise.race([handOver(pipe, secrets), failed.promise]);
+  return { gone: (await look(directory)).kind === 'unowned' };
+}
+
+/** Writes the frame and waits until the shim closes its end: when it owns the directory, or dies. */
+async function handOver(pipe: Duplex, secrets: Readonly<Record<string, string>>): Promise<void> {
+  await failpoint('supervision.spawn.after');
+  const closed = new Promise<void>((resolve) => pipe.once('close', resolve));
+  // A shim that is gone says so by closing; what the write thinks of it adds nothing.
+  pipe.on('error', () => undefined);
+  pipe.resume();
+  const timer = setTimeout(() => pipe.destroy(), decisionLimitMs);
+  const frame = frameOf(secrets);
+  const middle = frame.length >> 1;
+  await write(pipe, frame.subarray(0, middle));
+  await failpoint('supervision.frame.middle');
+  await write(pipe, frame.subarray(middle));
+  await failpoint('supervision.frame.after');
+  await closed;
+  clearTimeout(timer);
+}
+
+/** Four bytes of length, a body of JSON name → value, the body's SHA-256. No secrets: an empty body. */
+function frameOf(secrets: Readonly<Record<string, string>>): Buffer {
+  const body = Object.keys(secrets).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(secrets), 'utf8');
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(body.length);
+  return Buffer.concat([length, body, createHash('sha256').update(body).digest()]);
+}
+
+/** Resolves when the bytes are with the kernel, or will never be. */
+function write(pipe: Duplex, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => pipe.write(bytes, () => resolve()));
+}
+
+function isDuplex(stream: unknown): stream is Duplex {
+  return typeof stream === 'object' && stream !== null && 'write' in stream && 'resume' in stream;
+}
+
+/** A shim reads those that name it; the daemon's own would only confuse it. */
+function shimFailpoints(): Record<string, string> {
+  const { SINGLETREE_FAILPOINTS: points = '', SINGLETREE_FAILPOINT_DIR: directory } = process.env;
+  const own = points.split(',').filter((entry) => entry.startsWith('shim.'));
+  if (own.length === 0) return {};
+  return { SINGLETREE_FAILPOINTS: own.join(','), ...(directory !== undefined && { SINGLETREE_FAILPOINT_DIR: directory }) };
+}

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { protocolVersion, type ExitRecord, type Owner, type ProcessFile, type ProcessSpec, type RunRecord } from './protocol.ts';
+import { bootId, findLiving, isObject } from './shim.ts';
+
+/** What has become of a process directory. Begun again after any crash, a step asks this and knows what is left to do. */
+export type Look =
+  /** Nobody owns it: a shim may be started. */
+  | { readonly kind: 'unowned' }
+  /** The shim that owns it lives. `run` is absent until it has started and recorded its child. */
+  | { readonly kind: 'alive'; readonly owner: Owner; readonly run?: RunRecord }
+  /** The shim has written the ending; nothing in the directory changes any more. */
+  | { readonly kind: 'exited'; readonly exit: ExitRecord }
+  /** Owned by a shim that is gone without an ending: its child may live on. `damaged` names records that exist but cannot be read. */
+  | { readonly kind: 'dead'; readonly owner?: Owner; readonly run?: RunRecord; readonly damaged: readonly ProcessFile[] }
+  /** The daemon won the directory: nothing was ever started in it, and nothing ever will be. */
+  | { readonly kind: 'revoked' };
+
+export async function look(directory: string): Promise<Look> {
+  const exit = await readExit(directory);
+  if (exit.record) return { kind: 'exited', exit: exit.record };
+  const owner = await readOwner(directory);
+  if (owner.record?.who === 'daemon') return { kind: 'revoked' };
+  if (!owner.record && owner.damaged.length === 0) return { kind: 'unowned' };
+  const run = await readRun(directory);
+  const record = run.record && { run: run.record };
+  if (owner.record && isAlive(owner.record)) return { kind: 'alive', owner: owner.record, ...record };
+  // It may have written the ending and gone since we looked for that.
+  const late = await readExit(directory);
+  if (late.record) return { kind: 'exited', exit: late.record };
+  const damaged = [...owner.damaged, ...run.damaged, ...late.damaged];
+  return { kind: 'dead', ...(owner.record && { owner: owner.record }), ...record, damaged };
+}
+
+/** The very process that wrote the record, under this boot; a pid alone may be anybody's by now, and a zombie supervises nothing. */
+export function isAlive(owner: Owner): boolean {
+  return owner.bootId === bootId() && findLiving(owner) !== undefined;
+}
+
+/** A record that is not there is no damage; one that is there but torn is named, and counts as not there. */
+interface Reading<T> {
+  readonly record?: T;
+  readonly damaged: readonly ProcessFile[];
+}
+
+export function readSpec(directory: string): Promise<Reading<ProcessSpec>> {
+  const isWhole = (value: unknown): value is ProcessSpec =>
+    isObject(value) && value['protocol'] === protocolVersion && typeof value['id'] === 'string';
+  return read(directory, 'spec.json', isWhole);
+}
+
+export function readRun(directory: string): Promise<Reading<RunRecord>> {
+  return read(directory, 'run.json', (value): value is RunRecord => isIdentity(value));
+}
+
+function readOwner(directory: string): Promise<Reading<Owner>> {
+  const isWhole = (value: unknown): value is Owner => isIdentity(value) && (value['who'] === 'shim' || value['who'] === 'daemon');
+  return read(directory, 'owner', isWhole);
+}
+
+function readExit(directory: string): Promise<Reading<ExitRecord>> {
+  const isWhole = (value: unknown): value is ExitRecord =>
+    isObject(value) && value['protocol'] === protocolVersion && isObject(value['lengths']);
+  return read(directory, 'exit.json', isWhole);
+}
+
+function isIdentity(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && Number.isInteger(value['pid']) && Number.isInteger(value['startTime']) && typeof value['bootId'] === 'string';
+}
+
+async function read<T>(directory: string, name: ProcessFile, isWhole: (value: unknown) => value is T): Promise<Reading<T>> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, name), 'utf8');
+  } catch (error) {
+    // A file that cannot be read for another reason, a lack of descriptors perhaps, must not pass for one that is missing.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { damaged: [] };
+    throw error;
+  }
+  const value = parse(text);
+  return isWhole(value) ? { record: value, damaged: [] } : { damaged: [name] };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { requestStop, revoke } from './directory.ts';
+import { isAlive, look } from './look.ts';
+import { markerOf, type Owner, type ProcessFile } from './protocol.ts';
+import { placeFile, readMarker, readTable, signalProcess } from './shim.ts';
+import { sweepDead, sweepMarked, type Swept } from './sweep.ts';
+
+export interface SettleRequest {
+  /** The folder below which process directories lie, at any depth. */
+  readonly root: string;
+  readonly stateId: string;
+  /** By a directory's path below `root`, which is also what its processes carry in their marker. `keep`: a step will visit it. */
+  readonly verdict: (directory: string) => 'keep' | 'stale';
+  /** Wall time, milliseconds. */
+  readonly now: () => number;
+  /** How long a living shim may take to end its tree before it is ended itself. */
+  readonly limitMs?: number;
+}
+
+export interface Settled extends Swept {
+  /** Path below the root. */
+  readonly directory: string;
+  /** What it was; `unknown`: no such directory, only processes that carry its name. */
+  readonly found: 'unowned' | 'alive' | 'dead' | 'unknown';
+}
+
+const pollMs = 50;
+const none: Swept = { swept: [], survivors: [] };
+
+/**
+ * Ends, when the daemon starts, what no step will ever visit: directories of tasks that are unknown or final and of attempts that are over, and
+ * processes of this state folder that belong to none that is kept. Says what it did; directories that needed nothing are not named.
+ */
+export async function settle(request: SettleRequest): Promise<Settled[]> {
+  const stale: Promise<Settled | undefined>[] = [];
+  for await (const directory of unfinished(request.root)) {
+    if (request.verdict(directory) === 'stale') stale.push(settleDirectory(directory, request));
+  }
+  const settled = (await Promise.all(stale)).filter((done) => done !== undefined);
+  for (const directory of markedDirectories(request.stateId)) {
+    if (request.verdict(directory) === 'keep') continue;
+    settled.push({ directory, found: 'unknown', ...(await sweepMarked(markerOf(request.stateId, directory))) });
+  }
+  return settled;
+}
+
+/** Process directories, by their paths below the root, that have neither an ending nor been settled before. */
+async function* unfinished(root: string, below = ''): AsyncGenerator<string> {
+  const entries = await readdir(join(root, below), { withFileTypes: true });
+  const has = (name: ProcessFile): boolean => entries.some((entry) => entry.name === name);
+  if (has('spec.json')) {
+    if (!has('exit.json') && !has('settled.json')) yield below;
+    return;
+  }
+  for (const entry of entries) if (entry.isDirectory()) yield* unfinished(root, join(below, entry.name));
+}
+
+async function settleDirectory(directory: string, { root, now, limitMs = 20_000 }: SettleRequest): Promise<Settled | undefined> {
+  const path = join(root, directory);
+  const deadline = performance.now() + limitMs;
+  let found: Settled['found'] | undefined;
+  let owner: Owner | undefined;
+  for (;;) {
+    const seen = await look(path);
+    // Its shim writes the ending last but is still there for a moment, and carries the marker by which leftovers are looked for.
+    if (seen.kind === 'exited' && owner && isAlive(owner) && performance.now() < deadline) {
+      await sleep(pollMs);
+      continue;
+    }
+    if (seen.kind === 'exited') return found && { directory, found, swept: seen.exit.swept, survivors: seen.exit.survivors };
+    if (seen.kind === 'revoked') return found && { directory, found, ...none };
+    found ??= seen.kind;
+    if (seen.kind === 'unowned') await revoke(path);
+    if (seen.kind === 'alive') {
+      owner = seen.owner;
+      await requestStop(path, { kind: 'kill', hardness: 'kill', by: 'settle', at: now() });
+      // Stopped, or hung in the kernel: nobody waits for it, and as a dead shim it is swept.
+      if (performance.now() >= deadline) signalProcess(seen.owner, 'SIGKILL');
+      await sleep(pollMs);
+    }
+    if (seen.kind === 'dead') {
+      const { swept, survivors } = await sweepDead(path);
+      const settled = { directory, found, swept, survivors };
+      if (survivors.length === 0)
+        await placeFile(join(path, 'settled.json' satisfies ProcessFile), JSON.stringify({ ...settled, at: now() }), 'replace');
+      return settled;
+    }
+  }
+}
+
+/** The directories that living processes name as theirs in markers of this state folder. */
+function markedDirectories(stateId: string): Set<string> {
+  const prefix = markerOf(stateId, '');
+  const markers = readTable()
+    .filter(({ pid }) => pid !== process.pid)
+    .map(({ pid }) => readMarker(pid))
+    .filter((marker) => marker?.startsWith(prefix) === true);
+  return new Set(markers.map((marker) => marker?.slice(prefix.length) ?? ''));
+}

@@ -1,0 +1,34 @@
+import { readClock } from './directory.ts';
+import { readRun, readSpec } from './look.ts';
+import { bootId, findLiving, sweep, type ProcessTree } from './shim.ts';
+
+/** Longest wait where no specification tells. */
+const sweepLimitMs = 10_000;
+
+export interface Swept {
+  /** Pids that were killed. */
+  readonly swept: readonly number[];
+  /** Pids that were still there when the limit had passed. */
+  readonly survivors: readonly number[];
+}
+
+/** Ends what a dead shim left behind, also a child that it had started but not recorded yet, and tells how long that ran as far as the clock log says. */
+export async function sweepDead(directory: string): Promise<Swept & { usedMs: number }> {
+  const { record: spec } = await readSpec(directory);
+  if (spec === undefined)
+    throw new Error(
+      `${directory}/spec.json is missing or torn: without the marker in it nobody can tell which processes belong to this directory`,
+    );
+  const { record: run } = await readRun(directory);
+  // Of another boot, or of a child that is gone, the number may be anybody's by now. Then the marker alone tells who belongs here.
+  const leader = run?.bootId === bootId() && findLiving(run) ? run : undefined;
+  const tree: ProcessTree = { id: spec.id, known: new Map(), ...(leader && { leader }) };
+  const { swept, survivors } = await sweep(tree, spec.graces.sweepMs);
+  const clock = await readClock(directory);
+  return { swept, survivors, usedMs: (clock.at(-1)?.monotonic ?? 0) - (clock[0]?.monotonic ?? 0) };
+}
+
+/** Ends every process that carries the marker, and what descends from it. */
+export async function sweepMarked(id: string): Promise<Swept> {
+  return await sweep({ id, known: new Map() }, sweepLimitMs);
+}

@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect } from 'vitest';
+import { prepareDirectory } from './directory.ts';
+import { startShim } from './host.ts';
+import { look } from './look.ts';
+import { markerOf, protocolVersion, type ExitRecord, type ProcessSpec } from './protocol.ts';
+import { isLiving, readMarker, readTable, signalProcess, type ProcessStat } from './shim.ts';
+
+/** A state folder of this test file's own. After the last test no process may carry its marker; what is left is ended and makes the file fail. */
+export const stateId: string = randomUUID();
+export const root: string = mkdtempSync(join(tmpdir(), 'singletree-supervision-'));
+
+afterAll(async () => {
+  // A shim whose ending a test has just read may still be on its way out.
+  await until(() => living().length === 0, 2_000).catch(() => undefined);
+  const left = living();
+  for (const member of left) signalProcess(member, 'SIGKILL');
+  rmSync(root, { recursive: true, force: true });
+  expect(left).toEqual([]);
+});
+
+/** Living processes whose marker begins with this. */
+export function living(marker = markerOf(stateId, '')): ProcessStat[] {
+  return readTable().filter((stat) => isLiving(stat) && readMarker(stat.pid)?.startsWith(marker) === true);
+}
+
+export async function until<T>(condition: () => T | Promise<T>, limitMs = 10_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== null && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${condition.toString()}`);
+    await sleep(10);
+  }
+}
+
+export type Wanted = Partial<Omit<ProcessSpec, 'graces'>> & { readonly stdin?: string; readonly graces?: Partial<ProcessSpec['graces']> };
+
+/** A directory that waits for its shim. `script` is what /bin/sh runs. */
+export async function prepare(script: string, wanted: Wanted = {}): Promise<string> {
+  const { stdin = '', graces, ...rest } = wanted;
+  const name = randomUUID();
+  const spec: ProcessSpec = {
+    protocol: protocolVersion,
+    id: markerOf(stateId, name),
+    role: 'gate',
+    file: '/bin/sh',
+    args: ['-c', script],
+    cwd: root,
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+    secretNames: [],
+    limits: {},
+    graces: { interruptMs: 200, terminateMs: 200, sweepMs: 5_000, ...graces },
+    sandbox: 'none',
+    ...rest,
+  };
+  const directory = join(root, name);
+  await prepareDirectory(directory, spec, Buffer.from(stdin));
+  return directory;
+}
+
+export async function start(script: string, wanted: Wanted = {}, secrets: Record<string, string> = {}): Promise<string> {
+  const directory = await prepare(script, { secretNames: Object.keys(secrets), ...wanted });
+  await startShim(directory, secrets);
+  return directory;
+}
+
+/** Waits for the ending, and for the shim that wrote it to be gone. */
+export async function ending(directory: string, limitMs = 10_000): Promise<ExitRecord> {
+  const exit = await until(async () => {
+    const seen = await look(directory);
+    if (seen.kind === 'dead') throw new Error(`the shim of ${directory} died`);
+    return seen.kind === 'exited' ? seen.exit : undefined;
+  }, limitMs);
+  await until(() => living(markerOf(stateId, directory.slice(root.length + 1))).length === 0);
+  return exit;
+}
+
+/** A process that starts a shim as a daemon would and then waits to be killed. */
+export function daemon(directory: string, secretsExpression = '{}', env: Record<string, string> = {}): ChildProcess {
+  const host = JSON.stringify(new URL('./host.ts', import.meta.url).href);
+  const program = `import { startShim } from ${host}; await startShim(${JSON.stringify(directory)}, ${secretsExpression}); console.log('started'); setInterval(() => {}, 1000);`;
+  return spawn(process.execPath, ['--input-type=module', '-e', program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** SINGLETREE_TEST_SEED repeats a run. */
+export const seed: number = Number(process.env['SINGLETREE_TEST_SEED'] ?? Date.now() % 1_000_000);
+
+/** Numbers in [0, 1) that a seed repeats (mulberry32). */
+export function randomFrom(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
