@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { runDaemon } from '@singletree/core';
 
 /** The program of a daemon under test: what `singletree up` runs, without its terminal. `node daemon-process.ts STATE CONFIG`. */
@@ -8,7 +9,8 @@ process.exitCode = await runDaemon({
   state,
   config,
   environment: process.env,
-  resolveFrom: import.meta.dirname,
+  // As the published command does: plugins resolve from its own package.
+  resolveFrom: join(import.meta.dirname, '../../packages/cli'),
   logTo: process.stderr,
   onReady: ({ facts }) => console.log(JSON.stringify({ address: facts.address })),
 });

@@ -55,13 +55,9 @@ export class TestDaemon implements AsyncDisposable {
   async start(environment: Readonly<Record<string, string>> = {}): Promise<Singletree> {
     const child = this.launch(environment);
     const address = join(this.state, 'address.json');
-    await until(
-      () => {
-        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
-        return readAddress(address) === child.pid;
-      },
-      { what: 'the daemon to leave its address', timeoutMs: 20_000 },
-    );
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    await until(() => hasEnded() || readAddress(address) === child.pid, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
+    if (hasEnded()) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
     return this.client();
   }
 
@@ -126,7 +122,7 @@ export async function finished(client: Singletree, taskId: string, timeoutMs = 3
       last = await client.tasks.get(taskId).catch(() => undefined);
       return last?.completion !== undefined;
     },
-    { what: () => `task ${taskId} to end; it is ${JSON.stringify(last?.state)}`, timeoutMs },
+    { what: `task ${taskId} to end`, timeoutMs },
   );
   if (!last) throw new Error(`task ${taskId} was never read`);
   return last;

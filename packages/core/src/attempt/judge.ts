@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { resultOf } from '../gates/result.ts';
 import type { Command } from '../task/commands.ts';
 import { gateToRun } from '../task/ending.ts';
 import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task/task.ts';
+import { gateResult } from './gate-result.ts';
 import { prepareProcess, shellLine } from './processes.ts';
 import type { Rooms } from './rooms.ts';
 import { exitOf, supervise } from './supervise.ts';
@@ -29,10 +29,8 @@ async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promi
   switch (ended.kind) {
     case 'exited': {
       const exit = exitOf(ended.exit);
-      const result = await resultOf(gate, { attempt: process.attempt, ordinal: process.ordinal }, exit, {
-        directory: join(rooms.processes.root, process.directory),
-        cwd: task.workspace?.cwd ?? '/',
-      });
+      const place = { attempt: process.attempt, ordinal: process.ordinal };
+      const result = await gateResult(gate, place, exit, join(rooms.processes.root, process.directory));
       return { kind: 'exited', directory: process.directory, exit, gate: result };
     }
     case 'dead':

@@ -1,12 +1,12 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
-import { readTail } from '../gates/output.ts';
 import { mustGet, type Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
 import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
+import { outputTail } from './output-tail.ts';
 import { prepareProcess, shellLine } from './processes.ts';
 import { StepFailure, type Rooms } from './rooms.ts';
 import { secretsOf } from './secrets.ts';
@@ -58,7 +58,7 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
     case 'exited': {
       const exit = exitOf(ended.exit);
       const command = task.spec.setup[process.ordinal] ?? '';
-      const tail = exit.code === 0 ? '' : await readTail(join(rooms.processes.root, process.directory), exit.lengths);
+      const tail = exit.code === 0 ? '' : (await outputTail(join(rooms.processes.root, process.directory), exit.lengths)).toString('utf8');
       const how =
         exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
       const message = exit.code === 0 ? {} : { message: [`setup command "${command}": ${how}`, tail].filter(Boolean).join('\n') };

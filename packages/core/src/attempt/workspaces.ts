@@ -2,14 +2,15 @@ import { rm, stat } from 'node:fs/promises';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
 import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from '../task/task.ts';
-import { createFacts } from '../workspace/facts.ts';
+import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
 import { headCommit } from '../workspace/head.ts';
-import { noCommit, openWorkspace, recordedWorkspace, removeWorkspace } from '../workspace/open.ts';
+import { noCommit, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
 import { locate } from '../workspace/locate.ts';
 import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
 import { restore, startOver } from '../workspace/restore.ts';
+import { discardWorkspace } from '../workspace/worktree.ts';
 import { WorkspaceFailure, type Workspace } from '../workspace/workspace.ts';
 import { StepFailure } from './rooms.ts';
 
@@ -25,7 +26,6 @@ export interface WorkspacesParts {
 /** What the steps ask of a task's workspace. Each may be begun again after a crash; each throws `StepFailure` with the reason. */
 export class Workspaces {
   readonly #parts: WorkspacesParts;
-  readonly #facts = createFacts();
   #made: Promise<void> | undefined;
 
   constructor(parts: WorkspacesParts) {
@@ -56,8 +56,12 @@ export class Workspaces {
     return await asStep(async () => {
       const workspace = await this.#recorded(task);
       const base = await freezeBase(git, workspace, now());
-      const { language, repoSizeCategory } = await this.#facts(git, workspace, base.commit);
-      return { ...base, repoSizeCategory, ...(language === undefined ? {} : { language }) };
+      const { language, repoSizeCategory } = await repositoryFacts(git, workspace, base.commit);
+      return {
+        ...base,
+        ...(language === undefined ? {} : { language }),
+        ...(repoSizeCategory === undefined ? {} : { repoSizeCategory }),
+      };
     });
   }
 
@@ -89,7 +93,8 @@ export class Workspaces {
   async close(task: Task): Promise<void> {
     if (!task.workspace) return;
     await this.#ready();
-    await removeWorkspace(this.#parts.git, await recordedWorkspace(this.#parts.folder, task.id), newestTree(task)?.ref);
+    const { git, folder } = this.#parts;
+    await discardWorkspace(git, folder, await recordedWorkspace(folder, task.id), newestTree(task)?.ref);
   }
 
   /** Git is looked at when it is first needed, so that a daemon starts without it and says so where it matters. */
