@@ -1,0 +1,37 @@
+import { DatabaseSync } from 'node:sqlite';
+
+export interface Lock {
+  release(): void;
+}
+
+/** Of two that try at the same instant each can see the other's first step and give way; this long they try again. */
+const patienceMs = 500;
+
+/** A connection that nobody holds is closed by the garbage collector, and its lock would be free in silence. */
+const held = new Set<DatabaseSync>();
+
+/**
+ * Takes a lock that the kernel frees when this process ends, however it ends. Undefined if another process has it.
+ *
+ * SQLite's file lock, since Node has no flock: an open BEGIN EXCLUSIVE on a database that stays empty, with no journal file
+ * since there is nothing to roll back.
+ */
+export function acquireLock(file: string): Lock | undefined {
+  const connection = new DatabaseSync(file, { timeout: patienceMs });
+  try {
+    connection.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  } catch (error) {
+    connection.close();
+    if (error instanceof Error && 'errcode' in error && Number(error.errcode) % 256 === busy) return undefined;
+    throw error;
+  }
+  held.add(connection);
+  return {
+    release() {
+      if (held.delete(connection)) connection.close();
+    },
+  };
+}
+
+/** SQLITE_BUSY; extended codes have it in their low byte. */
+const busy = 5;
