@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { DaemonService, HarnessService, TaskService } from '@singletree/protocol';
 import type { Logger } from 'pino';
 import type { Rooms } from './attempt/rooms.ts';
 import { Workspaces } from './attempt/workspaces.ts';
+import { configurationHash, otelHash } from './config/hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
@@ -152,7 +153,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await dispatcher.start();
     outbox.start();
     // Last: whoever finds the address finds a daemon that works.
-    writeAddress(folder.paths.address, { address, pid: process.pid, version, startedAt, configHash: facts.configHash });
+    writeAddress(folder.paths.address, facts);
     const idle =
       options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => void stop('leave') });
 
@@ -241,17 +242,4 @@ function defaultsOf({ configuration: { defaults } }: LoadedConfiguration): TaskD
     maxAttempts: defaults.max_attempts,
     gateTimeoutMs: defaults.gate_timeout,
   };
-}
-
-/** Tells two configurations apart, wherever their values come from. */
-export function configurationHash({ configuration, plugins }: LoadedConfiguration): string {
-  return createHash('sha256').update(JSON.stringify({ configuration, plugins })).digest('hex');
-}
-
-/** Tells two sets of OTEL_ variables apart without saying what is in them. */
-export function otelHash(environment: NodeJS.ProcessEnv): string {
-  const own = Object.entries(environment).filter(([name]) => name.startsWith('OTEL_'));
-  return createHash('sha256')
-    .update(JSON.stringify(own.sort(([a], [b]) => (a < b ? -1 : 1))))
-    .digest('hex');
 }

@@ -11,11 +11,13 @@ export interface Address {
   readonly startedAt: Instant;
   /** Of the configuration it runs with; a client that would use another one says so. */
   readonly configHash?: string;
+  /** Of the OTEL_ variables it was started with. */
+  readonly otelHash?: string;
 }
 
 /** Replaces the address file in one piece. */
-export function writeAddress(file: string, { address, pid, version, startedAt, configHash }: Address): void {
-  const content = { address, pid, version, started_at: new Date(startedAt).toISOString(), config_hash: configHash };
+export function writeAddress(file: string, { address, pid, version, startedAt, configHash, otelHash }: Address): void {
+  const content = { address, pid, version, started_at: new Date(startedAt).toISOString(), config_hash: configHash, otel_hash: otelHash };
   const aside = `${file}.new`;
   writeFileSync(aside, `${JSON.stringify(content)}\n`, { mode: 0o600 });
   renameSync(aside, file);
@@ -34,8 +36,15 @@ export function readAddress(file: string): Address | undefined {
     throw error;
   }
   if (!isAddressFile(content)) return undefined;
-  const { address, pid, version, started_at: startedAt, config_hash: configHash } = content;
-  return { address, pid, version, startedAt: Date.parse(startedAt), ...(typeof configHash === 'string' ? { configHash } : {}) };
+  const { address, pid, version, started_at: startedAt, config_hash: configHash, otel_hash: otelHash } = content;
+  return {
+    address,
+    pid,
+    version,
+    startedAt: Date.parse(startedAt),
+    ...(typeof configHash === 'string' ? { configHash } : {}),
+    ...(typeof otelHash === 'string' ? { otelHash } : {}),
+  };
 }
 
 export function removeAddress(file: string): void {
@@ -48,6 +57,7 @@ interface AddressFile {
   readonly version: string;
   readonly started_at: string;
   readonly config_hash?: unknown;
+  readonly otel_hash?: unknown;
 }
 
 function isAddressFile(value: unknown): value is AddressFile {

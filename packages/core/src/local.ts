@@ -1,0 +1,9 @@
+/** What a command on the daemon's own machine needs of a daemon that it does not run: apart, because the whole takes long to load. */
+export { configurationHash, otelHash } from './config/hash.ts';
+export { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
+export { nearest } from './config/nearest.ts';
+export { parseDuration, parseSize } from './config/units.ts';
+export { DomainError } from './errors.ts';
+export { readAddress, type Address } from './state-folder/address.ts';
+export { statePaths, type StatePaths } from './state-folder/paths.ts';
+export { privateFolder } from './state-folder/private-folder.ts';
