@@ -1,32 +1,37 @@
-import type { Git } from './git.ts';
+import { GitFailure, type Git } from './git.ts';
 import { languages, type Languages } from './languages.ts';
 import { joinNul, splitNul, type RawPath } from './paths.ts';
-import { ownRepository, type Workspace } from './workspace.ts';
+import { noIndex, ownRepository, type Workspace } from './workspace.ts';
 
 export type RepoSizeCategory = 'tiny' | 'small' | 'medium' | 'large' | 'huge';
 
 export interface RepositoryFacts {
   /** Lower-case linguist name of the language with most bytes; absent where there is no source. */
   readonly language?: string;
-  readonly repoSizeCategory: RepoSizeCategory;
+  readonly repoSizeCategory?: RepoSizeCategory;
   /** Bytes of source, what is vendored or generated left out. */
-  readonly sourceBytes: number;
-  readonly files: number;
+  readonly sourceBytes?: number;
+  readonly files?: number;
 }
 
+/** A commit never changes, so neither does what is said of it. */
+const remembered = new Map<string, RepositoryFacts>();
 const mostRemembered = 100;
 
-/** Tells what a commit's tree is made of. A commit never changes, so an answer is remembered. */
-export function createFacts(): (git: Git, workspace: Workspace, commit: string) => Promise<RepositoryFacts> {
-  const remembered = new Map<string, RepositoryFacts>();
-  return async (git, workspace, commit) => {
-    const known = remembered.get(commit);
-    if (known !== undefined) return known;
-    const facts = await examine(git, workspace, commit);
-    remembered.set(commit, facts);
-    for (const oldest of remembered.keys()) if (remembered.size > mostRemembered) remembered.delete(oldest);
-    return facts;
-  };
+/** What a commit's tree is made of. Nothing is known of one that git cannot read: a task does not fail for what is only measured. */
+export async function repositoryFacts(git: Git, workspace: Workspace, commit: string): Promise<RepositoryFacts> {
+  return remembered.get(commit) ?? (await examine(git, workspace, commit).then((facts) => remember(commit, facts), unknown));
+}
+
+function remember(commit: string, facts: RepositoryFacts): RepositoryFacts {
+  remembered.set(commit, facts);
+  for (const oldest of remembered.keys()) if (remembered.size > mostRemembered) remembered.delete(oldest);
+  return facts;
+}
+
+function unknown(error: unknown): RepositoryFacts {
+  if (error instanceof GitFailure) return {};
+  throw error;
 }
 
 async function examine(git: Git, workspace: Workspace, commit: string): Promise<RepositoryFacts> {
@@ -87,7 +92,7 @@ function isForeign(path: RawPath): boolean {
 async function linguistMarks(git: Git, workspace: Workspace, files: readonly TreeFile[]): Promise<Map<RawPath, boolean>> {
   const stdin = joinNul(files.map(({ path }) => path));
   const call = ['check-attr', '-z', '--stdin', 'linguist-vendored', 'linguist-generated'];
-  const records = splitNul((await git(call, { env: ownRepository(workspace, '/dev/null'), stdin })).stdout);
+  const records = splitNul((await git(call, { env: ownRepository(workspace, noIndex(workspace)), stdin })).stdout);
   const marks = new Map<RawPath, boolean>();
   for (let at = 0; at + 2 < records.length; at += 3) {
     const [path = '', , value = ''] = records.slice(at, at + 3);

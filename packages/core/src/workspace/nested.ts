@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import type { Git } from './git.ts';
 import { joinNul, shown, splitNul, type RawPath } from './paths.ts';
-import type { Workspace } from './workspace.ts';
+import { noIndex, type Workspace } from './workspace.ts';
 
 export interface NestedFiles {
   /** Every nested repository, those inside others included. */
@@ -37,9 +37,9 @@ export async function listNested(
 }
 
 /** With the nested repository as the checkout and an empty index, all its files are untracked. Its `.git` is never looked at. */
-async function untrackedBelow(git: Git, { root, ownGitDir }: Workspace, env: Record<string, string>, top: RawPath): Promise<RawPath[]> {
+async function untrackedBelow(git: Git, workspace: Workspace, env: Record<string, string>, top: RawPath): Promise<RawPath[]> {
   const name = Buffer.from(top, 'latin1').toString();
   if (Buffer.from(name).toString('latin1') !== top) throw new Error(`the name of the nested repository ${shown(top)} is not valid UTF-8`);
-  const inside = { ...env, GIT_WORK_TREE: join(root, name), GIT_INDEX_FILE: join(ownGitDir, 'no-index') };
+  const inside = { ...env, GIT_WORK_TREE: join(workspace.root, name), GIT_INDEX_FILE: noIndex(workspace) };
   return splitNul((await git(['ls-files', '-z', '-o', '--exclude-standard'], { env: inside })).stdout);
 }

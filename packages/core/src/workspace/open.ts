@@ -1,11 +1,11 @@
-import { access, constants, mkdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, constants, mkdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
 import { DomainError } from '../errors.ts';
 import type { Git } from './git.ts';
 import { headCommit } from './head.ts';
 import { locate, type Located } from './locate.ts';
-import { adoptIndex, indexName, makeOwnGitDir, settingsInForce } from './own-git-dir.ts';
+import { adoptIndex, makeOwnGitDir, settingsInForce } from './own-git-dir.ts';
 import { sweepIndexes } from './own-index.ts';
 import { readRecord, WorkspaceFailure, writeRecord, type Workspace, type WorkspaceMode } from './workspace.ts';
 import { addWorktree, cloneInto, discardCheckout } from './worktree.ts';
@@ -117,7 +117,7 @@ async function checkWritable(directory: string): Promise<void> {
   }
 }
 
-function noCommit({ top }: Located): DomainError {
+export function noCommit({ top }: Located): DomainError {
   return new DomainError('NO_COMMIT', `the repository ${top} has no commit that a worktree could start from`, {
     hint: `git -C '${top}' add -A && git -C '${top}' commit -m 'First commit', or work in place`,
     metadata: { path: top },
@@ -139,21 +139,4 @@ async function countUncommitted(git: Git, { gitDir, top }: Located): Promise<num
   const question = ['status', '--porcelain', '-z', '--no-renames', '--untracked-files=normal', '--ignore-submodules=all'];
   const answer = await git(question, { env: { GIT_DIR: gitDir, GIT_WORK_TREE: top } });
   return answer.stdout.toString('latin1').split('\0').length - 1;
-}
-
-/**
- * Removes the checkout of a final task, and keeps the daemon's own git directory, by which the frozen trees are still read. In place there is
- * nothing to remove.
- *
- * @param ref the frozen ref without which the work would be lost; absent for a task that froze nothing
- */
-export async function removeWorkspace(git: Git, workspace: Workspace, ref: string | undefined): Promise<void> {
-  const { root, repository, ownGitDir, mode } = workspace;
-  if (ref !== undefined) await git(['rev-parse', '--verify', '--quiet', '--end-of-options', ref], { env: { GIT_DIR: repository } });
-  if (mode !== 'in_place') {
-    await discardCheckout(root, repository);
-    await rm(dirname(root), { recursive: true, force: true });
-  }
-  await rm(join(ownGitDir, indexName), { force: true });
-  await sweepIndexes(ownGitDir);
 }

@@ -16,7 +16,7 @@ const mostRounds = 3;
 /** Whether the workspace's files are still those of a frozen tree. */
 export async function isUnchanged(git: Git, workspace: Workspace, { tree }: Pick<FrozenTree, 'tree'>): Promise<boolean> {
   return unfreezableWhereGitFails(workspace, async () => {
-    const now = await withOwnIndex(workspace, (index) => takeSnapshot(git, workspace, index));
+    const now = await withOwnIndex(workspace, (index) => takeSnapshot(git, workspace, index, tree));
     return now.tree === tree;
   });
 }
@@ -33,15 +33,13 @@ export async function restore(
   const keptAside = new Set(frozen.notKept.map(({ path }) => path));
   return unfreezableWhereGitFails(workspace, () =>
     withOwnIndex(workspace, async (index) => {
-      let changes: FileChange[] = [];
+      const changes: FileChange[] = [];
       for (let round = 0; round < mostRounds; round += 1) {
-        const now = await takeSnapshot(git, workspace, index);
+        const now = await takeSnapshot(git, workspace, index, frozen.tree);
         const tooLarge = now.tooLarge.filter((path) => !keptAside.has(shown(path)));
         if (now.tree === frozen.tree && tooLarge.length === 0) return changes;
-        if (round === 0) {
-          const large = tooLarge.map((path): FileChange => ({ path: shown(path), change: 'added' }));
-          changes = [...(await changesBetween(git, workspace, frozen.tree, now.tree)), ...large];
-        }
+        const large = tooLarge.map((path): FileChange => ({ path: shown(path), change: 'added' }));
+        changes.push(...(await changesBetween(git, workspace, frozen.tree, now.tree)), ...large);
         if (workspace.mode === 'in_place') return changes;
         // The index is what the checkout is now, so git knows each file that it must remove or write.
         await git(['read-tree', '--reset', '-u', frozen.tree], { env: ownRepository(workspace, index) });
@@ -63,7 +61,7 @@ export async function startOver(git: Git, workspace: Workspace, base: Base): Pro
   if (workspace.mode === 'in_place') throw new Error(`${workspace.root} is the user's own directory, which is never reset`);
   const { gitDir, root } = workspace;
   const baseline = await readBaseline(workspace);
-  const now = await withOwnIndex(workspace, (index) => takeSnapshot(git, workspace, index));
+  const now = await withOwnIndex(workspace, (index) => takeSnapshot(git, workspace, index, base.tree));
   await restore(git, workspace, { tree: base.tree, notKept: baseline.tooLarge.map((path) => ({ path: shown(path) })) });
   // The files of a repository that was made inside are gone with the tree; this is the rest of it.
   const made = now.nested.filter((path) => !baseline.nested.includes(path));

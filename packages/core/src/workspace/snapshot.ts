@@ -30,13 +30,15 @@ export interface Submodule {
 }
 
 /**
- * Writes the tree of what is in the checkout now into an index of our own, starting from HEAD. The checkout's index is not asked: it can hide
- * changes (`--assume-unchanged`, `--skip-worktree`). Tracked files are read whether they are ignored or not.
+ * Writes the tree of what is in the checkout now into an index of our own, starting from HEAD, or from the tree that it is compared with. What
+ * is in that tree is tracked: it is read whether it is ignored or not. The checkout's own index is not asked, since it can hide changes
+ * (`--assume-unchanged`, `--skip-worktree`).
  */
-export async function takeSnapshot(git: Git, workspace: Workspace, index: string): Promise<Snapshot> {
+export async function takeSnapshot(git: Git, workspace: Workspace, index: string, compared?: string): Promise<Snapshot> {
   const env = ownRepository(workspace, index);
   const head = await headCommit(git, workspace.gitDir);
-  await git(['read-tree', ...(head === undefined ? ['--empty'] : ['--reset', head])], { env });
+  const start = compared ?? head;
+  await git(['read-tree', ...(start === undefined ? ['--empty'] : ['--reset', start])], { env });
   const listing = await list(git, env);
   await leaveOutSparse(git, workspace, env, listing.tracked);
   const changes = await changedFiles(git, env);
@@ -94,12 +96,15 @@ async function leaveOutSparse(
   const sparse = await readFile(join(ownGitDir, sparseName)).then(splitNul, () => []);
   if (sparse.length === 0) return;
   const known = new Set(tracked);
-  const absent = await stats(
+  const found = await stats(
     root,
     sparse.filter((path) => known.has(path)),
   );
-  const paths = absent.filter(({ size }) => size === undefined).map(({ path }) => path);
-  await git(['update-index', '--skip-worktree', '-z', '--stdin'], { env, stdin: joinNul(paths) });
+  for (const absent of [true, false]) {
+    const paths = found.filter(({ size }) => (size === undefined) === absent).map(({ path }) => path);
+    const mark = absent ? '--skip-worktree' : '--no-skip-worktree';
+    if (paths.length > 0) await git(['update-index', mark, '-z', '--stdin'], { env, stdin: joinNul(paths) });
+  }
 }
 
 interface Changes {

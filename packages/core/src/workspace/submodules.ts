@@ -38,7 +38,7 @@ async function whatIsNew(git: Git, workspace: Workspace, directory: string, comm
     const index = join(folder, 'index');
     const env = { GIT_DIR: workspace.ownGitDir, GIT_OBJECT_DIRECTORY: objects, GIT_WORK_TREE: directory, GIT_INDEX_FILE: index };
     await git(['read-tree', commit], { env });
-    const refreshed = await git(['update-index', '-q', '--ignore-submodules', '--refresh'], { env, accept: [1] });
+    const refreshed = await git(['update-index', '--ignore-submodules', '--refresh'], { env, accept: [1] });
     const untracked = (await git(['ls-files', '-z', '-o', '--exclude-standard'], { env })).stdout.length > 0;
     return refreshed.code !== 0 || untracked ? 'a submodule with changes that are not committed' : undefined;
   } finally {

@@ -79,6 +79,11 @@ export function ownRepository({ mode, root, gitDir, repository, ownGitDir }: Wor
   };
 }
 
+/** An index that is empty because it is never written. */
+export function noIndex({ ownGitDir }: Workspace): string {
+  return join(ownGitDir, 'no-index');
+}
+
 /** What git cannot do with a workspace's files is the workspace's failure. */
 export async function unfreezableWhereGitFails<T>({ root }: Workspace, work: () => Promise<T>): Promise<T> {
   try {

@@ -1,8 +1,11 @@
 import { appendFile, chmod, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { Git } from './git.ts';
+import { indexName } from './own-git-dir.ts';
+import { sweepIndexes } from './own-index.ts';
 import { renderSettings, type Setting } from './settings.ts';
+import type { Workspace } from './workspace.ts';
 
 export interface CheckoutSource {
   /** The git directory that all checkouts of the repository share. */
@@ -32,6 +35,26 @@ export async function cloneInto(git: Git, { commonDir, head, root }: CheckoutSou
   await git(['remote', 'remove', 'origin'], { env });
   await git(['checkout', '--quiet', '--detach', head], { env });
   return gitDir;
+}
+
+/**
+ * Removes the checkout of a final task, and keeps the daemon's own git directory, by which its frozen trees are still read. In place there is
+ * nothing to remove.
+ *
+ * @param folder of all workspaces; nothing outside it is removed
+ * @param ref the frozen ref without which the work would be lost; absent for a task that froze nothing
+ */
+export async function discardWorkspace(git: Git, folder: string, workspace: Workspace, ref?: string): Promise<void> {
+  const { root, repository, ownGitDir, mode, task } = workspace;
+  if (ref !== undefined) await git(['rev-parse', '--verify', '--quiet', '--end-of-options', ref], { env: { GIT_DIR: repository } });
+  if (mode !== 'in_place') {
+    const parent = join(folder, task);
+    if (dirname(root) !== parent) throw new Error(`${root} is not in ${parent}, so it is not removed`);
+    await discardCheckout(root, repository);
+    await removeWhole(parent);
+  }
+  await rm(join(ownGitDir, indexName), { force: true });
+  await sweepIndexes(ownGitDir);
 }
 
 /** Removes a checkout that we made and what its repository knows of it, in whatever state a crash has left them. */
