@@ -80,7 +80,8 @@ async function fetched(folder, spec, label, setup) {
   mkdirSync(unfinished);
   writeFileSync(join(unfinished, 'package.json'), '{}'); // npm installs here; its --prefix would lose the machine's own npmrc
   const flags = ['--ignore-scripts', '--prefer-offline', '--no-save', '--no-package-lock', '--no-audit'];
-  await quietly('npm', ['install', ...flags, spec], `npm could not fetch ${spec}`, {}, unfinished);
+  // By the Node that npm came with: another one's npm does not find the machine's own npmrc.
+  await quietly('npm', ['install', ...flags, spec], `npm could not fetch ${spec}`, { PATH: process.env.PATH }, unfinished);
   if (setup) await quietly(process.execPath, setup, `${spec} could not be set up`, {}, unfinished);
   renameSync(unfinished, folder);
 }
