@@ -82,7 +82,8 @@ function build(harness: Harness, attempt: Partial<AttemptContext>): Command {
   check(mode !== undefined, 'no permission mode is declared');
   const context: AttemptContext = {
     prompt,
-    workspace: '/work/space',
+    workspace: '/repository',
+    model: 'provider/model',
     session: { kind: 'new', id: sessionId },
     permissions: mode,
     root: false,
