@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -145,7 +145,7 @@ function frameOf(secrets: Readonly<Record<string, string>>): Buffer {
   const body = Object.keys(secrets).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(secrets), 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(body.length);
-  return Buffer.concat([length, body, createHash('sha256').update(body).digest()]);
+  return Buffer.concat([length, body, hash('sha256', body, 'buffer')]);
 }
 
 /** Resolves when the bytes are with the kernel, or will never be. */

@@ -1,4 +1,4 @@
-import { readFileSync, existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -124,14 +124,20 @@ describe.concurrent('limits hold without a daemon', () => {
   });
 
   test('a process that needs the daemon ends when nobody vouches for it any more', async () => {
-    const directory = await prepare('sleep 60', { limits: { unsupervisedMs: 100_000 } });
-    await vouch(directory, process.hrtime.bigint() + 600_000_000n);
+    const directory = await prepare('sleep 60', { limits: { unsupervisedMs: 1 } });
+    await vouch(directory, process.hrtime.bigint() + 60_000_000_000n);
     await startShim(directory, {});
     await until(() => existsSync(join(directory, 'run.json')));
-    await vouch(directory, process.hrtime.bigint() + 900_000_000n);
-    const exit = await ending(directory);
-    expect(exit.stop?.kind).toBe('unsupervised');
-    expect(exit.durationMs).toBeGreaterThan(700);
+    const last = process.hrtime.bigint() + 500_000_000n;
+    await vouch(directory, last);
+    expect((await ending(directory)).stop).toMatchObject({ kind: 'unsupervised', by: 'shim' });
+    expect(process.hrtime.bigint()).toBeGreaterThan(last);
+  });
+
+  test('nor for which nobody ever vouched', async () => {
+    const exit = await ending(await start('sleep 60', { limits: { unsupervisedMs: 300 } }));
+    expect(exit.stop).toMatchObject({ kind: 'unsupervised' });
+    expect(exit.durationMs).toBeGreaterThanOrEqual(300);
   });
 });
 
@@ -186,12 +192,20 @@ describe.concurrent('stopping', () => {
   });
 
   test('one that finds the child ended by itself is no cause', async () => {
-    const file = join(root, 'go');
-    const directory = await start(`(setsid sleep 60 &) ; while ! test -e ${file}; do sleep 0.02; done`);
-    writeFileSync(file, '');
-    await until(() => existsSync(join(directory, 'exit.json')));
+    const directory = await start('sleep 0.3; exit 8');
+    const { owner, run } = await until(async () => {
+      const seen = await look(directory);
+      return seen.kind === 'alive' && seen.run ? { owner: seen.owner, run: seen.run } : undefined;
+    });
+    // The shim finds both at once when it goes on: a child that has ended, and a stop.
+    process.kill(owner.pid, 'SIGSTOP');
+    await until(() => readStat(run.pid)?.state === 'Z');
     await requestStop(directory, stopOf('cancel', 'interrupt'));
-    expect((await ending(directory)).stop).toBeUndefined();
+    await sleep(300);
+    process.kill(owner.pid, 'SIGCONT');
+    const exit = await ending(directory);
+    expect(exit).toMatchObject({ code: 8 });
+    expect(exit.stop).toBeUndefined();
   });
 });
 

@@ -6,7 +6,7 @@
  * The daemon imports the reading of the process table and the sweep from here.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -42,8 +42,6 @@ const scanGapMs = 30;
 const firstSampleMs = 250;
 const longestSampleMs = 8_000;
 
-// --- the process table
-
 export interface ProcessStat extends ProcessIdentity {
   readonly state: string;
   readonly parent: number;
@@ -53,12 +51,16 @@ export interface ProcessStat extends ProcessIdentity {
 
 /** What /proc says of a pid; absent once it is gone. A lack of descriptors is an error and never read as "gone". */
 export function readStat(pid: number): ProcessStat | undefined {
+  const fields = readFields(pid);
+  if (fields === undefined) return undefined;
+  const [state = 'X', parent, group, session] = fields;
+  return { pid, state, parent: Number(parent), group: Number(group), session: Number(session), startTime: Number(fields[19]) };
+}
+
+/** /proc/PID/stat from its third field, the state, on. The name before it may hold any character, so what counts is the last parenthesis. */
+function readFields(pid: number | 'self'): string[] | undefined {
   const text = readProc(pid, 'stat');
-  if (text === undefined) return undefined;
-  // The name stands in parentheses and may hold any character, parentheses too: fields are counted after the last one.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const number = (field: number): number => Number(fields[field - 3]);
-  return { pid, state: fields[0] ?? 'X', parent: number(4), group: number(5), session: number(6), startTime: number(22) };
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** A zombie runs no more; whether its parent ever reaps it is not our affair. */
@@ -105,8 +107,6 @@ function readProc(pid: number | 'self', name: string): string | undefined {
 function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.some((code) => code === error.code);
 }
-
-// --- the tree and its end
 
 export interface ProcessTree {
   /** The marker's value. */
@@ -168,8 +168,6 @@ export async function sweep(tree: ProcessTree, limitMs: number): Promise<{ swept
   const survivors = left.map((stat) => stat.pid);
   return { swept: [...swept].filter((pid) => !survivors.includes(pid)), survivors };
 }
-
-// --- files
 
 /**
  * Puts a whole file in place or none: written aside, synced, then `replace` renames it over what is there, `claim` links it where nothing
@@ -235,8 +233,6 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-// --- the child
-
 const order = ['interrupt', 'terminate', 'kill'] as const satisfies readonly Hardness[];
 const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
 const killStage = 2;
@@ -285,10 +281,9 @@ class Supervised {
     const { timeoutMs, outputBytes } = this.#spec.limits;
     const { stdout, stderr } = this.#logs.lengths();
     if (outputBytes !== undefined && Math.max(stdout, stderr) > outputBytes && this.#stage < killStage) {
-      // Stopped first, the group before the rest is even looked for; and killed without a grace: to take SIGINT it would have to be
-      // continued, and would go on filling the disk.
+      // Frozen first, so that the flood ends while the tree still shows who descends from whom; and killed without a grace: to take
+      // SIGINT it would have to be continued, and would go on filling the disk.
       this.#signalGroup('SIGSTOP');
-      for (const member of findMembers(this.tree)) signalProcess(member, 'SIGSTOP');
       this.request({ kind: 'output_limit', hardness: 'kill', by: 'shim', at: Date.now() });
     }
     if (timeoutMs !== undefined && now - this.#started >= timeoutMs) {
@@ -356,11 +351,10 @@ function residentBytes(pid: number): number {
   return Number(kibibytes ?? 0) * 1024;
 }
 
-/** CPU time of everything that this shim has waited for, in the kernel's ticks of 10 ms. */
-function childrenCpuMs(): number | undefined {
-  const text = readProc('self', 'stat');
-  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields && (Number(fields[16 - 3]) + Number(fields[17 - 3])) * 10;
+/** CPU time of everything that this shim has waited for, user and system, in the kernel's ticks of 10 ms. */
+function childrenCpuMs(): number {
+  const fields = readFields('self');
+  return (Number(fields?.[13]) + Number(fields?.[14])) * 10;
 }
 
 function monotonicMs(): number {
@@ -399,8 +393,6 @@ class Logs {
   }
 }
 
-// --- from the frame to the ending
-
 /** Reads the frame: four bytes of length, a body of JSON name → value, the body's SHA-256. The pipe stays open until the directory has its owner. */
 async function readFrame(pipe: Socket): Promise<Record<string, string>> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
@@ -419,13 +411,8 @@ async function readFrame(pipe: Socket): Promise<Record<string, string>> {
   clearTimeout(timer);
   const length = frame.readUInt32BE(0);
   const body = frame.subarray(4, 4 + length);
-  if (
-    !createHash('sha256')
-      .update(body)
-      .digest()
-      .equals(frame.subarray(4 + length, 36 + length))
-  )
-    throw new Error('the frame is damaged');
+  const sum = frame.subarray(4 + length, 36 + length);
+  if (!hash('sha256', body, 'buffer').equals(sum)) throw new Error('the frame is damaged');
   const secrets: unknown = length === 0 ? {} : JSON.parse(body.toString('utf8'));
   if (!isStrings(secrets)) throw new Error('the frame holds something else than texts by name');
   return secrets;
@@ -473,7 +460,7 @@ async function identify(child: ChildProcess): Promise<ProcessIdentity> {
 }
 
 /** Runs the child from its start to the end of its tree. Whatever happens after the start, the child is not left without a shim. */
-async function run(directory: string, spec: ProcessSpec, secrets: Record<string, string>): Promise<ExitRecord> {
+async function run(directory: string, spec: ProcessSpec, secrets: Record<string, string>, boot: string): Promise<ExitRecord> {
   const logs = new Logs(directory);
   const startedAt = Date.now();
   const unborn = {
@@ -508,13 +495,13 @@ async function run(directory: string, spec: ProcessSpec, secrets: Record<string,
   guard(() => logs.tell());
   const steps = [() => supervised.enforce(), () => logs.tell(), () => supervised.measure()];
   const timers = [setInterval(() => steps.forEach(guard), tickMs), setInterval(() => guard(() => supervised.obey()), stopPollMs)];
-  const record: RunRecord = { ...identity, bootId: bootId(), sandbox: spec.sandbox, startedAt };
+  const record: RunRecord = { ...identity, bootId: boot, sandbox: spec.sandbox, startedAt };
   // Nothing depends on it but the speed of a sweep, which finds a child that is recorded nowhere by its marker.
-  await placeFile(join(directory, 'run.json' satisfies ProcessFile), JSON.stringify(record), 'replace', at('shim.run')).catch(say);
+  await placeFile(join(directory, 'run.json' satisfies ProcessFile), JSON.stringify(record), 'replace', around('shim.run')).catch(say);
 
   const end = await supervised.ended;
   timers.forEach(clearInterval);
-  const cpuMs = childrenCpuMs();
+  const cpuMs = await insist(directory, childrenCpuMs);
   const { swept, survivors } = await insist(directory, () => sweep(supervised.tree, spec.graces.sweepMs));
   await insist(directory, () => {
     logs.tell(true);
@@ -530,7 +517,7 @@ async function run(directory: string, spec: ProcessSpec, secrets: Record<string,
     startedAt,
     endedAt: end.at,
     durationMs: Math.round(end.monotonic - started),
-    ...(cpuMs !== undefined && { cpuMs }),
+    cpuMs,
     ...(peakMemoryBytes !== undefined && { peakMemoryBytes }),
     swept,
     survivors,
@@ -559,10 +546,10 @@ async function supervise(directory: string): Promise<void> {
   if (self === undefined) throw new Error('/proc shows no process of our own: is it mounted?');
   const owner: Owner = { who: 'shim', pid: self.pid, startTime: self.startTime, bootId: bootId() };
   const file = (name: ProcessFile): string => join(directory, name);
-  if (!(await placeFile(file('owner'), JSON.stringify(owner), 'claim', at('shim.owner')))) return;
+  if (!(await placeFile(file('owner'), JSON.stringify(owner), 'claim', around('shim.owner')))) return;
   pipe.destroy();
-  const exit = await run(directory, spec, secrets);
-  await insist(directory, () => placeFile(file('exit.json'), JSON.stringify(exit), 'replace', at('shim.exit')));
+  const exit = await run(directory, spec, secrets, owner.bootId);
+  await insist(directory, () => placeFile(file('exit.json'), JSON.stringify(exit), 'replace', around('shim.exit')));
 }
 
 /** Again each second until it is done: a full disk or a lack of descriptors passes, and nobody else can tell this ending. */
@@ -591,8 +578,13 @@ let lastSaid = '';
 /** To shim.log. Once, where the same is said again and again. */
 function say(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (text !== lastSaid) process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+  if (text === lastSaid) return;
   lastSaid = text;
+  try {
+    writeSync(process.stderr.fd, `${new Date().toISOString()} ${text}\n`);
+  } catch {
+    // The disk is full: there is nowhere to say it, and the child must not be left alone for that.
+  }
 }
 
 const failpoints = process.env['SINGLETREE_FAILPOINTS'];
@@ -607,7 +599,7 @@ function failpoint(name: FailpointName): void {
   while (hold !== undefined && !existsSync(join(hold, `${name}.go`))) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
 }
 
-function at(place: 'shim.owner' | 'shim.run' | 'shim.exit'): (moment: 'before' | 'after') => void {
+function around(place: 'shim.owner' | 'shim.run' | 'shim.exit'): (moment: 'before' | 'after') => void {
   return (moment) => failpoint(`${place}.${moment}`);
 }
 

@@ -29,11 +29,12 @@ export function living(marker = markerOf(stateId, '')): ProcessStat[] {
   return readTable().filter((stat) => isLiving(stat) && readMarker(stat.pid)?.startsWith(marker) === true);
 }
 
+/** The first value that is something: not false, empty or absent. */
 export async function until<T>(condition: () => T | Promise<T>, limitMs = 10_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const value = await condition();
-    if (value !== undefined && value !== null && value !== false) return value;
+    if (value) return value;
     if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${condition.toString()}`);
     await sleep(10);
   }
