@@ -6,9 +6,9 @@ import { isCompletion, taskOf } from './task-rows.ts';
 
 const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
 
-const pendingRows = `
+export const pendingRows = `
   SELECT outbox.task_id, outbox.destination, outbox.attempts, outbox.payload, completions.doc AS completion, tasks.doc, specs.doc AS spec
-  FROM outbox
+  FROM outbox INDEXED BY outbox_by_age
   JOIN completions ON completions.task_id = outbox.task_id
   JOIN tasks ON tasks.id = outbox.task_id
   JOIN specs ON specs.task_id = outbox.task_id

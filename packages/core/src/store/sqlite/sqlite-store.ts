@@ -5,14 +5,19 @@ import type { ChangeSet, CommitResult, Store, TaskQuery } from '../store.ts';
 import { commitChange } from './commit.ts';
 import type { Database } from './database.ts';
 import { documentOf, integerOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
-import { isCompletion, isEventBody, selectTask, taskOf } from './task-rows.ts';
+import { isCompletion, isEventBody, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
 
-/** Names the index in its own words, so that SQLite finds that the partial index applies. */
+/** In the words of the partial index, so that SQLite finds that it applies. */
 const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND tasks.lease_owner IS NULL))`;
 const workspaceIsFree = `NOT EXISTS (SELECT 1 FROM reservations WHERE path = tasks.in_place_path AND task_id <> tasks.id)`;
 
-export const dueTasks = `${selectTask} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?) AND ${workspaceIsFree}
+export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?) AND ${workspaceIsFree}
   ORDER BY priority DESC, created_at, tasks.id LIMIT ?`;
+
+/** A task whose workspace is taken waits for the holder, not for the clock. */
+export const nextDueTime = `
+  SELECT not_before FROM tasks INDEXED BY tasks_waiting
+  WHERE not_before IS NOT NULL AND state = 'created' AND ${workspaceIsFree} ORDER BY not_before LIMIT 1`;
 
 /** Greater than every character that an id can have. */
 const afterAll = '\u{10ffff}';
@@ -94,9 +99,7 @@ export class SqliteStore implements Store {
   }
 
   async nextDue(): Promise<Instant | undefined> {
-    // A task whose workspace is taken is waited for by the workspace's holder, not by the clock.
-    const sql = `SELECT not_before FROM tasks WHERE not_before IS NOT NULL AND state = 'created' AND ${workspaceIsFree} ORDER BY not_before LIMIT 1`;
-    return await this.#one(sql, [], (row) => optionalIntegerOf(row, 'not_before'));
+    return await this.#one(nextDueTime, [], (row) => optionalIntegerOf(row, 'not_before'));
   }
 
   leased(): Promise<Task[]> {

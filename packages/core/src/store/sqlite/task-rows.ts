@@ -5,7 +5,13 @@ import type { Task, TaskSpec } from '../../task/task.ts';
 import { documentOf, hasFields, type Row } from './rows.ts';
 
 /** Reads whole tasks; goes on with a WHERE or an ORDER BY over `tasks`. */
-export const selectTask = 'SELECT tasks.id, tasks.doc, specs.doc AS spec FROM tasks JOIN specs ON specs.task_id = tasks.id';
+export const selectTask: string = selectTaskBy('');
+
+/** The same through an index that SQLite would not choose by itself, since it knows nothing of how the states are spread. */
+export function selectTaskBy(index: string): string {
+  const indexed = index && `INDEXED BY ${index}`;
+  return `SELECT tasks.id, tasks.doc, specs.doc AS spec FROM tasks ${indexed} JOIN specs ON specs.task_id = tasks.id`;
+}
 
 export function taskOf(row: Row): Task {
   return { ...documentOf(row, 'doc', isTaskDocument), spec: documentOf(row, 'spec', isSpec) };
