@@ -1,11 +1,14 @@
-import { foldUsage, type HarnessEvent } from '@singletree/harness';
+import { foldUsage, type Baseline, type HarnessEvent } from '@singletree/harness';
 import { describe, expect, test } from 'vitest';
 import { capabilities } from './capabilities.ts';
 import { createDecoder } from './decode.ts';
 
 function decode(...lines: object[]): readonly HarnessEvent[] {
-  const decoder = createDecoder('stdout', undefined);
-  return decoder.push(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
+  return decodeAfter(undefined, ...lines);
+}
+
+function decodeAfter(baseline: Baseline | undefined, ...lines: object[]): readonly HarnessEvent[] {
+  return createDecoder('stdout', baseline).push(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
 }
 
 const init = { type: 'system', subtype: 'init', session_id: 's', model: 'm', claude_code_version: '2.1.329' };
@@ -20,6 +23,17 @@ describe('totals', () => {
     const usage = foldUsage(events, capabilities);
     expect(usage.total).toEqual({ uncachedInputTokens: 25, outputTokens: 2, reasoningOutputTokens: 1 });
     expect(usage.costUsdMicros).toBe(4);
+  });
+
+  test('of a resumed session begin with what the CLI had saved before, unless it tells them apart itself', () => {
+    const baseline = { version: 1, data: { bytes: {}, modelUsage: totals(10, 0.000001) } };
+    const running = { modelUsage: totals(25, 0.000004) };
+    const after = (fields: object): object => foldUsage(decodeAfter(baseline, init, result(fields)), capabilities);
+    expect(after(running)).toMatchObject({ total: { uncachedInputTokens: 15, outputTokens: 0 }, costUsdMicros: 3 });
+    expect(after({ ...running, model_usage_since_last_result: totals(7, 0.000002) })).toMatchObject({
+      total: { uncachedInputTokens: 7 },
+      costUsdMicros: 2,
+    });
   });
 
   test('are rounded once, however many results there are', () => {

@@ -19,6 +19,7 @@ import {
 import { baselineTotals } from './baseline.ts';
 import { endEvidence } from './ending.ts';
 import { Ledger } from './ledger.ts';
+import { silentSubtypes, silentTypes } from './silent.ts';
 import { messageTokens } from './tokens.ts';
 import { toolResultEvents, toolSummary } from './tools.ts';
 
@@ -126,13 +127,18 @@ class StreamReader {
     if (!isJsonObject(message)) return undefined;
     const thread = threadOf(json);
     const events: HarnessEventBody[] = [...this.#threadSeen(json, thread)];
-    if (message['model'] === syntheticModel) {
-      if (json['is_api_error_message'] === true) this.#apiError = stringOf(json['error']);
-    } else {
-      events.push(...this.#call(message, thread));
-    }
+    if (message['model'] === syntheticModel) return [...events, ...this.#synthetic(json, message)];
+    events.push(...this.#call(message, thread));
     for (const block of arrayOf(message['content'])) events.push(...this.#block(objectOf(block), thread));
     return events;
+  }
+
+  /** The CLI's own words in the model's place: nothing that the agent said. */
+  #synthetic(json: JsonObject, message: JsonObject): Events {
+    if (json['is_api_error_message'] !== true) return [];
+    this.#apiError = stringOf(json['error']);
+    const texts = arrayOf(message['content']).flatMap((block) => stringOf(objectOf(block)['text']) ?? []);
+    return [{ kind: 'warning', message: clip(texts.join('\n'), 2048) }];
   }
 
   /** One event a message, although it comes in several lines. */
@@ -238,42 +244,6 @@ class StreamReader {
 
 /** The model name of messages that the CLI writes itself, for API failures. */
 const syntheticModel = '<synthetic>';
-
-/** Known, and of no use to anybody here. */
-const silentTypes: ReadonlySet<string> = new Set([
-  'control_request',
-  'control_response',
-  'keep_alive',
-  'tool_progress',
-  'tool_use_summary',
-  'auth_status',
-  'prompt_suggestion',
-]);
-const silentSubtypes: ReadonlySet<string> = new Set([
-  'background_tasks_changed',
-  'commands_changed',
-  'file_snapshot',
-  'files_persisted',
-  'hook_progress',
-  'hook_response',
-  'hook_started',
-  'informational',
-  'memory_recall',
-  'memory_saved',
-  'notification',
-  'post_turn_summary',
-  'session_metadata',
-  'session_state_changed',
-  'session_title_changed',
-  'shell_cwd',
-  'stop_hook_summary',
-  'task_progress',
-  'task_summary',
-  'task_updated',
-  'thinking_tokens',
-  'turn_duration',
-  'vcs_state_changed',
-]);
 
 /** Sub-agents go by the id of the tool call that started them: every version prints it. */
 function threadOf(json: JsonObject): Thread {

@@ -1,7 +1,7 @@
 import { countOf, defined, subtractTokens, type JsonObject, type TokenUsage } from '@singletree/harness';
 
 /** The `usage` of Codex: the input holds what was read from and written to the cache, the output holds the reasoning. */
-export function tokensOf(usage: JsonObject): TokenUsage {
+function tokensOf(usage: JsonObject): TokenUsage {
   const [input, cacheRead, cacheWrite] = ['input_tokens', 'cached_input_tokens', 'cache_write_input_tokens'].map((name) =>
     countOf(usage[name]),
   );
