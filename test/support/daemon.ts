@@ -42,6 +42,10 @@ export class TestDaemon implements AsyncDisposable {
     return pid;
   }
 
+  get hasEnded(): boolean {
+    return this.#process !== undefined && (this.#process.exitCode !== null || this.#process.signalCode !== null);
+  }
+
   get log(): string {
     return readFileSync(join(this.#fixture.folder, 'daemon.log'), 'utf8');
   }
@@ -55,9 +59,8 @@ export class TestDaemon implements AsyncDisposable {
   async start(environment: Readonly<Record<string, string>> = {}): Promise<Singletree> {
     const child = this.launch(environment);
     const address = join(this.state, 'address.json');
-    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-    await until(() => hasEnded() || readAddress(address) === child.pid, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
-    if (hasEnded()) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
+    await until(() => this.hasEnded || readAddress(address) === child.pid, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
+    if (this.hasEnded) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
     return this.client();
   }
 

@@ -12,7 +12,6 @@ export interface RunOptions extends Omit<DaemonOptions, 'log'> {
  * order and leaves the agents running; the second one ends it at once, which loses nothing either.
  */
 export async function runDaemon({ logTo, onReady, ...options }: RunOptions): Promise<number> {
-  process.umask(0o077);
   const log = pino({ base: { pid: process.pid }, level: options.environment['SINGLETREE_LOG_LEVEL'] ?? 'info' }, logTo);
   const daemon = await startDaemon({ ...options, log });
   let asked = false;

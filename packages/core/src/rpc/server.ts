@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -47,9 +47,11 @@ export async function serve(socketPath: string, routes: (router: ConnectRouter) 
     });
   });
   rmSync(socketPath, { force: true }); // ours by the lock on the state folder, and left by a daemon that was killed
+  // Only around this call: everything that the daemon starts inherits its umask, and an agent's files are the user's own.
+  const umask = process.umask(0o177);
   listener.listen(socketPath);
+  process.umask(umask);
   await once(listener, 'listening');
-  chmodSync(socketPath, 0o600);
   return {
     activeCalls: () => active,
     async close() {
