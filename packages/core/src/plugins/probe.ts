@@ -24,13 +24,13 @@ export function probeWith(
 function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Record<string, string>>): ProbeHost {
   return {
     async version(args, pattern) {
-      const answer = await hostCall(settings.executable, args, { env: environment, timeoutMs: versionLimitMs });
-      const output = `${answer.stdout.toString('utf8')}\n${answer.stderr}`;
-      const found = pattern.exec(output)?.[1];
+      const answer = await hostCall(settings.executable, args, { env: environment, timeoutMs: versionLimitMs }).catch(notStarted);
+      if ('missing' in answer) return { missing: `${settings.executable} ${answer.missing}` };
+      const found = pattern.exec(`${answer.stdout.toString('utf8')}\n${answer.stderr}`)?.[1];
       if (found !== undefined) return { found };
-      if (answer.timedOut) return { missing: `${settings.executable} ${args.join(' ')} gave no answer within ${versionLimitMs / 1000} s` };
+      const command = [settings.executable, ...args].join(' ');
       return {
-        missing: answer.code === null ? `${settings.executable} cannot be started` : `${settings.executable} did not tell its version`,
+        missing: answer.timedOut ? `${command} gave no answer within ${versionLimitMs / 1000} s` : `${command} did not tell a version`,
       };
     },
     async homeFileExists(path) {
@@ -43,4 +43,12 @@ function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Rec
     },
     hasEnvironment: (name) => environment[name] !== undefined,
   };
+}
+
+/** A program that cannot be started is an answer here; the daemon's own lack of descriptors or memory is not. */
+function notStarted(error: unknown): { missing: string } {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return { missing: 'was not found' };
+  if (code === 'EACCES' || code === 'ENOEXEC') return { missing: `cannot be executed (${code})` };
+  throw error;
 }
