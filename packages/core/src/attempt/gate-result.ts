@@ -1,23 +1,25 @@
+import { readdir } from 'node:fs/promises';
+import { judgementOf } from '../gates/result.ts';
 import type { GateResult, GateSpec, ProcessExit } from '../task/task.ts';
-import { outputTail } from './output-tail.ts';
+import { outputEnd } from './output-end.ts';
 
-/** What a gate found, from its exit status alone; its output only explains. */
+/** What a gate found, for the record: its verdict, and what helps to understand it. */
 export async function gateResult(
   gate: GateSpec,
   place: Pick<GateResult, 'attempt' | 'ordinal'>,
   exit: ProcessExit,
-  directory: string,
+  where: { readonly directory: string; readonly cwd: string },
 ): Promise<GateResult> {
-  const tail = (await outputTail(directory, exit.lengths)).toString('utf8');
+  const entries = new Set(await readdir(where.cwd).catch(() => []));
+  const { name, kind, required } = gate;
+  const { startedAt, endedAt } = exit;
   return {
     ...place,
-    name: gate.name,
-    kind: gate.kind,
-    required: gate.required,
-    verdict: exit.code === 0 ? 'passed' : exit.code === null || exit.code === 126 || exit.code === 127 ? 'errored' : 'failed',
-    startedAt: exit.startedAt,
-    endedAt: exit.endedAt,
-    ...(exit.code === null ? {} : { exitCode: exit.code }),
-    ...(tail === '' ? {} : { tail }),
+    name,
+    kind,
+    required,
+    startedAt,
+    endedAt,
+    ...judgementOf(exit, await outputEnd(where.directory, exit.lengths), entries),
   };
 }

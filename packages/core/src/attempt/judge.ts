@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { shellCommand } from '../gates/result.ts';
 import type { Command } from '../task/commands.ts';
 import { gateToRun } from '../task/ending.ts';
 import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task/task.ts';
 import { gateResult } from './gate-result.ts';
-import { prepareProcess, shellLine } from './processes.ts';
+import { prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
 import { exitOf, supervise } from './supervise.ts';
 
@@ -18,7 +19,7 @@ export async function judge(task: Task, rooms: Rooms): Promise<Command> {
   const due = gateToRun(task);
   if (!due) return { kind: 'judged' };
   const { gate, ordinal } = due;
-  const run = { role: 'gate' as const, ordinal, ...shellLine(gate.command), cwd: task.workspace.cwd, timeoutMs: gate.timeoutMs };
+  const run = { role: 'gate' as const, ordinal, ...shellCommand(gate.command), cwd: task.workspace.cwd, timeoutMs: gate.timeoutMs };
   return { kind: 'open_process', role: 'gate', ordinal, directory: await prepareProcess(task, run, rooms) };
 }
 
@@ -30,7 +31,8 @@ async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promi
     case 'exited': {
       const exit = exitOf(ended.exit);
       const place = { attempt: process.attempt, ordinal: process.ordinal };
-      const result = await gateResult(gate, place, exit, join(rooms.processes.root, process.directory));
+      const where = { directory: join(rooms.processes.root, process.directory), cwd: task.workspace?.cwd ?? '/' };
+      const result = await gateResult(gate, place, exit, where);
       return { kind: 'exited', directory: process.directory, exit, gate: result };
     }
     case 'dead':

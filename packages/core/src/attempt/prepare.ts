@@ -1,13 +1,15 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
+import { readableEnd } from '../gates/readable.ts';
+import { shellCommand } from '../gates/result.ts';
 import { mustGet, type Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
 import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
-import { outputTail } from './output-tail.ts';
-import { prepareProcess, shellLine } from './processes.ts';
+import { outputEnd } from './output-end.ts';
+import { prepareProcess } from './processes.ts';
 import { StepFailure, type Rooms } from './rooms.ts';
 import { secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
@@ -15,6 +17,8 @@ import { exitOf, supervise } from './supervise.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
+/** What a failed setup command's message shows of its output. */
+const setupTailBytes = 4 * 1024;
 /** Largest file that a task may give as context. */
 const contextFileBytes = 1024 * 1024;
 
@@ -48,7 +52,7 @@ async function nextSetup(task: Task, workspace: OpenedWorkspace, rooms: Rooms): 
   const ordinal = task.spec.setup.findIndex((_, index) => !passed(index));
   const command = task.spec.setup[ordinal];
   if (command === undefined) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
-  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellLine(command), cwd: workspace.cwd }, rooms);
+  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command), cwd: workspace.cwd }, rooms);
   return { kind: 'open_process', role: 'setup', ordinal, directory };
 }
 
@@ -58,7 +62,8 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
     case 'exited': {
       const exit = exitOf(ended.exit);
       const command = task.spec.setup[process.ordinal] ?? '';
-      const tail = exit.code === 0 ? '' : (await outputTail(join(rooms.processes.root, process.directory), exit.lengths)).toString('utf8');
+      const tail =
+        exit.code === 0 ? '' : readableEnd(await outputEnd(join(rooms.processes.root, process.directory), exit.lengths), setupTailBytes);
       const how =
         exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
       const message = exit.code === 0 ? {} : { message: [`setup command "${command}": ${how}`, tail].filter(Boolean).join('\n') };

@@ -45,8 +45,3 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
   return directory;
 }
-
-/** A setup command or gate as its user wrote it: a shell line of the user's own, never built from a task's text. */
-export function shellLine(command: string): Pick<Run, 'file' | 'args'> {
-  return { file: '/bin/sh', args: ['-c', command] };
-}

@@ -4,7 +4,7 @@ import { mustGet, type Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type AttemptAccount, type Task, type TaskProcess } from '../task/task.ts';
 import type { Rooms } from './rooms.ts';
-import { logTail } from './output-tail.ts';
+import { logEnd } from './output-end.ts';
 import { readSessionFiles } from './session-files.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 
@@ -70,7 +70,7 @@ async function exitEvidence(
 ): Promise<EndEvidence | undefined> {
   const { exit } = process;
   if (!exit || exit.stop !== undefined || !plugin.harness.exitEvidence) return undefined;
-  const stderrTail = (await logTail(directory, 'stderr', lengths.stderr)).toString('utf8');
+  const stderrTail = (await logEnd(directory, 'stderr', lengths.stderr)).toString('utf8');
   return plugin.harness.exitEvidence({ code: exit.code, signal: exit.signal, stderrTail });
 }
 
