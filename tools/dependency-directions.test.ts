@@ -6,6 +6,7 @@ import { importsOf, violations } from './dependency-directions.ts';
 interface Manifest {
   readonly name: string;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
 const root = dirname(import.meta.dirname);
@@ -25,7 +26,9 @@ test.each([...manifests].filter(([folder]) => folder !== 'test'))(
   '%s is built after the packages that it depends on',
   (folder, manifest) => {
     const { references } = json(`${folder}/tsconfig.build.json`) as { references: { path: string }[] };
-    const needed = Object.keys(manifest.dependencies ?? {}).flatMap((name) => folderOf.get(name)?.replace('packages/', '../') ?? []);
+    const needed = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }).flatMap(
+      (name) => folderOf.get(name)?.replace('packages/', '../') ?? [],
+    );
     expect(references.map(({ path }) => dirname(path)).sort()).toEqual(needed.sort());
   },
 );
