@@ -10,7 +10,7 @@ import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
-import { openOutbox, type Outbox } from './outbox/outbox.ts';
+import { openOutbox } from './outbox/outbox.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
@@ -26,7 +26,7 @@ import { openSqlite } from './store/sqlite/index.ts';
 import { childEnvironment } from './supervision/environment.ts';
 import { hostCall } from './supervision/host.ts';
 import { settle } from './supervision/settle.ts';
-import type { Instant } from './task/task.ts';
+import { isFinal, type Instant } from './task/task.ts';
 import { traceOf } from './trace.ts';
 import { version } from './version.ts';
 import { createGit } from './workspace/git.ts';
@@ -81,7 +81,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       store: outboxStore,
       now,
       random: Math.random,
-      onHint: (listener) => store.onCommit(listener),
+      onHint: (listener) => store.onCommit((_, state) => isFinal(state) && listener()),
       report: (event) => log.info({ event }, 'telemetry'),
     });
     const engine = new Engine({ store, now, newId, destinations: outbox.destinations });
@@ -99,6 +99,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       root: process.getuid?.() === 0,
     };
     await settleLeftovers(store, rooms, log);
+    await closeLeftovers(store, workspaces);
     const dispatcher = new Dispatcher({ rooms, predictor: unknownPredictor, owner: newId(), concurrency: concurrencyOf(loaded), log });
 
     const address = `unix:${socketPath(folder.paths.root, environment)}`;
@@ -227,6 +228,14 @@ async function settleLeftovers(store: Store, rooms: Rooms, log: Logger): Promise
     verdict: (directory) => (kept.has(dirname(directory)) ? 'keep' : 'stale'),
   });
   for (const done of settled) log.warn({ ...done }, 'an earlier process was ended: no task needs it');
+}
+
+/** Removes the checkouts of tasks that ended while their daemon died. */
+async function closeLeftovers(store: Store, workspaces: Workspaces): Promise<void> {
+  for (const id of await workspaces.opened()) {
+    const task = await store.task(id);
+    if (task && isFinal(task.state)) await workspaces.close(task);
+  }
 }
 
 function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {

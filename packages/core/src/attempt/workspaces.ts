@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
 import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from '../task/task.ts';
@@ -87,6 +87,12 @@ export class Workspaces {
   async startOver(task: Task): Promise<void> {
     const { base } = task;
     if (base) await asStep(async () => await startOver(this.#parts.git, await this.#recorded(task), base));
+  }
+
+  /** Tasks that have a checkout of their own here. */
+  async opened(): Promise<readonly string[]> {
+    const entries = await readdir(this.#parts.folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.endsWith('.git')).map(({ name }) => name);
   }
 
   /** Removes what a final task no longer needs. Its refs keep what was frozen. */

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { drive } from '../attempt/drive.ts';
 import type { Rooms } from '../attempt/rooms.ts';
 import type { Predictor } from '../prediction/predictor.ts';
-import type { Task } from '../task/task.ts';
+import { isFinal, type Task, type TaskState } from '../task/task.ts';
 import { waitingFor, type WaitingFor } from '../task/waiting.ts';
 
 export interface DispatcherParts {
@@ -45,7 +45,7 @@ export class Dispatcher {
       const taken = await engine.execute(task.id, { kind: 'take_over', owner: this.#parts.owner });
       if (taken.kind === 'done') this.#drive(taken.task);
     }
-    this.#stopListening = store.onCommit(() => this.#hint());
+    this.#stopListening = store.onCommit((taskId, state) => this.#heard(taskId, state));
     this.#loop = this.#run();
   }
 
@@ -149,6 +149,17 @@ export class Dispatcher {
     const counts = new Map<string, number>();
     for (const { harness } of this.#driving.values()) counts.set(harness, (counts.get(harness) ?? 0) + 1);
     return counts;
+  }
+
+  /** A task may be due, or a client's command has ended one that nobody drives: its workspace is closed by the same path as ever. */
+  #heard(taskId: string, state: TaskState): void {
+    if (state === 'created' || state === 'in_review') this.#hint();
+    if (isFinal(state) && !this.#driving.has(taskId)) void this.#close(taskId);
+  }
+
+  async #close(taskId: string): Promise<void> {
+    const task = await this.#parts.rooms.store.task(taskId);
+    if (task && !this.#driving.has(taskId)) this.#drive(task);
   }
 
   #hint(): void {

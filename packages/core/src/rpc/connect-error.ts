@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { ErrorInfoSchema, ErrorReason } from '@singletree/protocol';
+import { ErrorInfoSchema, type ErrorReason } from '@singletree/protocol';
 import { DomainError } from '../errors.ts';
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>;

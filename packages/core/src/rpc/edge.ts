@@ -1,6 +1,6 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { createValidator, type Violation } from '@bufbuild/protovalidate';
-import { ConnectError, type Interceptor } from '@connectrpc/connect';
+import type { ConnectError, Interceptor } from '@connectrpc/connect';
 import type { Logger } from 'pino';
 import { ErrorReason } from '@singletree/protocol';
 import { DomainError } from '../errors.ts';

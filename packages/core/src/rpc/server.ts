@@ -59,7 +59,8 @@ export async function serve(socketPath: string, routes: (router: ConnectRouter) 
       listener.close();
       one.closeIdleConnections();
       const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), shutdownGraceMs);
-      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, 'close').catch(() => undefined))));
+      const open = [...sockets].filter((socket) => !socket.destroyed);
+      await Promise.allSettled(open.map((socket) => once(socket, 'close')));
       clearTimeout(timer);
       two.close();
     },

@@ -31,8 +31,8 @@ export interface Store {
   workspaceHolder(path: string): Promise<string | undefined>;
   /** What a request id was first used for. */
   request(requestId: string): Promise<{ readonly hash: string; readonly taskId: string } | undefined>;
-  /** Says only "read again": which task changed, after its commit. Returns how to stop listening. */
-  onCommit(listener: (taskId: string) => void): () => void;
+  /** Says only "read again": which task changed, after its commit, and the state it has now. Returns how to stop listening. */
+  onCommit(listener: (taskId: string, state: TaskState) => void): () => void;
   close(): Promise<void>;
 }
 

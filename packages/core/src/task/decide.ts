@@ -239,6 +239,6 @@ function record(task: Task, command: Extract<Command, { kind: 'record' }>, now: 
 /** A task that ends or waits leaves no attempt half open behind it. */
 function closeAttempt(task: Task, now: Instant): { set: Partial<Task> } {
   const attempt = newestAttempt(task);
-  if (!attempt || attempt.state !== 'prepared') return { set: {} };
+  if (attempt?.state !== 'prepared') return { set: {} };
   return { set: { attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) } };
 }

@@ -25,7 +25,7 @@ const afterAll = '\u{10ffff}';
 /** The Store port on one SQLite database. */
 export class SqliteStore implements Store {
   readonly #database: Database;
-  readonly #listeners = new Set<(taskId: string) => void>();
+  readonly #listeners = new Set<(taskId: string, state: TaskState) => void>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -34,7 +34,7 @@ export class SqliteStore implements Store {
   async commit(change: ChangeSet): Promise<CommitResult> {
     const result = await this.#database.write((statements) => commitChange(statements, change));
     // In a turn of its own: a listener that throws must not make a commit that is on disk look failed.
-    if (result === 'committed') queueMicrotask(() => this.#tell(change.task.id));
+    if (result === 'committed') queueMicrotask(() => this.#tell(change.task));
     return result;
   }
 
@@ -117,9 +117,9 @@ export class SqliteStore implements Store {
     }));
   }
 
-  onCommit(listener: (taskId: string) => void): () => void {
+  onCommit(listener: (taskId: string, state: TaskState) => void): () => void {
     // Wrapped, so that the same function may listen twice and each stops for itself.
-    const entry = (taskId: string): void => listener(taskId);
+    const entry: typeof listener = (taskId, state) => listener(taskId, state);
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
   }
@@ -128,8 +128,8 @@ export class SqliteStore implements Store {
     this.#database.close();
   }
 
-  #tell(taskId: string): void {
-    for (const listener of this.#listeners) listener(taskId);
+  #tell({ id, state }: Task): void {
+    for (const listener of this.#listeners) listener(id, state);
   }
 
   #many<T>(sql: string, values: (string | number)[], decode: (row: Row) => T): Promise<T[]> {
