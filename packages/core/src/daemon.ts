@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { DaemonService, HarnessService, TaskService } from '@singletree/protocol';
 import type { Logger } from 'pino';
 import type { Rooms } from './attempt/rooms.ts';
 import { Workspaces } from './attempt/workspaces.ts';
@@ -14,10 +13,10 @@ import { openOutbox } from './outbox/outbox.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
-import { daemonService, harnessService, type DaemonFacts } from './rpc/daemon-service.ts';
+import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
+import { routes } from './rpc/routes.ts';
 import { serve } from './rpc/server.ts';
-import { taskService } from './rpc/task-service.ts';
 import { writeAddress } from './state-folder/address.ts';
 import { socketPath } from './state-folder/socket-path.ts';
 import { openStateFolder, type StateFolder } from './state-folder/state-folder.ts';
@@ -26,7 +25,7 @@ import { openSqlite } from './store/sqlite/index.ts';
 import { childEnvironment } from './supervision/environment.ts';
 import { hostCall } from './supervision/host.ts';
 import { settle } from './supervision/settle.ts';
-import { isFinal, type Instant } from './task/task.ts';
+import { isFinal, type Instant, type Task, type TaskSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
 import { version } from './version.ts';
 import { createGit } from './workspace/git.ts';
@@ -126,31 +125,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const status = await outbox.status();
       return { endpoint: status.target, undeliveredRows: status.pending, oldestUndeliveredAt: status.oldest, lastError: status.lastError };
     };
-    const server = await serve(
-      address.slice('unix:'.length),
-      (router) =>
-        router
-          .service(
-            TaskService,
-            taskService({
-              store,
-              engine,
-              plugins,
-              now,
-              defaults: defaultsOf(loaded),
-              traceIdOf: (task) => traceOf(task).traceId,
-              waitingFor: (task) => dispatcher.waitingFor(task),
-              checkWorkspace: (workspace) => workspaces.check(workspace),
-              accepting: () => !stopping,
-            }),
-          )
-          .service(HarnessService, harnessService(plugins))
-          .service(
-            DaemonService,
-            daemonService({ facts, store, plugins, telemetry, stop: (mode) => void stop(mode === 'drain' ? 'drain' : 'leave') }),
-          ),
-      log,
-    );
+    const tasks = {
+      store,
+      engine,
+      plugins,
+      now,
+      defaults: defaultsOf(loaded),
+      traceIdOf: (task: Task) => traceOf(task).traceId,
+      waitingFor: (task: Task) => dispatcher.waitingFor(task),
+      checkWorkspace: (workspace: TaskSpec['workspace']) => workspaces.check(workspace),
+      accepting: () => !stopping,
+    };
+    const daemon = { facts, store, plugins, telemetry, stop: (mode: StopMode) => void stop(mode) };
+    const server = await serve(address.slice('unix:'.length), routes({ tasks, daemon, plugins }), log);
     await dispatcher.start();
     outbox.start();
     // Last: whoever finds the address finds a daemon that works.

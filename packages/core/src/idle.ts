@@ -1,11 +1,10 @@
-import type { Outbox } from './outbox/outbox.ts';
 import type { Server } from './rpc/server.ts';
 import type { Store } from './store/store.ts';
 import { finalStates } from './task/task.ts';
 
 export interface IdleParts {
   readonly store: Pick<Store, 'countByState'>;
-  readonly outbox: Pick<Outbox, 'status'>;
+  readonly outbox: { status(): Promise<{ readonly state: string; readonly pending: number }> };
   readonly server: Pick<Server, 'activeCalls'>;
   readonly onIdle: () => void;
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { mustGet } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type Task } from '../task/task.ts';
 import { Superseded, type Rooms } from './rooms.ts';
@@ -12,7 +11,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   const attempt = newestAttempt(task);
   const process = openProcess(task);
   if (!attempt || !process) throw new Error(`bug: task ${task.id} has nothing to follow`);
-  const plugin = mustGet(rooms.plugins, attempt.harness);
+  const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const transcript = new Transcript(directory, plugin.harness, attempt.baseline, attempt.recorded, task.spec.limits.maxOutputBytes);
   let broken = false;

@@ -3,7 +3,7 @@ import { join, sep } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
 import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
-import { mustGet, type Plugin } from '../plugins/catalogue.ts';
+import type { Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
@@ -33,7 +33,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
 }
 
 async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
-  const plugin = mustGet(rooms.plugins, task.spec.harness);
+  const plugin = rooms.plugins.get(task.spec.harness);
   const probe = await plugin.probe(probeAgeMs);
   switch (probe.status) {
     case 'missing':

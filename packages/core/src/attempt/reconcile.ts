@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { AttemptUsage, EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
-import { mustGet, type Plugin } from '../plugins/catalogue.ts';
+import type { Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type AttemptAccount, type Task, type TaskProcess } from '../task/task.ts';
 import type { Rooms } from './rooms.ts';
@@ -13,7 +13,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const attempt = newestAttempt(task);
   const process = task.processes.find((each) => each.role === 'harness');
   if (!attempt || !process || !task.base) throw new Error(`bug: task ${task.id} has nothing to reconcile`);
-  const plugin = mustGet(rooms.plugins, attempt.harness);
+  const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
   const read = await readAll(task, attempt, plugin, directory, lengths);

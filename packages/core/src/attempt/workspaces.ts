@@ -1,4 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
 import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from '../task/task.ts';
@@ -92,15 +93,28 @@ export class Workspaces {
   /** Tasks that have a checkout of their own here. */
   async opened(): Promise<readonly string[]> {
     const entries = await readdir(this.#parts.folder, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && !entry.name.endsWith('.git')).map(({ name }) => name);
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name.replace(/\.git$/, ''));
   }
 
   /** Removes what a final task no longer needs. Its refs keep what was frozen. */
   async close(task: Task): Promise<void> {
-    if (!task.workspace) return;
-    await this.#ready();
     const { git, folder } = this.#parts;
-    await discardWorkspace(git, folder, await recordedWorkspace(folder, task.id), newestTree(task)?.ref);
+    const workspace = await this.#recordOf(task);
+    if (workspace) {
+      await this.#ready();
+      return await discardWorkspace(git, folder, workspace, newestTree(task)?.ref);
+    }
+    // Its making was cut off, and nobody has worked in it.
+    for (const name of [task.id, `${task.id}.git`]) await rm(join(folder, name), { recursive: true, force: true });
+  }
+
+  async #recordOf(task: Task): Promise<Workspace | undefined> {
+    try {
+      return await recordedWorkspace(this.#parts.folder, task.id);
+    } catch (error) {
+      if (error instanceof WorkspaceFailure) return undefined;
+      throw error;
+    }
   }
 
   /** Git is looked at when it is first needed, so that a daemon starts without it and says so where it matters. */

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { LineCounter, parse, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { DomainError } from '../errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../nearest.ts';
 import { builtInPlugins, configurationSchema, type Configuration } from './schema.ts';
 
 export interface LoadedConfiguration {

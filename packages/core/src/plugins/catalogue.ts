@@ -1,5 +1,6 @@
 import type { Harness, HarnessSettings, Probe } from '@singletree/harness';
 import { DomainError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 
 /** A configured harness, ready to be asked. Loaded once at the start and frozen. */
 export interface Plugin {
@@ -17,22 +18,22 @@ export interface Plugin {
 }
 
 export interface Catalogue {
-  get(id: string): Plugin | undefined;
+  /** Throws UNKNOWN_HARNESS, which names the known ones. */
+  get(id: string): Plugin;
   all(): readonly Plugin[];
 }
 
 export function createCatalogue(plugins: readonly Plugin[]): Catalogue {
   const byId = new Map(plugins.map((plugin) => [plugin.id, plugin]));
-  return { get: (id) => byId.get(id), all: () => plugins };
-}
-
-/** The plugin of a harness id, or an error that names the known ones. */
-export function mustGet(catalogue: Catalogue, id: string): Plugin {
-  const plugin = catalogue.get(id);
-  if (plugin) return plugin;
-  const known = catalogue.all().map((each) => each.id);
-  throw new DomainError('UNKNOWN_HARNESS', `unknown harness "${id}"`, {
-    hint: `known harnesses: ${known.join(', ')}`,
-    metadata: { harness: id, known: known.join(',') },
-  });
+  const known = [...byId.keys()];
+  return {
+    get(id) {
+      const plugin = byId.get(id);
+      if (plugin) return plugin;
+      const meant = nearest(id, known);
+      const hint = [`known harnesses: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');
+      throw new DomainError('UNKNOWN_HARNESS', `unknown harness "${id}"`, { hint, metadata: { harness: id, known: known.join(',') } });
+    },
+    all: () => plugins,
+  };
 }

@@ -47,7 +47,7 @@ export interface DaemonServiceParts {
   readonly plugins: Catalogue;
   readonly telemetry: () => Promise<TelemetryFacts>;
   /** Begins the stop and returns at once. */
-  readonly stop: (mode: 'leave' | 'drain' | 'kill') => void;
+  readonly stop: (mode: 'leave' | 'drain') => void;
 }
 
 const probeAgeMs = 60_000;

@@ -1,7 +1,7 @@
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import { Complexity, GateKind, PermissionMode, TaskType, WorkspaceMode, type CreateTaskRequest, type Gate } from '@singletree/protocol';
 import { DomainError } from '../errors.ts';
-import { mustGet, type Catalogue } from '../plugins/catalogue.ts';
+import type { Catalogue } from '../plugins/catalogue.ts';
 import type {
   ContextItem,
   GateKind as DomainGateKind,
@@ -26,7 +26,7 @@ export interface TaskDefaults {
 /** The task that a request asks for, every default filled in. The proto files' own rules have been checked before. */
 export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plugins: Catalogue): TaskSpec {
   const harness = request.harness === '' ? defaults.harness : request.harness;
-  const plugin = mustGet(plugins, harness);
+  const plugin = plugins.get(harness);
   const mode = wordOf(WorkspaceMode, request.workspace?.mode ?? WorkspaceMode.UNSPECIFIED) ?? 'worktree';
   const permissions = wordOf(PermissionMode, request.permissions) ?? defaults.permissions ?? (mode === 'in_place' ? 'edits' : 'all');
   const { permissionModes } = plugin.harness.capabilities;

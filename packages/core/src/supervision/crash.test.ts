@@ -10,7 +10,7 @@ import { startShim } from './host.ts';
 import { look, type Look } from './look.ts';
 import { markerName, markerOf } from './protocol.ts';
 import { sweepDead } from './sweep.ts';
-import { daemon, ending, living, prepare, randomFrom, seed, stateId, until } from './testing.ts';
+import { daemon, ending, living, prepare, randomFrom, seed, stateId, until } from './testing.testsuite.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const markerOfDirectory = (directory: string): string => markerOf(stateId, basename(directory));

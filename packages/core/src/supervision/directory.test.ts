@@ -5,7 +5,7 @@ import { logLength, prepareDirectory, readClock, readLog, requestStop, revoke } 
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import { readStops } from './shim.ts';
-import { ending, prepare, randomFrom, seed } from './testing.ts';
+import { ending, prepare, randomFrom, seed } from './testing.testsuite.ts';
 
 test('a prepared directory is private, and what an earlier try left is replaced', async () => {
   const directory = await prepare('true', { stdin: 'first' });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hostCall, startShim } from './host.ts';
 import { markerName, markerOf } from './protocol.ts';
 import { sweepMarked } from './sweep.ts';
-import { living, prepare, root, stateId } from './testing.ts';
+import { living, prepare, root, stateId } from './testing.testsuite.ts';
 
 const env = { PATH: '/usr/local/bin:/usr/bin:/bin' };
 const shell = (script: string, options: Parameters<typeof hostCall>[2] = {}): ReturnType<typeof hostCall> =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from './look.ts';
 import { bootId, readMarker, readStat } from './shim.ts';
-import { root, until } from './testing.ts';
+import { root, until } from './testing.testsuite.ts';
 
 const self = { pid: process.pid, startTime: readStat(process.pid)!.startTime, bootId: bootId() };
 const shim = { who: 'shim', ...self };

@@ -6,7 +6,7 @@ import { look } from './look.ts';
 import { markerName, markerOf } from './protocol.ts';
 import { readStat } from './shim.ts';
 import { settle, type SettleRequest } from './settle.ts';
-import { ending, living, prepare, root, start, stateId, until } from './testing.ts';
+import { ending, living, prepare, root, start, stateId, until } from './testing.testsuite.ts';
 
 const settleAll = (verdict: SettleRequest['verdict'], more: Partial<SettleRequest> = {}): ReturnType<typeof settle> =>
   settle({ root, stateId, verdict, now: () => 1, ...more });

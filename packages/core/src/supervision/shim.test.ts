@@ -7,7 +7,7 @@ import { startShim } from './host.ts';
 import { look } from './look.ts';
 import type { StopRequest } from './protocol.ts';
 import { readStat } from './shim.ts';
-import { daemon, ending, prepare, root, start, until } from './testing.ts';
+import { daemon, ending, prepare, root, start, until } from './testing.testsuite.ts';
 
 /** What the child has said so far; nothing before the shim has made the log. */
 function said(directory: string, log = 'stdout'): string {
