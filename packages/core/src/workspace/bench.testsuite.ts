@@ -38,7 +38,7 @@ export async function bench(script = 'echo one > a; git add a; git commit -qm fi
   const [repo, workspaces, userHome] = [join(folder, 'repo'), join(folder, 'workspaces'), join(folder, 'user')];
   for (const path of [repo, userHome]) mkdirSync(path);
   const path = process.env['PATH'] ?? '';
-  const env = { PATH: path, HOME: userHome, GIT_CONFIG_NOSYSTEM: '1', CANARY: join(folder, 'canary'), LC_ALL: 'C.UTF-8', ...asUser };
+  const env = { PATH: path, HOME: userHome, GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C.UTF-8', ...asUser };
   const sh = (text: string, cwd = repo): string =>
     execFileSync('/bin/sh', ['-ec', text], { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   sh(`printf '%s' '${userConfig}' > "$HOME/.gitconfig"; git init -q .; git symbolic-ref HEAD refs/heads/main; ${script}`);

@@ -84,20 +84,27 @@ describe('what a checkout can hide', () => {
 
   test('what a sparse checkout leaves out is not deleted; what is written there is kept', async () => {
     const script =
-      'mkdir in out; echo i > in/i; echo o > out/o; echo p > out/p; git add .; git commit -qm first; git sparse-checkout init --cone; git sparse-checkout set in';
+      'mkdir in out gone; echo i > in/i; echo o > out/o; echo p > out/p; echo g > gone/g; git add .; git commit -qm first; git sparse-checkout init --cone; git sparse-checkout set in';
     const { frozenAfter, files, sh, repo } = await bench(script);
     expect(sh('ls', repo)).toBe('in\n');
-    const frozen = await frozenAfter('echo I > in/i; mkdir -p out; echo P > out/p', 'in_place');
-    expect(files(frozen.commit)).toEqual({ 'in/i': 'I\n', 'out/o': 'o\n', 'out/p': 'P\n' });
-    expect(frozen.files.map(({ path }) => path)).toEqual(['in/i', 'out/p']);
+    const frozen = await frozenAfter('echo I > in/i; mkdir -p out; echo P > out/p; echo file > gone', 'in_place');
+    expect(files(frozen.commit)).toEqual({ gone: 'file\n', 'in/i': 'I\n', 'out/o': 'o\n', 'out/p': 'P\n' });
+    expect(frozen.files.map(({ path }) => path)).toEqual(['gone', 'gone/g', 'in/i', 'out/p']);
   });
 });
 
 describe('repositories inside', () => {
   const nested = (commit: string): string =>
-    `git init -q n; mkdir n/deep; echo 1 > n/one; echo 2 > n/deep/two; echo x > n/x.log; echo i > n/i; echo i > n/.gitignore; git init -q n/deep/er; echo 3 > n/deep/er/three; ${commit}`;
-  const expected = { a: 'one\n', 'n/.gitignore': 'i\n', 'n/one': '1\n', 'n/deep/two': '2\n', 'n/deep/er/three': '3\n' };
-  const script = 'echo one > a; echo "*.log" > .git/info/exclude; git add a; git commit -qm first';
+    `git init -q n; mkdir n/deep; echo 1 > n/one; echo 2 > n/deep/two; echo x > n/x.log; echo x > n/x.tmp; echo i > n/i; echo i > n/.gitignore; git init -q n/deep/er; echo 3 > n/deep/er/three; ${commit}`;
+  const expected = {
+    '.gitignore': '*.log\n',
+    a: 'one\n',
+    'n/.gitignore': 'i\n',
+    'n/one': '1\n',
+    'n/deep/two': '2\n',
+    'n/deep/er/three': '3\n',
+  };
+  const script = 'echo one > a; echo "*.log" > .gitignore; echo "*.tmp" > .git/info/exclude; git add .; git commit -qm first';
 
   test('a nested repository without a commit is entered file by file, without its .git', async () => {
     const { frozenAfter, files } = await bench(script);
@@ -115,9 +122,9 @@ describe('repositories inside', () => {
   });
 
   test('a tracked file that became a repository', async () => {
-    const { frozenAfter, files } = await bench('echo x > x; git add x; git commit -qm first');
+    const { frozenAfter, files } = await bench('echo x > x; echo e > e; git add .; git commit -qm first');
     const frozen = await frozenAfter(
-      'rm x; git init -q x; cd x; echo y > y; git add y; git commit -qm nested; cd ..; git init -q :z; echo z > :z/z',
+      'rm x e; git init -q e; git -C e commit -q --allow-empty -m empty; git init -q x; cd x; echo y > y; git add y; git commit -qm nested; cd ..; git init -q :z; echo z > :z/z',
     );
     expect(files(frozen.commit)).toEqual({ 'x/y': 'y\n', ':z/z': 'z\n' });
   });
@@ -154,7 +161,7 @@ describe('what is left out', () => {
     }
     const frozen = await freeze(git, workspace, { attempt: 1, base, at: noon });
     expect(frozen.notKept).toEqual([{ path: 'big', reason: 'not tracked, and larger than 50 MiB' }]);
-    expect(sh(`git ls-tree -l ${frozen.commit}`)).toMatch(/62914560\ttracked\n$/);
+    expect(sh(`git ls-tree -l ${frozen.commit}`)).toMatch(/^[^\n]* 62914560\ttracked\n$/);
   });
 
   test('only what is ignored since the base is told, whole directories as one, and not without end', async () => {
@@ -169,6 +176,12 @@ describe('what is left out', () => {
       notKeptOmitted: 50,
     });
   });
+});
+
+test('thousands of changed files are counted and not all listed', async () => {
+  const { frozenAfter } = await bench();
+  const frozen = await frozenAfter('mkdir many; cd many; seq 1100 | split -l 1 -a 4 -');
+  expect(frozen).toMatchObject({ files: { length: 1000 }, filesOmitted: 100, linesAdded: 1100 });
 });
 
 describe('how it is frozen', () => {

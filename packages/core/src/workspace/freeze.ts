@@ -24,6 +24,8 @@ export interface FrozenTree {
   /** False if it equals the base. */
   readonly changed: boolean;
   readonly files: readonly FileChange[];
+  /** How many more files have changed than are in `files`; the lines are those of all. */
+  readonly filesOmitted?: number;
   readonly linesAdded: number;
   readonly linesRemoved: number;
   readonly notKept: readonly NotKept[];
@@ -32,6 +34,8 @@ export interface FrozenTree {
 }
 
 const mostNotKept = 200;
+/** A record that lists more would not fit through an RPC any longer. The diff has them all. */
+const mostFiles = 1_000;
 
 /**
  * Freezes the workspace as the base of its task: where setup has run, and nothing of an attempt. A user's own uncommitted changes, and what
@@ -84,7 +88,8 @@ export async function freeze(
       ref,
       ...(snapshot.head === undefined ? {} : { parent: snapshot.head }),
       changed: snapshot.tree !== base.tree,
-      files,
+      files: files.slice(0, mostFiles),
+      ...(files.length > mostFiles ? { filesOmitted: files.length - mostFiles } : {}),
       linesAdded: files.reduce((sum, file) => sum + (file.linesAdded ?? 0), 0),
       linesRemoved: files.reduce((sum, file) => sum + (file.linesRemoved ?? 0), 0),
       notKept: notKept.slice(0, mostNotKept),

@@ -71,7 +71,7 @@ async function describe(git: Git, directory: string): Promise<string> {
     // The last question has no answer without a checkout; those before it were answered.
     if (error.stdout.length > 0) return error.stdout.toString();
     throw new DomainError('NOT_A_GIT_REPOSITORY', `${directory} is not in a git repository: ${error.stderr}`, {
-      hint: `make it one: git -C '${directory}' init && git -C '${directory}' add -A && git -C '${directory}' commit -m 'First commit'`,
+      hint: `make it one: git -C ${quoted(directory)} init && git -C ${quoted(directory)} add -A && git -C ${quoted(directory)} commit -m 'First commit'`,
       metadata: { path: directory },
       cause: error,
     });
@@ -136,4 +136,9 @@ async function isDirectory(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   );
+}
+
+/** A path as a word of a shell, for commands that a hint names. */
+export function quoted(path: string): string {
+  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -24,6 +24,14 @@ describe('a worktree', () => {
     });
     expect(sh('cat s; git status --porcelain; git symbolic-ref -q HEAD || echo none', workspace.cwd)).toBe('s\nnone\n');
     expect(await recordedWorkspace(workspaces, 'task-1')).toEqual(workspace);
+  });
+
+  test('takes over the index of the checkout as old as it is', async () => {
+    const { open } = await bench();
+    const { ownGitDir, gitDir } = await open();
+    const [own, theirs] = [ownGitDir, gitDir].map((path) => statSync(join(path, 'index')));
+    expect(own?.size).toBe(theirs?.size);
+    expect(own?.mtimeMs).toBeLessThanOrEqual(theirs?.mtimeMs ?? 0);
   });
 
   test('of a worktree starts from that worktree’s HEAD', async () => {
@@ -144,6 +152,13 @@ describe('refused', () => {
     ['the inside of .git', 'REPO/.git', 'NOT_A_GIT_REPOSITORY', /the inside of a git directory/],
     ['a bare repository', 'FOLDER/bare', 'NOT_A_GIT_REPOSITORY', /is a bare repository/, 'git clone -q --bare . ../bare'],
     ['a worktree of nothing', 'FOLDER/empty', 'NO_COMMIT', /has no commit that a worktree could start from$/, 'git init -q ../empty'],
+    [
+      'a HEAD that is damaged',
+      'REPO',
+      'NO_COMMIT',
+      /^HEAD of .* names no commit that git can read: fatal: /,
+      'echo 1111111111111111111111111111111111111111 > .git/refs/heads/main',
+    ],
     ['a folder that is not in HEAD', 'REPO/new', 'NO_COMMIT', /the folder new of .* is not in its last commit/, 'mkdir new'],
     [
       'a repository that names another checkout',
@@ -162,14 +177,28 @@ describe('refused', () => {
     expect(existsSync(workspaces)).toBe(false);
   });
 
+  test('a checkout that git cannot make is told in its words, and the next try finds nothing in its way', async () => {
+    const { open, sh } = await bench(
+      `git config filter.no.clean cat; git config filter.no.smudge false; git config filter.no.required true; echo '* filter=no' > .gitattributes; echo a > a; git add .; git commit -qm first`,
+    );
+    await expect(open()).rejects.toMatchObject({
+      reason: 'workspace_gone',
+      message: expect.stringMatching(/^the workspace could not be made: git worktree .*smudge filter/s),
+    });
+    sh('git config --unset filter.no.required');
+    expect(sh('cat a; git worktree list | wc -l', (await open()).root).replace(/\s+/g, ' ')).toBe('a 2 ');
+  });
+
   test('NO_COMMIT names the command that mends it, and it does', async () => {
-    const { open, sh } = await bench('echo a > a');
-    const refused: unknown = await open().catch((error: unknown) => error);
+    const { open, sh, folder } = await bench();
+    const directory = join(folder, "it's new");
+    sh(`mkdir "${directory}"; cd "${directory}"; git init -q .; echo b > b`);
+    const refused: unknown = await open('worktree', { directory }).catch((error: unknown) => error);
     expect(refused).toMatchObject({
       hint: expect.stringMatching(/^git -C '.*' add -A && git -C '.*' commit -m 'First commit', or work in place$/),
     });
     sh((refused as { hint: string }).hint.replace(/, or .*/, ''));
-    expect(sh('cat a', (await open()).root)).toBe('a\n');
+    expect(sh('cat b', (await open('worktree', { directory })).root)).toBe('b\n');
   });
 
   test.runIf(process.geteuid?.() === 0)('a repository above that belongs to somebody else, unless it is named itself', async () => {
@@ -186,7 +215,7 @@ describe('refused', () => {
 
 /** Everything by which a repository can have git run a program, each leaving a mark when it does. */
 const traps = `
-  canary() { printf '#!/bin/sh\\necho %s >> "$CANARY"\\n' "$1" > "$HOME/$1"; chmod +x "$HOME/$1"; }
+  canary() { printf '#!/bin/sh\\necho %s >> %s\\n' "$1" "$HOME/../canary" > "$HOME/$1"; chmod +x "$HOME/$1"; }
   for name in fsmonitor hook external textconv command merge pager editor ssh alternate upload; do canary $name; done
   mkdir -p .git/hooks; for hook in post-checkout post-index-change reference-transaction pre-auto-gc; do ln -sf "$HOME/hook" .git/hooks/$hook; done
   git config core.hooksPath "$PWD/.git/hooks"; git config core.fsmonitor "$HOME/fsmonitor"; git config core.pager "$HOME/pager"; git config core.editor "$HOME/editor"
@@ -204,7 +233,7 @@ test.each(['worktree', 'clone', 'in_place'] as const)('nothing that a repository
   const base = await freezeBase(git, workspace, noon);
   untouched('opened');
   // A filter is what a user may well have configured. One that came after the opening is the agent's.
-  writeFileSync(join(folder, 'user/filter'), '#!/bin/sh\necho filter >> "$CANARY"\ncat\n', { mode: 0o755 });
+  writeFileSync(join(folder, 'user/filter'), `#!/bin/sh\necho filter >> ${canary}\ncat\n`, { mode: 0o755 });
   const agent = `git config filter.evil.clean "$HOME/filter"; git config filter.evil.smudge "$HOME/filter"; echo '* filter=evil diff=x' > .gitattributes; echo changed > a; echo b > b`;
   sh(`git -c core.hooksPath=/dev/null commit -q --allow-empty -m agent; ${agent}`, workspace.root);
   rmSync(canary, { force: true });

@@ -2,9 +2,9 @@ import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { DomainError } from '../errors.ts';
-import type { Git } from './git.ts';
+import { GitFailure, type Git } from './git.ts';
 import { headCommit } from './head.ts';
-import { locate, type Located } from './locate.ts';
+import { locate, quoted, type Located } from './locate.ts';
 import { adoptIndex, makeOwnGitDir, settingsInForce } from './own-git-dir.ts';
 import { sweepIndexes } from './own-index.ts';
 import { readRecord, WorkspaceFailure, writeRecord, type Workspace, type WorkspaceMode } from './workspace.ts';
@@ -31,11 +31,21 @@ export interface OpenOptions {
 export async function openWorkspace(options: OpenOptions): Promise<Workspace> {
   const ownGitDir = ownGitDirOf(options.folder, options.task);
   const recorded = await readRecord(ownGitDir);
-  if (recorded === undefined) return record(await make(options, ownGitDir));
+  if (recorded === undefined) return record(await makeOr(() => make(options, ownGitDir)));
   await sweepIndexes(ownGitDir);
-  if (!(await isThere(recorded))) return record(await makeAgain(options.git, recorded));
+  if (!(await isThere(recorded))) return record(await makeOr(() => makeAgain(options.git, recorded)));
   await mkdir(recorded.cwd, { recursive: true });
   return recorded;
+}
+
+/** Where git cannot make a checkout (a full disk, a filter that fails), there is no workspace. */
+async function makeOr(made: () => Promise<Workspace>): Promise<Workspace> {
+  try {
+    return await made();
+  } catch (error) {
+    if (!(error instanceof GitFailure)) throw error;
+    throw new WorkspaceFailure('workspace_gone', `the workspace could not be made: ${error.message}`, error);
+  }
 }
 
 async function record(workspace: Workspace): Promise<Workspace> {
@@ -67,18 +77,16 @@ async function isThere({ root, gitDir }: Workspace): Promise<boolean> {
 
 async function make(options: OpenOptions, ownGitDir: string): Promise<Workspace> {
   const { git, task, mode, folder } = options;
-  const found = await locate(git, options.directory);
-  const head = await headCommit(git, found.gitDir);
+  const found = await checkWorkspace(git, options.directory, mode);
+  const { head } = found;
   const settings = await settingsInForce(git, found.gitDir, options.userHome);
   const common = { task, mode, repository: found.commonDir, ownGitDir };
   const own = { path: ownGitDir, commonDir: found.commonDir, settings, objectFormat: found.objectFormat };
   if (mode === 'in_place') {
-    await checkWritable(found.directory);
     await makeOwnGitDir(git, { ...own, gitDir: found.gitDir });
     return { ...common, root: found.top, cwd: found.directory, gitDir: found.gitDir, ...(head === undefined ? {} : { head }) };
   }
   if (head === undefined) throw noCommit(found);
-  await checkSubfolder(git, found, head);
   const uncommitted = await countUncommitted(git, found);
   const root = join(folder, task, basename(found.top) || 'workspace');
   await discardCheckout(root, found.commonDir);
@@ -87,7 +95,24 @@ async function make(options: OpenOptions, ownGitDir: string): Promise<Workspace>
   const gitDir = mode === 'worktree' ? await addWorktree(git, source) : await cloneInto(git, source, settings.carried);
   await makeOwnGitDir(git, { ...own, gitDir });
   if (!settings.sparse) await adoptIndex({ ownGitDir, gitDir });
-  return { ...common, root, cwd: join(root, found.below), gitDir, head, uncommitted };
+  return { ...common, root, cwd: join(root, found.below), gitDir, head, ...(uncommitted === undefined ? {} : { uncommitted }) };
+}
+
+/** Everything that can be said of a workspace before a task is made for it. Gives where it is and what HEAD names. Throws as `openWorkspace`. */
+export async function checkWorkspace(git: Git, directory: string, mode: WorkspaceMode): Promise<Located & { head?: string }> {
+  const found = await locate(git, directory);
+  const head = await headCommit(git, found.gitDir).catch((error: unknown) => {
+    if (!(error instanceof GitFailure)) throw error;
+    throw new DomainError('NO_COMMIT', `HEAD of ${found.top} names no commit that git can read: ${error.stderr}`, {
+      hint: `git -C ${quoted(found.top)} fsck`,
+      metadata: { path: found.top },
+      cause: error,
+    });
+  });
+  if (mode === 'in_place') await checkWritable(found.directory);
+  else if (head === undefined) throw noCommit(found);
+  else await checkSubfolder(git, found, head);
+  return { ...found, ...(head === undefined ? {} : { head }) };
 }
 
 /** A worktree that has gone: from the same commit, by the configuration that was taken over when the task began. */
@@ -119,7 +144,7 @@ async function checkWritable(directory: string): Promise<void> {
 
 export function noCommit({ top }: Located): DomainError {
   return new DomainError('NO_COMMIT', `the repository ${top} has no commit that a worktree could start from`, {
-    hint: `git -C '${top}' add -A && git -C '${top}' commit -m 'First commit', or work in place`,
+    hint: `git -C ${quoted(top)} add -A && git -C ${quoted(top)} commit -m 'First commit', or work in place`,
     metadata: { path: top },
   });
 }
@@ -135,8 +160,9 @@ async function checkSubfolder(git: Git, { below, top, gitDir }: Located, head: s
   });
 }
 
-async function countUncommitted(git: Git, { gitDir, top }: Located): Promise<number> {
+/** Undefined where git cannot tell: nothing depends on it. */
+async function countUncommitted(git: Git, { gitDir, top }: Located): Promise<number | undefined> {
   const question = ['status', '--porcelain', '-z', '--no-renames', '--untracked-files=normal', '--ignore-submodules=all'];
-  const answer = await git(question, { env: { GIT_DIR: gitDir, GIT_WORK_TREE: top } });
-  return answer.stdout.toString('latin1').split('\0').length - 1;
+  const answer = await git(question, { env: { GIT_DIR: gitDir, GIT_WORK_TREE: top }, accept: [128] });
+  return answer.code === 0 ? answer.stdout.toString('latin1').split('\0').length - 1 : undefined;
 }

@@ -64,7 +64,7 @@ test('starting over brings back the base: files, HEAD, index and no half merge; 
   sh('echo lock > lock; git init -q dep; echo d > dep/d; truncate -s 60M data; echo o > x.o', workspace.root);
   const base = await freezeBase(git, workspace, noon);
   sh(
-    `git checkout -q -b side; echo side > a; git commit -qam side; git checkout -q --detach HEAD~; echo other > a; git commit -qam other; git merge -q side > /dev/null || true
+    `git checkout -q -b side; echo side > a; git commit -qam side; git checkout -q -b other HEAD~; echo other > a; git commit -qam other; git merge -q side > /dev/null || true
      rm lock dep/d; git init -q made; echo m > made/m; echo i > made/i.o; truncate -s 60M more; touch "$(git rev-parse --absolute-git-dir)/index.lock"`,
     workspace.root,
   );
@@ -72,6 +72,7 @@ test('starting over brings back the base: files, HEAD, index and no half merge; 
   expect(sh('git status --porcelain | sort; git symbolic-ref -q HEAD || git rev-parse HEAD', workspace.root)).toBe(
     `?? data\n?? dep/\n?? lock\n${workspace.head}\n`,
   );
+  expect(sh('git log -1 --format=%s other', workspace.root)).toBe('other\n');
   expect(sh('cat a lock dep/d x.o; ls; ls -A made', workspace.root)).toBe('a\nlock\nd\no\na\ndata\ndep\nlock\nmade\nx.o\ni.o\n');
   expect((await freeze(git, workspace, { attempt: 2, base, at: noon })).changed).toBe(false);
 });

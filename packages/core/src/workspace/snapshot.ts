@@ -130,12 +130,11 @@ async function changedFiles(git: Git, env: Record<string, string>): Promise<Chan
 }
 
 async function sizes(root: string, paths: readonly RawPath[]): Promise<{ fitting: RawPath[]; tooLarge: RawPath[] }> {
-  const found = await stats(root, paths);
-  const fits = ({ size }: { size?: number }): boolean => size !== undefined && size <= largestUntrackedBytes;
-  return {
-    fitting: found.filter(fits).map(({ path }) => path),
-    tooLarge: found.filter(({ size }) => size !== undefined && size > largestUntrackedBytes).map(({ path }) => path),
-  };
+  const [fitting, tooLarge]: [RawPath[], RawPath[]] = [[], []];
+  for (const { path, size } of await stats(root, paths)) {
+    if (size !== undefined) (size <= largestUntrackedBytes ? fitting : tooLarge).push(path);
+  }
+  return { fitting, tooLarge };
 }
 
 /** Sizes in bytes; absent for what is not there. In pieces, so that a workspace with many new files does not hold the event loop's threads. */
