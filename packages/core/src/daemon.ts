@@ -132,7 +132,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       now,
       defaults: defaultsOf(loaded),
       traceIdOf: (task: Task) => traceOf(task).traceId,
-      waitingFor: (task: Task) => dispatcher.waitingFor(task),
+      queue: () => dispatcher.queue(),
       checkWorkspace: (workspace: TaskSpec['workspace']) => workspaces.check(workspace),
       accepting: () => !stopping,
     };

@@ -68,27 +68,24 @@ export class Dispatcher {
     await this.#loop;
   }
 
-  /** Why a task waits, as far as this daemon knows. */
-  async waitingFor(task: Task): Promise<WaitingFor | undefined> {
-    if (task.state !== 'created') return undefined;
+  /** The queue at this moment, as a function that says why a task waits. */
+  async queue(): Promise<(task: Task) => Promise<WaitingFor | undefined>> {
     const { store, now } = this.#parts.rooms;
-    const { path, mode } = task.spec.workspace;
-    const holder = mode === 'in_place' ? await store.workspaceHolder(path) : undefined;
-    const due = await store.due(now(), roundSize);
-    const place = due.findIndex((each) => each.id === task.id);
-    return waitingFor(
-      task,
-      {
-        draining: this.#draining,
-        running: this.#driving.size,
-        limit: this.#parts.concurrency.total,
-        runningByHarness: this.#runningByHarness(),
-        limitByHarness: new Map(Object.entries(this.#parts.concurrency.perHarness)),
-        ahead: place < 0 ? due.length : place,
-        ...(holder === undefined ? {} : { workspaceHolder: holder }),
-      },
-      now(),
-    );
+    const due = (await store.due(now(), roundSize)).map(({ id }) => id);
+    const common = {
+      draining: this.#draining,
+      running: this.#driving.size,
+      limit: this.#parts.concurrency.total,
+      runningByHarness: this.#runningByHarness(),
+      limitByHarness: new Map(Object.entries(this.#parts.concurrency.perHarness)),
+    };
+    return async (task) => {
+      const { path, mode } = task.spec.workspace;
+      const holder = mode === 'in_place' ? await store.workspaceHolder(path) : undefined;
+      const place = due.indexOf(task.id);
+      const ahead = place < 0 ? due.length : place;
+      return waitingFor(task, { ...common, ahead, ...(holder === undefined ? {} : { workspaceHolder: holder }) }, now());
+    };
   }
 
   async #run(): Promise<void> {

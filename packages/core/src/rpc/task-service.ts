@@ -36,12 +36,12 @@ const heartbeatMs = 5_000;
 export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskService> {
   const { engine, store } = parts;
 
-  const view = async (task: DomainTask, brief = false): Promise<Task> =>
+  const view = async (task: DomainTask, queue?: Awaited<ReturnType<typeof parts.queue>>): Promise<Task> =>
     taskToProto({
       task,
-      brief,
+      brief: queue !== undefined,
       traceId: parts.traceIdOf(task),
-      waiting: await parts.waitingFor(task),
+      waiting: task.state === 'created' ? await (queue ?? (await parts.queue()))(task) : undefined,
       completion: isFinal(task.state) ? await store.completion(task.id) : undefined,
     });
 
@@ -75,8 +75,9 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       });
       const page = tasks.slice(0, limit);
       const last = page.at(-1);
+      const queue = await parts.queue();
       return create(ListTasksResponseSchema, {
-        tasks: await Promise.all(page.map((task) => view(task, true))),
+        tasks: await Promise.all(page.map((task) => view(task, queue))),
         nextPageToken: tasks.length > limit && last ? writePageToken(last.id, states) : '',
       });
     },

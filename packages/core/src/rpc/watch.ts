@@ -14,7 +14,8 @@ export interface WatchParts {
   readonly store: Store;
   readonly now: () => Instant;
   readonly traceIdOf: (task: Task) => string;
-  readonly waitingFor: (task: Task) => Promise<WaitingFor | undefined>;
+  /** The queue at this moment, as a function that says why a task waits. */
+  readonly queue: () => Promise<(task: Task) => Promise<WaitingFor | undefined>>;
 }
 
 /** Events of one message: enough to be cheap under load, little enough to begin early. */
@@ -52,7 +53,7 @@ export async function* watchTask(
     if (isFinal(task.state)) return;
     if (await hint.next(heartbeatMs, signal)) continue;
     if (signal.aborted) return;
-    const waiting = await parts.waitingFor(task);
+    const waiting = await (await parts.queue())(task);
     const heartbeat = {
       at: timestampFromMs(parts.now()),
       state: enumOf(TaskState, task.state),

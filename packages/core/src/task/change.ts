@@ -41,7 +41,7 @@ export function isRefusal(result: Decision | Refusal): result is Refusal {
 /** Applies a change as one new version of the task. Taking an edge moves the clock of phases, and drops the lease where a task waits or ends. */
 export function apply(task: Task, now: Instant, change: Change): Decision {
   const bodies: TaskEventBody[] = [...(change.events ?? [])];
-  let after: Task = { ...task, ...change.set, version: task.version + 1 };
+  let after: Task = { ...task, ...change.set, version: task.version + 1, updatedAt: now };
   if (change.edge) {
     const to = transitions[change.edge].to;
     if (!mayTake(change.edge, task.state)) throw new Error(`bug: edge ${change.edge} does not leave ${task.state}`);

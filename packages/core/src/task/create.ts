@@ -10,6 +10,7 @@ export function createTask(id: string, spec: TaskSpec, now: Instant): { readonly
     version: 1,
     sequence: 1,
     createdAt: now,
+    updatedAt: now,
     since: now,
     fence: 0,
     attempts: [],

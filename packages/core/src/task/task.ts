@@ -282,6 +282,8 @@ export interface Task {
   /** Number of the newest event. Gapless from 1. */
   readonly sequence: number;
   readonly createdAt: Instant;
+  /** When anything of it last changed. */
+  readonly updatedAt: Instant;
   /** When the task entered its present state. */
   readonly since: Instant;
   readonly dispatchedAt?: Instant;

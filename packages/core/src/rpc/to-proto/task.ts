@@ -88,7 +88,7 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     lastSequence: BigInt(task.sequence),
     traceId,
     createdAt: timestampFromMs(task.createdAt),
-    updatedAt: timestampFromMs(task.since),
+    updatedAt: timestampFromMs(task.updatedAt),
     ...opt('completedAt', task.completedAt, timestampFromMs),
     ...opt('waiting', waiting, (cause) => waitingToProto(cause, task.since)),
     ...opt('blocked', task.blocked, (blocked) => ({
