@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { decodeSpans, processesWithMarker, temporaryFolder, until } from '@singletree/testing';
+import { decodeSpans, temporaryFolder, until } from '@singletree/testing';
 import { describe, expect, test } from 'vitest';
 
 const checkout = resolve(import.meta.dirname, '..');
@@ -23,13 +23,24 @@ async function run(args: readonly string[], environment: Readonly<Record<string,
   return { pid: child.pid!, code: code as number, stdout, stderr };
 }
 
-/** What only this demo's processes have in their environment, and the folder that it worked in. */
-function tracesOf(pid: number): { processes: readonly unknown[]; folder: boolean } {
+/** What is there of a demo: its folder, and the processes that have this folder in their environment or among their arguments. */
+function tracesOf(pid: number): { processes: readonly string[]; folder: boolean } {
   const folder = join(checkout, '.demo', String(pid));
-  return { processes: processesWithMarker(`HOME=${folder}/`), folder: existsSync(folder) };
+  const readProc = (process: string, file: string): string => {
+    try {
+      return readFileSync(join('/proc', process, file), 'utf8');
+    } catch {
+      return ''; // it has just ended
+    }
+  };
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => ['environ', 'cmdline'].some((file) => readProc(name, file).includes(`${folder}/`)));
+  return { processes, folder: existsSync(folder) };
 }
 
 const gone = { processes: [], folder: false };
+
 interface IndexLine {
   readonly file: string;
   readonly path: string;
@@ -55,9 +66,10 @@ describe.concurrent('the demo', () => {
     const out = join(folder.path, 'evidence');
     const { pid, code, stdout, stderr } = await run(['--json', '--out', out, '--seed', '7']);
     expect(stderr).toMatch(/✗ gate test +exit 1 in .*price\.test\.js: expected 12\.50, got 12\.5/);
-    expect(stderr).toMatch(/! kill -9 .* \d\d,\d{3} bytes written while nobody watched/);
+    expect(stderr).toMatch(/! kill -9 +daemon \d+ is gone; the agent \(\d+\) works on/);
+    expect(stderr).toMatch(/! unwatched +\d\d,\d{3} bytes written while nobody read/);
     expect(stderr).toMatch(/✓ adopted .* the same attempt · 0 bytes lost · deadline still armed/);
-    expect(stderr).toMatch(/✓ delivered .* first acknowledgement dropped on purpose · the same [\d,]+ bytes again/);
+    expect(stderr).toMatch(/✓ delivered .* first acknowledgement dropped on purpose\n +the same [\d,]+ bytes came again, byte for byte/);
     expect(stderr).toMatch(/the event says .* equal\n {2}processes left +0\n/);
     expect(stderr).not.toMatch(/not equal/);
     expect(code).toBe(0);
@@ -125,8 +137,9 @@ describe.concurrent('the demo', () => {
     let said = '';
     child.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const closed = once(child, 'close');
-    await until(() => said.includes('attempt 1'), { what: 'the agent to start', timeoutMs: limitMs });
-    expect(tracesOf(child.pid!).processes.length).toBeGreaterThan(1);
+    // The daemon, the supervisor and the agent.
+    const isAtWork = (): boolean => said.includes('attempt 1') && tracesOf(child.pid!).processes.length >= 3;
+    await until(isAtWork, { what: 'the agent to work', timeoutMs: limitMs });
     child.kill('SIGINT');
     expect(await closed).toEqual([130, null]);
     expect(await everything).toBe('');

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } f
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { statePaths } from '@singletree/core/local';
 import { processesWithMarker, type MarkedProcess } from '@singletree/testing';
 
 /** Longest time for killed processes to be gone. */
@@ -37,10 +38,11 @@ export class DemoFolder {
     this.home = join(path, 'home');
     this.temporary = join(path, 'tmp');
     this.state = join(path, 'state');
-    this.processes = join(this.state, 'processes');
+    const { processes, log } = statePaths(this.state);
+    this.processes = processes;
+    this.daemonLog = log;
     this.repository = join(path, 'shop');
     this.config = join(path, 'config.yaml');
-    this.daemonLog = join(path, 'daemon.log');
   }
 
   /** Makes a folder for this process below `.demo`, and clears away what demos left that failed or were killed. */
@@ -54,7 +56,7 @@ export class DemoFolder {
       left.remove();
     }
     const folder = new DemoFolder(join(root, String(process.pid)));
-    for (const path of [folder.home, folder.temporary]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [folder.home, folder.temporary, folder.state]) mkdirSync(path, { recursive: true, mode: 0o700 });
     return folder;
   }
 

@@ -71,7 +71,7 @@ async function perform(folder: DemoFolder, options: DemoOptions): Promise<DemoRe
   const apiKey = randomUUID();
   await using models = await startModelServer(script(options.seed), { apiKey });
   await using receiver = await startOtlpReceiver({ behaviour: dropping(1) });
-  const daemon = new DemoDaemon(folder, { claude, modelUrl: models.url, apiKey, otlpUrl: receiver.url }, env, signal);
+  const daemon = new DemoDaemon(folder, { claude, modelUrl: models.url, apiKey, otlpUrl: receiver.url }, env);
   const event = await play({ folder, repository: shop, daemon, models, receiver, screen, signal });
 
   const { look } = screen;
@@ -90,9 +90,9 @@ async function perform(folder: DemoFolder, options: DemoOptions): Promise<DemoRe
 /** Says who plays, and brings the agent if it is not there yet. Gives its program. */
 async function bringClaude(folder: DemoFolder, { project, screen, signal }: DemoOptions): Promise<string> {
   const claude = findClaudeCode(join(project, '.toolchain'));
-  const licence = `Claude Code ${claude.version} (${claude.megabytes} MB from npm, under its maker's licence)`;
+  const licence = `Claude Code ${claude.version} (${claude.megabytes} MB from npm, its maker's licence)`;
   screen.lines(['']);
-  screen.heading('singletree demo', facts(licence, 'scripted model on 127.0.0.1', 'no key, nothing leaves this machine'));
+  screen.heading('singletree demo', facts(licence, 'scripted model on 127.0.0.1: no key, nothing leaves this machine'));
   screen.lines(['']);
   if (claude.isInstalled) return claude.executable;
   const began = performance.now();
@@ -105,5 +105,6 @@ async function bringClaude(folder: DemoFolder, { project, screen, signal }: Demo
   const open = screen.open({ ...row(), note: '' }, row);
   await fetchClaudeCode(claude, folder.path, signal);
   open.settle({ ...row(), mark: 'success', label: 'fetched' });
+  screen.lines(['']);
   return claude.executable;
 }

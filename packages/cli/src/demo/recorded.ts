@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TaskEvent } from '@singletree/sdk';
+import type { ProcessIdentity } from './process-identity.ts';
 
 /**
  * The files of a supervised agent, read without the daemon's help: a proof must not rest on the word of whom it is about. What each holds
@@ -9,7 +10,7 @@ import type { TaskEvent } from '@singletree/sdk';
 export interface AgentFiles {
   readonly agentPid: number;
   /** The process that holds the time limit; it survives the daemon. */
-  readonly supervisor: { readonly pid: number; readonly startTime: number };
+  readonly supervisor: ProcessIdentity;
   /** When the time limit ends the agent, by this machine's clock; absent if there is none. */
   readonly deadline: number | undefined;
   /** Bytes on standard output and standard error. */
@@ -32,18 +33,6 @@ export function readAgentFiles(processes: string, taskId: string, attempt: numbe
     deadline: typeof limit === 'number' ? Number(field(run, 'startedAt')) + limit : undefined,
     lengths: { stdout: size('stdout.log'), stderr: size('stderr.log') },
   };
-}
-
-/** Whether this very process lives: a pid alone may be anybody's by now. */
-export function isAlive({ pid, startTime }: AgentFiles['supervisor']): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // Counted after the name, which stands in parentheses and may hold any character: field 3 is the state, field 22 the start.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] !== 'Z' && Number(fields[19]) === startTime;
-  } catch {
-    return false;
-  }
 }
 
 export interface Coverage {

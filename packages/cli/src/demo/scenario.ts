@@ -43,10 +43,9 @@ export const task: Omit<CreateTask, 'workspace'> = {
 };
 
 /** Prints more than 20 KB, which the agent then puts on its standard output once more. */
-const compare = `node --input-type=module -e "
-import { price } from './src/price.js';
-for (let cents = 0; cents < 500; cents++) console.log('price(' + cents + ') is ' + price(cents) + ', an invoice needs ' + (cents / 100).toFixed(2));
-"`;
+const compare =
+  `node -e "import('./src/price.js').then(({ price }) => { for (let cents = 0; cents < 500; cents++) ` +
+  `console.log('price(' + cents + ') is ' + price(cents) + ', an invoice needs ' + (cents / 100).toFixed(2)) })"`;
 
 /** The model calls that wait until the demo lets them go. */
 export const holds = { whileKilled: 'while the daemon is killed', untilAdopted: 'until the agent is adopted' } as const;

@@ -9,7 +9,8 @@ import type { DemoDaemon } from './demo-daemon.ts';
 import type { DemoFolder } from './demo-folder.ts';
 import { EventLog } from './event-log.ts';
 import { DemoFailure, during } from './failure.ts';
-import { coverage, isAlive, readAgentFiles } from './recorded.ts';
+import { isAlive } from './process-identity.ts';
+import { coverage, readAgentFiles } from './recorded.ts';
 import { holds, task as asked } from './scenario.ts';
 
 export interface Cast {
@@ -54,7 +55,7 @@ function watch(task: Task, { daemon, screen, signal }: Cast): EventLog {
   const follow = async (): Promise<void> => {
     for await (const event of daemon.client.tasks.watch(task.id, { signal })) {
       if (isRework(event))
-        progress.row({ mark: 'rework', label: 'rework', text: 'the agent was wrong: sent back into the same session, with the finding' });
+        progress.row({ mark: 'rework', label: 'rework', text: 'the agent was wrong: sent back with the finding, same session' });
       // The adoption is told with its proof.
       else if (event.kind !== 'adopted') progress.apply(event);
       if (event.kind === 'completed') screen.row(completionRow(event.completed));
@@ -87,16 +88,14 @@ async function killAndAdopt(task: Task, events: EventLog, { daemon, folder, mode
   const killed = daemon.pid;
   await daemon.kill();
   const before = files();
+  screen.row({ mark: 'warning', label: 'kill -9', text: `daemon ${killed} is gone; the agent (${before.agentPid}) works on` });
   models.release(holds.whileKilled);
   await events.orEnd(models.arrived(holds.untilAdopted));
   const unwatched = files().lengths.stdout - before.lengths.stdout;
-  screen.row({
-    mark: 'warning',
-    label: 'kill -9',
-    text: `daemon ${killed} is gone; the agent (${before.agentPid}) works on, ${exact(unwatched)} bytes written while nobody watched`,
-  });
+  screen.row({ mark: 'warning', label: 'unwatched', text: `${exact(unwatched)} bytes written while nobody read` });
 
   const restarted = performance.now();
+  const row = screen.open({ mark: 'in_progress', label: 'daemon', text: 'is started again' });
   await daemon.start();
   await events.first('adopted', ({ attempt }) => attempt === second);
   const took = performance.now() - restarted;
@@ -107,17 +106,18 @@ async function killAndAdopt(task: Task, events: EventLog, { daemon, folder, mode
   });
   const { lost, excess } = missing(task, events, folder, second);
   const after = files();
-  const isTheSame =
-    after.agentPid === before.agentPid && after.supervisor.startTime === before.supervisor.startTime && isAlive(after.supervisor);
-  if (!isTheSame) throw new DemoFailure(`agent ${before.agentPid} under supervisor ${before.supervisor.pid} did not survive`);
+  const { supervisor, deadline } = after;
+  if (after.agentPid !== before.agentPid || supervisor.startTime !== before.supervisor.startTime || !isAlive(supervisor))
+    throw new DemoFailure(`agent ${before.agentPid} under supervisor ${before.supervisor.pid} did not survive`);
   if (lost + excess > 0) throw new DemoFailure(`${lost} bytes of the agent's output were lost, ${excess} recorded twice`);
-  if (after.deadline === undefined || after.deadline !== before.deadline) throw new DemoFailure('the time limit is not what it was before');
-  screen.row({
+  if (deadline === undefined || deadline !== before.deadline) throw new DemoFailure('the time limit is not what it was before');
+  row.settle({
     mark: 'success',
     label: 'adopted',
-    text: facts(`daemon ${daemon.pid}, ${duration(took)}`, 'the same attempt', `${lost} bytes lost`, 'deadline still armed'),
+    text: facts(`in ${duration(took)}`, 'the same attempt', `${lost} bytes lost`, 'deadline still armed'),
     details: [
-      `supervisor ${after.supervisor.pid} outlived the daemon and ends the agent in ${duration(after.deadline - Date.now())}, watched or not`,
+      `by daemon ${daemon.pid}`,
+      `supervisor ${supervisor.pid} outlived daemon ${killed} and ends the agent in ${duration(deadline - Date.now())}`,
     ],
   });
 }
@@ -149,7 +149,8 @@ async function deliver({ daemon, receiver, screen }: Cast): Promise<void> {
   open.settle({
     mark: 'success',
     label: 'delivered',
-    text: `receiver back · first acknowledgement dropped on purpose · the same ${exact(again.body.byteLength)} bytes again`,
+    text: 'receiver back · first acknowledgement dropped on purpose',
+    details: [`the same ${exact(again.body.byteLength)} bytes came again, byte for byte`],
   });
 }
 
