@@ -236,6 +236,15 @@ describe('how it is frozen', () => {
     expect((await freeze(git, workspace, { attempt: 1, base, at: noon })).changed).toBe(false);
   });
 
+  test('a repository that names its objects by SHA-256', async () => {
+    const { frozenAfter, files } = await bench(
+      'rm -r .git; git init -q --object-format=sha256 .; echo one > a; git add a; git commit -qm first',
+    );
+    const frozen = await frozenAfter('echo b > b');
+    expect(frozen.commit).toHaveLength(64);
+    expect(files(frozen.ref)).toEqual({ a: 'one\n', b: 'b\n' });
+  });
+
   test('line endings: a checkout with autocrlf is no change, and a blob with CRLF is kept as it is', async () => {
     const script = `printf 'x\\r\\n' > crlf; git -c core.autocrlf=false add crlf; printf 'x\\n' > lf; git add lf; git commit -qm first`;
     const { frozenAfter, files } = await bench(script, '[core]\n\tautocrlf = true\n');

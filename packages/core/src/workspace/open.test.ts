@@ -41,6 +41,14 @@ describe('a worktree', () => {
     expect(sh('cat l', workspace.root)).toBe('l\n');
   });
 
+  test('is made beside others of the same repository at the same time', async () => {
+    const { open, sh } = await bench();
+    const tasks = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const roots = (await Promise.all(tasks.map((task) => open('worktree', { task })))).map(({ root }) => root);
+    expect(new Set(roots).size).toBe(tasks.length);
+    for (const root of roots) expect(sh('cat a; git status --porcelain', root)).toBe('one\n');
+  });
+
   test('is made again from the same commit when it has gone', async () => {
     const { open, sh, workspaces } = await bench();
     const workspace = await open();
@@ -199,6 +207,21 @@ describe('refused', () => {
     });
     sh((refused as { hint: string }).hint.replace(/, or .*/, ''));
     expect(sh('cat b', (await open('worktree', { directory })).root)).toBe('b\n');
+  });
+
+  test.skipIf(process.geteuid?.() === 0)('a directory that cannot be read, and in place one that cannot be written to', async () => {
+    const { open, repo, sh } = await bench();
+    sh('chmod 300 .');
+    await expect(open()).rejects.toMatchObject({
+      reason: 'WORKSPACE_NOT_ACCESSIBLE',
+      message: expect.stringMatching(/cannot be read: EACCES/),
+    });
+    sh('chmod 500 .');
+    await expect(open('in_place')).rejects.toMatchObject({
+      reason: 'WORKSPACE_NOT_ACCESSIBLE',
+      message: expect.stringContaining('cannot be written to'),
+    });
+    sh(`chmod 700 ${repo}`);
   });
 
   test.runIf(process.geteuid?.() === 0)('a repository above that belongs to somebody else, unless it is named itself', async () => {
