@@ -80,7 +80,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
 }
 
 function requestOf(stop: Stop): StopRequest {
-  return { kind: stop.kind, hardness: hardnessOf[stop.kind], by: stop.by, at: stop.at };
+  return { kind: stop.kind, hardness: hardnessOf[stop.harder ?? stop.kind], by: stop.by, at: stop.at };
 }
 
 /** The life cycle's words for what a shim wrote down. */

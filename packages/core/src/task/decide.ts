@@ -3,7 +3,19 @@ import type { Command } from './commands.ts';
 import { exited, died, revoked } from './decide-process.ts';
 import { judged, reconciled } from './decide-result.ts';
 import { gateToRun, isQuiet, stopFailure } from './ending.ts';
-import { isFinal, newestAttempt, openProcess, type Attempt, type Instant, type Task, type TaskProcess } from './task.ts';
+import {
+  isFinal,
+  newestAttempt,
+  openProcess,
+  type Attempt,
+  type Instant,
+  type Stop,
+  type StopKind,
+  type Task,
+  type TaskProcess,
+} from './task.ts';
+
+const softToHard: readonly StopKind[] = ['cancel', 'terminate', 'kill'];
 
 /** What a command does to a task: the task after it and the events to append, or why it is refused. Never touches the world. */
 export function decide(task: Task, command: Command, now: Instant): Decision | Refusal {
@@ -90,8 +102,8 @@ function stop(task: Task, command: Extract<Command, { kind: 'stop' }>, now: Inst
     by: wish.by,
     ...(command.why === undefined ? {} : { why: command.why }),
   };
-  const waits = isQuiet(task) && task.state !== 'in_progress';
-  if (!waits) return apply(task, now, { set: { stop: harder(task.stop, wish) }, events: [event] });
+  const runs = !isQuiet(task) || task.state === 'in_progress';
+  if (runs) return apply(task, now, { set: { stop: task.stop ? harden(task.stop, wish.kind) : wish }, events: [event] });
   return apply(task, now, {
     edge: wish.kind === 'kill' ? 'fail' : 'cancel',
     failure: stopFailure(wish),
@@ -101,9 +113,9 @@ function stop(task: Task, command: Extract<Command, { kind: 'stop' }>, now: Inst
 }
 
 /** The first stop stays the cause; a later one only makes it harder. */
-function harder(first: Task['stop'], wish: NonNullable<Task['stop']>): NonNullable<Task['stop']> {
-  const order = ['cancel', 'terminate', 'kill'];
-  return first === undefined || order.indexOf(wish.kind) > order.indexOf(first.kind) ? wish : first;
+function harden(first: Stop, later: StopKind): Stop {
+  const hardest = first.harder ?? first.kind;
+  return softToHard.indexOf(later) > softToHard.indexOf(hardest) ? { ...first, harder: later } : first;
 }
 
 function claim(task: Task, command: Extract<Command, { kind: 'claim' }>, now: Instant): Decision | Refusal {

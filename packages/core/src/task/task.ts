@@ -74,9 +74,11 @@ export interface Limits {
 
 export type StopKind = 'cancel' | 'terminate' | 'kill';
 
-/** A wish to stop the task, recorded before anything acts on it. */
+/** A wish to stop the task, recorded before anything acts on it. The first one is the cause of the ending. */
 export interface Stop {
   readonly kind: StopKind;
+  /** A later and harder wish: it says how the process is stopped, never why. */
+  readonly harder?: StopKind;
   readonly by: string;
   readonly why?: string;
   readonly scope?: string;

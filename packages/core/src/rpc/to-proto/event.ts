@@ -47,11 +47,11 @@ export function eventToProto(event: DomainEvent, view: EventView): TaskEvent {
     ...('attempt' in body ? { attempt: body.attempt } : {}),
     ...(body.kind === 'harness' ? { log: { source: body.event.source, offset: BigInt(body.event.endsAt) } } : {}),
     // The store keeps a decoder's event as plain data; only decoders write them, in the words of the plugin contract.
-    kind: body.kind === 'harness' ? harnessKind(body.event as HarnessEvent) : taskKind(body, view),
+    kind: body.kind === 'harness' ? harnessKind(body.event as HarnessEvent) : taskKind(body, event.at, view),
   });
 }
 
-function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, { task, traceId, completion }: EventView): Kind {
+function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number, { task, traceId, completion }: EventView): Kind {
   const { spec } = task;
   switch (body.kind) {
     case 'created':
@@ -133,7 +133,7 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, { task, tra
     case 'stop_requested':
       return {
         case: 'stopRequested',
-        value: { kind: stopKind(body.stop), by: body.by, ...opt('why', body.why), at: timestampFromMs(task.stop?.at ?? 0) },
+        value: { kind: stopKind(body.stop), by: body.by, ...opt('why', body.why), at: timestampFromMs(at) },
       };
     case 'warning':
       return { case: 'warning', value: { message: body.message } };
