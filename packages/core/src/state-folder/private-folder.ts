@@ -63,8 +63,8 @@ function makeFolder(path: string): void {
   const above = dirname(path);
   if (!existsSync(above)) makeFolder(above);
   try {
-    mkdirSync(path);
-    // Not mkdir's mode: the umask is subtracted from that, which may take our own rights too.
+    mkdirSync(path, { mode: 0o700 });
+    // The umask was subtracted from that, which may have taken our own rights too.
     chmodSync(path, 0o700);
   } catch (error) {
     // Somebody was faster; who, is checked like every folder that exists.

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
-import { StoreBusy, StoreFailed, StoreRefused } from '../errors.ts';
-import { isAboutTheStatement, isBusy } from './errors.ts';
+import { StorageFull, StoreBusy, StoreFailed, StoreRefused } from '../errors.ts';
+import { isAboutTheStatement, isBusy, isFull } from './errors.ts';
 import { checkSchema, migrate } from './migrate.ts';
 import { migrations, type Migration } from './migrations.ts';
 import { Statements, textOf } from './rows.ts';
@@ -33,7 +33,7 @@ export interface Database {
   close(): void;
 }
 
-/** Opens or makes the database and brings its schema up to date. Throws StoreRefused, StoreBusy or StoreFailed. */
+/** Opens or makes the database and brings its schema up to date. Throws StoreRefused, StoreBusy, StorageFull or StoreFailed. */
 export function openDatabase({ path, newId, onFailed = () => {}, migrations: steps = migrations }: OpenOptions): Database {
   const connection = connect(path, steps, newId);
   const statements = new Statements(connection);
@@ -83,6 +83,7 @@ function connect(path: string, steps: readonly Migration[], newId: () => string)
   } catch (error) {
     connection?.close();
     if (isBusy(error)) throw new StoreBusy(path, error);
+    if (isFull(error)) throw new StorageFull(path, error);
     throw error instanceof StoreRefused ? error : new StoreFailed(path, error);
   }
 }

@@ -7,7 +7,7 @@ export interface SqliteStores {
   readonly outbox: SqliteOutbox;
 }
 
-/** Both ports on one SQLite file, made if it is missing. Closing the store closes both. Throws StoreRefused, StoreBusy or StoreFailed. */
+/** Both ports on one SQLite file, made if it is missing. Closing the store closes both. Throws as `openDatabase` does. */
 export function openSqlite(options: OpenOptions): SqliteStores {
   const database = openDatabase(options);
   return { store: new SqliteStore(database), outbox: new SqliteOutbox(database) };
