@@ -21,7 +21,7 @@ export async function changesBetween(git: Git, workspace: Workspace, from: strin
 }
 
 /** Reads `--raw --numstat -z`: first a record of modes and status for each file, then its lines added and removed, both in the same order. */
-export function parseChanges(listing: Buffer): FileChange[] {
+function parseChanges(listing: Buffer): FileChange[] {
   const records = splitNul(listing)[Symbol.iterator]();
   const take = (): string => records.next().value ?? '';
   const files: { change: FileChange['change']; path: string; from?: string }[] = [];

@@ -99,7 +99,7 @@ export async function freeze(
 }
 
 /** The ref that keeps a frozen commit, by the attempt's number, or the base's. */
-export function refOf(task: string, name: string): string {
+function refOf(task: string, name: string): string {
   return `refs/singletree/${task}/${name}`;
 }
 

@@ -9,7 +9,7 @@ import { absolute, joinNul, splitNul, type RawPath } from './paths.ts';
 import { ownRepository, type Workspace } from './workspace.ts';
 
 /** Untracked files above this are left out of the tree: they are mostly products, and a repository never gets rid of one again. */
-export const largestUntrackedBytes = 50 * 1024 * 1024;
+const largestUntrackedBytes = 50 * 1024 * 1024;
 
 /** The files of a checkout as a tree object. */
 export interface Snapshot {
