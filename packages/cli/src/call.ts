@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Singletree } from '@singletree/sdk';
+import type { ExitCode } from './exit-codes.ts';
+import { lookOf, type ColorChoice, type Look, type Output } from './terminal/look.ts';
+import { paint, typeset } from './terminal/marks.ts';
+import { Screen } from './terminal/screen.ts';
+import { clean } from './terminal/text.ts';
+
+/** What surrounds a command: the process's own, or a test's. */
+export interface World {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Calls back at each Ctrl-C instead of ending the process, until the function that it gives is called. */
+  onInterrupt(handler: () => void): () => void;
+}
+
+/** The flags that every command has. */
+export interface CommonFlags {
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly state?: string;
+  readonly address?: string;
+  readonly color?: ColorChoice;
+}
+
+/** A command of the table in cli.ts. */
+export interface CommandModule {
+  /** Declares its flags and examples. */
+  define(command: Command): void;
+  /** Carries it out; throws what it cannot do. */
+  run(call: Call, command: Command): Promise<ExitCode | void>;
+}
+
+/** One command as it was typed, and where its answers go: results to stdout, everything else to stderr. */
+export class Call {
+  readonly world: World;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** What stdout can show. */
+  readonly look: Look;
+  /** What stderr can show. */
+  readonly progressLook: Look;
+  readonly #flags: CommonFlags;
+
+  constructor(world: World, flags: CommonFlags) {
+    this.world = world;
+    this.json = flags.json ?? false;
+    this.quiet = flags.quiet ?? false;
+    this.look = lookOf(world.stdout, world.env, flags.color);
+    this.progressLook = lookOf(world.stderr, world.env, flags.color);
+    this.#flags = flags;
+  }
+
+  /** Which daemon: as the client takes it. Paths are absolute. */
+  get target(): { readonly address?: string; readonly state?: string; readonly env: NodeJS.ProcessEnv } {
+    const { address, state } = this.#flags;
+    const { env, cwd } = this.world;
+    return { env, ...(address === undefined ? {} : { address }), ...(state === undefined ? {} : { state: resolve(cwd, state) }) };
+  }
+
+  /** Whether the daemon was named by its address: then it is not ours to start, and what it runs with is not ours to compare. */
+  get isRemote(): boolean {
+    return this.#flags.address !== undefined || (this.#flags.state === undefined && Boolean(this.world.env['SINGLETREE_ADDRESS']));
+  }
+
+  /** Where it is told how things go on: stderr, or nowhere. */
+  screen(): Screen {
+    const { stderr } = this.world;
+    return new Screen(this.quiet ? { write: () => {}, isTTY: false } : stderr, this.progressLook);
+  }
+
+  /** A client of that daemon. Loaded late, because many commands fail or answer without one. */
+  async client(): Promise<Singletree> {
+    const { connect } = await import('@singletree/sdk');
+    return connect(this.target);
+  }
+
+  /** Results for people, laid out already. */
+  print(lines: readonly string[]): void {
+    if (lines.length > 0) this.world.stdout.write(lines.map((line) => `${typeset(this.look, line)}\n`).join(''));
+  }
+
+  /** One result for programs, on one line. */
+  printJson(value: unknown): void {
+    this.world.stdout.write(`${jsonLine(value)}\n`);
+  }
+
+  /** Something on the way that is no result. */
+  note(text: string): void {
+    if (!this.quiet) this.world.stderr.write(typeset(this.progressLook, `${clean(text)}\n`));
+  }
+
+  /** What the person should type next. */
+  next(commands: readonly (readonly [command: string, does: string])[]): void {
+    if (this.quiet) return;
+    const width = Math.max(...commands.map(([command]) => command.length));
+    for (const [command, does] of commands) this.note(`  ${command.padEnd(width)}   ${does}`);
+  }
+
+  /** Something that may be wrong, although the command goes on. */
+  warn(text: string): void {
+    if (!this.quiet)
+      this.world.stderr.write(typeset(this.progressLook, `${paint(this.progressLook, 'yellow', 'warning:')} ${clean(text)}\n`));
+  }
+}
+
+/** JSON that is harmless on a terminal too: JSON.stringify leaves the second range of control characters as it is. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(/[\u007f-\u009f]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

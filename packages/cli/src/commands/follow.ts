@@ -1,0 +1,49 @@
+import type { Singletree, TaskCompletionEvent } from '@singletree/sdk';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { Progress } from '../terminal/progress.ts';
+import type { Screen } from '../terminal/screen.ts';
+
+/** How a task that was watched came to rest. */
+export type Followed =
+  | { readonly kind: 'completed'; readonly event: TaskCompletionEvent }
+  /** It waits for a person; the task itself goes on waiting. */
+  | { readonly kind: 'needs_you'; readonly message: string };
+
+export interface FollowOptions {
+  readonly screen: Screen;
+  /** Which of several tasks this is. */
+  readonly of?: string | undefined;
+  /** Ends the watch: the promise rejects with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** Tells how a task goes on until it is final or waits for a person. */
+export async function follow({ tasks }: Singletree, taskId: string, { screen, of, signal }: FollowOptions): Promise<Followed> {
+  const progress = new Progress(screen, { of });
+  let away = false;
+  const watch = tasks.watch(taskId, {
+    signal,
+    onHeartbeat: (heartbeat) => progress.waiting(heartbeat),
+    onReconnect: () => {
+      if (!away) progress.row({ mark: 'warning', label: 'daemon', text: 'gone; the task lives on, and this waits for the next one' });
+      away = true;
+    },
+  });
+  try {
+    for await (const event of watch) {
+      away = false;
+      progress.apply(event);
+      if (event.kind === 'completed') return { kind: 'completed', event: event.completed };
+      if (event.kind === 'state_changed' && event.stateChanged.toState === 'blocked' && event.stateChanged.reason === 'unauthenticated')
+        return { kind: 'needs_you', message: event.stateChanged.message ?? event.stateChanged.reason };
+    }
+  } finally {
+    progress.close();
+  }
+  throw new Error(`bug: the events of task ${taskId} ended without a completion`);
+}
+
+/** Where a watch is left by Ctrl-C. */
+export class Detached extends Error {
+  readonly exitCode: ExitCode = exitCodes.cancelled;
+}

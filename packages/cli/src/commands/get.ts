@@ -1,0 +1,111 @@
+import { toJson, type Task } from '@singletree/sdk';
+import type { CommandModule } from '../call.ts';
+import { taskIdOf } from '../task-argument.ts';
+import { completionLines, completionRow } from '../terminal/completion.ts';
+import { age, cost, count, duration, facts } from '../terminal/figures.ts';
+import { gateRow } from '../terminal/gate.ts';
+import type { Look } from '../terminal/look.ts';
+import { marks, markOf, markOfState, paint } from '../terminal/marks.ts';
+import { waitingText } from '../terminal/progress.ts';
+import { linesOf } from '../terminal/row.ts';
+import { labelled } from '../terminal/table.ts';
+import { oneLine } from '../terminal/text.ts';
+
+export const get: CommandModule = {
+  define(command) {
+    command.addHelpText(
+      'after',
+      `
+TASK is an id, the beginning of one, or - for the newest. With --json: the task with its attempts and, when it has ended, its completion.
+
+Examples:
+  singletree get -
+  singletree get 0199c1d4 --json | jq .completion.outcome`,
+    );
+  },
+
+  async run(call, command) {
+    const client = await call.client();
+    const task = await client.tasks.get(await taskIdOf(command.args[0] ?? '-', client));
+    if (call.json) call.printJson(toJson(task));
+    else call.print(taskLines(task, call.look, Date.now()));
+  },
+};
+
+/** A task as a person reads it. */
+export function taskLines(task: Task, look: Look, now: number): string[] {
+  const { title, completion, attempts, gateResults } = task;
+  return [
+    `  ${paint(look, 'bold', oneLine(title))}`,
+    '',
+    ...labelled(look, [
+      ['id', task.id],
+      ['state', stateText(task, look, now)],
+      ['harness', facts(task.harness, task.model)],
+      ['workspace', facts(oneLine(task.workspace.path), task.workspace.mode, `permissions: ${task.permissions}`)],
+      ['created', `${task.createdAt.toISOString()} (${age(now - task.createdAt.getTime())} ago)`],
+      ['spent', spent(task)],
+      ['change', task.frozenRef],
+      ['trace', task.traceId],
+      [
+        'labels',
+        Object.entries(task.labels)
+          .map(([key, value]) => `${key}=${oneLine(value)}`)
+          .join(' ') || undefined,
+      ],
+    ]),
+    ...(attempts.length > 0 ? [''] : []),
+    ...attempts.flatMap((attempt) => [
+      ...linesOf(attemptRow(attempt), look),
+      ...gateResults.filter((gate) => gate.attempt === attempt.number).flatMap((gate) => linesOf(gateRow(gate), look)),
+    ]),
+    ...(completion ? [...linesOf(completionRow(completion), look), ...completionLines(completion, task, look)] : []),
+  ];
+}
+
+function attemptRow({
+  number,
+  state,
+  harnessVersion,
+  model,
+  turns,
+  costUsdMicros,
+  startedAt,
+  endedAt,
+  failure,
+  exitCode,
+}: Task['attempts'][number]) {
+  const running = state === 'started' || state === 'prepared';
+  return {
+    mark: failure && failure.reason !== 'gate_failed' ? ('failure' as const) : ('in_progress' as const),
+    label: `attempt ${number}`,
+    text: facts(
+      running ? undefined : state,
+      exitCode !== undefined && exitCode !== 0 && `exit ${exitCode}`,
+      failure && oneLine(failure.message),
+      turns !== undefined && `turn ${turns}`,
+      costUsdMicros !== undefined && cost(costUsdMicros),
+      model ?? harnessVersion,
+    ),
+    ...(startedAt && endedAt ? { note: duration(endedAt.getTime() - startedAt.getTime()) } : {}),
+  };
+}
+
+function stateText({ state, waiting, blocked, stopRequested }: Task, look: Look, now: number): string {
+  const mark = markOfState(state);
+  const more = waiting ? waitingText(waiting, now) : blocked && oneLine(blocked.message);
+  return facts(
+    `${mark === undefined ? '' : `${markOf(mark, look)} `}${state === 'in_progress' ? marks.in_progress.word : state.replaceAll('_', ' ')}`,
+    more,
+    stopRequested && state !== 'cancelled' && `${stopRequested.kind} asked for`,
+  );
+}
+
+function spent({ tokensPerTask, turnsPerTask, costPerTaskUsdMicros }: Task): string | undefined {
+  const known = facts(
+    turnsPerTask !== undefined && `${turnsPerTask} turns`,
+    tokensPerTask !== undefined && `${count(tokensPerTask)} tokens`,
+    costPerTaskUsdMicros !== undefined && cost(costPerTaskUsdMicros),
+  );
+  return known === '' ? undefined : known;
+}

@@ -1,0 +1,38 @@
+import type { DaemonStatus, Harness } from '@singletree/sdk';
+import { facts, plural } from '../terminal/figures.ts';
+import { oneLine } from '../terminal/text.ts';
+
+type Pair = readonly [label: string, value: string | undefined];
+type Telemetry = { readonly [K in keyof DaemonStatus['telemetry']]?: DaemonStatus['telemetry'][K] | undefined };
+
+/** What a daemon is really bound to, for `up` and `status`. */
+export function bindings({ address, state, configFile }: { address: string; state: string; configFile?: string | undefined }): Pair[] {
+  return [
+    ['socket', address],
+    ['state', state],
+    ['config', configFile ?? 'none; everything has its default'],
+  ];
+}
+
+/** `2 of 3 ready · codex is not installed` */
+export function harnessesLine(harnesses: readonly Harness[]): string {
+  const ready = harnesses.filter(({ status }) => status === 'ready').length;
+  const others = harnesses.filter(({ status }) => status !== 'ready').map(({ id, status }) => `${id} ${statusWords[status]}`);
+  return oneLine(facts(`${ready} of ${harnesses.length} ready`, ...others));
+}
+
+export const statusWords: Readonly<Record<Harness['status'], string>> = {
+  ready: 'ready',
+  missing: 'not installed',
+  unsupported_version: 'of an unsupported version',
+  unauthenticated: 'not logged in',
+  unknown: 'not known',
+};
+
+export function telemetryLine({ endpoint, undeliveredRows, undirectedRows, lastError }: Telemetry): string {
+  if (endpoint === undefined) {
+    const kept = undirectedRows ? `${plural(undirectedRows, 'record')} kept` : undefined;
+    return facts('off: OTEL_EXPORTER_OTLP_ENDPOINT is not set', kept);
+  }
+  return oneLine(facts(endpoint, undeliveredRows ? `${plural(undeliveredRows, 'record')} to deliver` : undefined, lastError));
+}
