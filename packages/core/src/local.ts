@@ -1,7 +1,7 @@
 /** What a command on the daemon's own machine needs of a daemon that it does not run: apart, because the whole takes long to load. */
 export { configurationHash, otelHash } from './config/hash.ts';
 export { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
-export { nearest } from './config/nearest.ts';
+export { nearest } from './nearest.ts';
 export { parseDuration, parseSize } from './config/units.ts';
 export { DomainError } from './errors.ts';
 export { readAddress, type Address } from './state-folder/address.ts';
