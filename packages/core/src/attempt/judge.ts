@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { shellCommand } from '../gates/result.ts';
 import type { Command } from '../task/commands.ts';
-import { gateToRun } from '../task/ending.ts';
+import { gateToRun } from '../task/next.ts';
 import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task/task.ts';
 import { gateResult } from './gate-result.ts';
 import { prepareProcess } from './processes.ts';

@@ -5,6 +5,7 @@ import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
+import { setupToRun } from '../task/next.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
 import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
@@ -47,11 +48,9 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
 }
 
 async function nextSetup(task: Task, workspace: OpenedWorkspace, rooms: Rooms): Promise<Command> {
-  const passed = (ordinal: number): boolean =>
-    task.processes.some((each) => each.role === 'setup' && each.ordinal === ordinal && each.state === 'exited' && each.exit?.code === 0);
-  const ordinal = task.spec.setup.findIndex((_, index) => !passed(index));
-  const command = task.spec.setup[ordinal];
-  if (command === undefined) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
+  const due = setupToRun(task);
+  if (!due) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
+  const { command, ordinal } = due;
   const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command), cwd: workspace.cwd }, rooms);
   return { kind: 'open_process', role: 'setup', ordinal, directory };
 }

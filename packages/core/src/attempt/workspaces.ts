@@ -6,9 +6,7 @@ import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from 
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
-import { headCommit } from '../workspace/head.ts';
-import { noCommit, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
-import { locate } from '../workspace/locate.ts';
+import { checkWorkspace, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
 import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
 import { restore, startOver } from '../workspace/restore.ts';
 import { discardWorkspace } from '../workspace/worktree.ts';
@@ -36,9 +34,7 @@ export class Workspaces {
   /** What can be told of a workspace before a task is made for it. Gives its real path. Throws `DomainError`. */
   async check({ path, mode }: TaskSpec['workspace']): Promise<string> {
     await this.#ready();
-    const found = await locate(this.#parts.git, path);
-    if (mode !== 'in_place' && (await headCommit(this.#parts.git, found.gitDir)) === undefined) throw noCommit(found);
-    return found.directory;
+    return (await checkWorkspace(this.#parts.git, path, mode)).directory;
   }
 
   async open(task: Task): Promise<OpenedWorkspace> {
@@ -99,6 +95,8 @@ export class Workspaces {
   /** Removes what a final task no longer needs. Its refs keep what was frozen. */
   async close(task: Task): Promise<void> {
     const { git, folder } = this.#parts;
+    // What git could not freeze is nowhere else.
+    if (task.attempts.at(-1)?.failure?.reason === 'workspace_unfreezable') return;
     const workspace = await this.#recordOf(task);
     if (workspace) {
       await this.#ready();

@@ -1,7 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 
-import { gateKindOf } from './kind.ts';
 import { messageOf } from './message.ts';
 import { readableEnd } from './readable.ts';
 import { judgementOf, shellCommand } from './result.ts';
@@ -69,25 +68,6 @@ describe('a command', () => {
 
   test('that begins with a dash is a command and no option', () => expect(run('-c')).toMatchObject({ status: 127 }));
 });
-
-test.each([
-  ['test', 'test'],
-  ['Test', 'test'],
-  ['unit-tests', 'test'],
-  ['e2e', 'test'],
-  ['lint', 'lint'],
-  ['npm:lint', 'lint'],
-  ['build', 'build'],
-  ['typecheck', 'typecheck'],
-  ['type-check', 'typecheck'],
-  ['security', 'security'],
-  ['npm-audit', 'security'],
-  ['coverage', 'coverage'],
-  ['test-coverage', 'coverage'],
-  ['contest', 'custom'],
-  ['custom', 'custom'],
-  ['', 'custom'],
-])('the name %j says %s', (name, kind) => expect(gateKindOf(name)).toBe(kind));
 
 describe('the end of an output', () => {
   test('is cut between characters, wherever that falls', () => {

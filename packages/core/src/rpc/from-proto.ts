@@ -4,12 +4,12 @@ import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type {
   ContextItem,
-  GateKind as DomainGateKind,
   GateSpec,
   PermissionMode as DomainPermissionMode,
   TaskSpec,
   WorkspaceMode as DomainWorkspaceMode,
 } from '../task/task.ts';
+import { gateKindOf } from '../task/gate-kind.ts';
 import { opt } from './to-proto/parts.ts';
 import { wordOf } from './words.ts';
 
@@ -66,13 +66,11 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
   };
 }
 
-const gateKinds: readonly DomainGateKind[] = ['build', 'lint', 'test', 'typecheck', 'security', 'coverage'];
-
 function gateFrom(gate: Gate, defaults: TaskDefaults): GateSpec {
   return {
     name: gate.name,
     command: gate.command,
-    kind: wordOf(GateKind, gate.kind) ?? gateKinds.find((kind) => kind === gate.name) ?? 'custom',
+    kind: wordOf(GateKind, gate.kind) ?? gateKindOf(gate.name),
     required: gate.required ?? true,
     timeoutMs: gate.timeout ? durationMs(gate.timeout) : defaults.gateTimeoutMs,
   };

@@ -105,7 +105,7 @@ export function completionOf(task: Task): CompletionEvent {
     commit: tree?.commit,
     ref: tree?.ref,
     files: tree?.files ?? [],
-    filesChanged: tree?.files.length,
+    filesChanged: tree && tree.files.length + (tree.filesOmitted ?? 0),
     linesAdded: tree?.linesAdded,
     linesRemoved: tree?.linesRemoved,
   });

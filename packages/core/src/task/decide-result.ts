@@ -1,10 +1,11 @@
 import { apply, illegal, withAttempt, type Change, type Decision, type Refusal } from './change.ts';
 import type { Command } from './commands.ts';
-import { endingOf, gateToRun, isQuiet, stopFailure } from './ending.ts';
+import { endingOf, stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
+import { gateToRun } from './next.ts';
 import { lastGates } from './outcome.ts';
 import { backoffMs, retryRule } from './reasons.ts';
-import { newestAttempt, type Attempt, type Failure, type Instant, type Task } from './task.ts';
+import { isQuiet, newestAttempt, type Attempt, type Failure, type Instant, type Task } from './task.ts';
 
 /** The attempt is over and accounted for: hand it in, try again, or end the task. */
 export function reconciled(task: Task, command: Extract<Command, { kind: 'reconciled' }>, now: Instant): Decision | Refusal {
@@ -19,15 +20,18 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
     ...(tree ? { tree } : {}),
   };
   const events: TaskEventBody[] = tree
-    ? [{ kind: 'frozen', attempt: attempt.number, commit: tree.commit, ref: tree.ref, filesChanged: tree.files.length }]
+    ? [{ kind: 'frozen', attempt: attempt.number, commit: tree.commit, ref: tree.ref, filesChanged: tree.files.length + (tree.filesOmitted ?? 0) }]
     : [];
   switch (ending.kind) {
     case 'submit':
       return apply(task, now, { edge: 'submit', set: { attempts: withAttempt(task, { ...facts, charged: true }, ['live']) }, events });
     case 'stopped': {
-      const failure = stopFailure(ending.stop);
-      const attempts = withAttempt(task, { ...facts, failure, charged: true }, ['live']);
-      return apply(task, now, { edge: ending.stop.kind === 'kill' ? 'fail' : 'cancel', failure, set: { attempts }, events });
+      const end = stopped(ending.stop);
+      return apply(task, now, {
+        ...end,
+        set: { attempts: withAttempt(task, { ...facts, failure: end.failure, charged: true }, ['live']) },
+        events,
+      });
     }
     case 'failed': {
       const failure: Failure = { reason: ending.reason, message: ending.message };

@@ -107,8 +107,6 @@ export interface TaskProcess {
   readonly role: ProcessRole;
   /** Place of the setup command or gate in its list; 0 for the harness. */
   readonly ordinal: number;
-  /** Rises when a setup command or a gate is run again because its shim died. */
-  readonly run: number;
   /** Relative to the state folder's process directories. */
   readonly directory: string;
   readonly state: ProcessState;
@@ -213,6 +211,8 @@ export interface FrozenTree {
   /** False if it equals the task's base. */
   readonly changed: boolean;
   readonly files: readonly FileChange[];
+  /** How many more changed files are not in `files`. */
+  readonly filesOmitted?: number;
   readonly linesAdded: number;
   readonly linesRemoved: number;
   readonly notKept: readonly { readonly path: string; readonly reason: string }[];
@@ -324,4 +324,14 @@ export function newestAttempt(task: Task): Attempt | undefined {
 /** The process of the newest attempt that may still run: there is never more than one. */
 export function openProcess(task: Task): TaskProcess | undefined {
   return task.processes.find((process) => process.state === 'open' || process.state === 'owned');
+}
+
+/** Whether nothing of the newest attempt can run any more. */
+export function isQuiet(task: Task): boolean {
+  return openProcess(task) === undefined;
+}
+
+/** The attempts that count: those whose shim owned its directory. One that never started has changed nothing and said nothing. */
+export function startedAttempts(task: Task): readonly Attempt[] {
+  return task.attempts.filter((attempt) => attempt.startedAt !== undefined);
 }

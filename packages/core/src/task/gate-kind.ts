@@ -1,4 +1,4 @@
-export type GateKind = 'build' | 'lint' | 'test' | 'typecheck' | 'security' | 'coverage' | 'custom';
+import type { GateKind } from './task.ts';
 
 /** Words that gates are commonly named by. Where a name has several (`test-coverage`), the kind that is higher up decides. */
 const words: readonly (readonly [GateKind, readonly string[]])[] = [
