@@ -38,9 +38,9 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
   const probe = await plugin.probe(probeAgeMs);
   switch (probe.status) {
     case 'missing':
-      throw new StepFailure('harness_missing', `${plugin.harness.displayName} is not there: ${probe.message}. ${probe.hint}`);
+      throw new StepFailure('harness_missing', `${probe.message}: ${probe.hint}`);
     case 'unauthenticated':
-      throw new StepFailure('unauthenticated', `${plugin.harness.displayName} is not logged in: ${probe.message}. ${probe.hint}`);
+      throw new StepFailure('unauthenticated', `${probe.message}: ${probe.hint}`);
     case 'unsupported_version':
     case 'ready':
       return plugin;

@@ -89,7 +89,7 @@ export class Workspaces {
   /** Tasks that have a checkout of their own here. */
   async opened(): Promise<readonly string[]> {
     const entries = await readdir(this.#parts.folder, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name.replace(/\.git$/, ''));
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.endsWith('.git')).map(({ name }) => name);
   }
 
   /** Removes what a final task no longer needs. Its refs keep what was frozen. */
