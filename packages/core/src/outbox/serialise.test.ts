@@ -124,7 +124,7 @@ test('no text of a task leaves: not a title, prompt, label, command, message, su
           },
         }),
       ],
-      processes: [{ attempt: 1, role: 'harness', ordinal: 0, run: 1, directory: 'x', state: 'exited', openedAt: noon, exit }],
+      processes: [{ attempt: 1, role: 'harness', ordinal: 0, directory: 'x', state: 'exited', openedAt: noon, exit }],
       gateResults: [aGate(1, 0, 'failed', { message: 'x', hint: 'x', tail: 'x' })],
     },
     {

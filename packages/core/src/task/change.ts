@@ -20,8 +20,6 @@ export interface Refusal {
 export interface Change {
   readonly edge?: Edge;
   readonly set?: Partial<Task>;
-  /** Fields to take away, since `undefined` is not a value here. */
-  readonly unset?: readonly (keyof Task)[];
   readonly events?: readonly TaskEventBody[];
   readonly failure?: Failure;
 }
@@ -49,15 +47,15 @@ export function apply(task: Task, now: Instant, change: Change): Decision {
     after = { ...after, state: to, since: now, phases: addPhase(task, now) };
     if (!holdsLease(to)) after = without(after, ['lease']);
     if (to !== 'created') after = without(after, ['notBefore']);
+    if (to !== 'blocked') after = without(after, ['blocked']);
     if (isFinal(to)) {
       after = { ...after, completedAt: now, ...(change.failure ? { failure: change.failure } : {}) };
       bodies.push({ kind: 'completed', state: to });
     }
   }
-  if (change.unset) after = without(after, change.unset);
   const events = bodies.map((body, index) => ({ sequence: task.sequence + 1 + index, at: now, body }));
   after = { ...after, sequence: task.sequence + events.length };
-  return isFinal(after.state) && !isFinal(task.state) ? { task: after, events, completion: completionOf(after) } : { task: after, events };
+  return isFinal(after.state) ? { task: after, events, completion: completionOf(after) } : { task: after, events };
 }
 
 /** The newest attempt, changed. */

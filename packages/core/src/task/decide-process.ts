@@ -1,116 +1,169 @@
-import { apply, stale, withAttempt, withProcess, type Decision, type Refusal } from './change.ts';
+import { apply, illegal, stale, withAttempt, withProcess, type Change, type Decision, type Refusal } from './change.ts';
 import type { Command } from './commands.ts';
-import { stopFailure } from './ending.ts';
+import { stopped, timedOut } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
-import { newestAttempt, openProcess, type Failure, type Instant, type Task, type TaskProcess } from './task.ts';
+import { gateToRun } from './next.ts';
+import {
+  newestAttempt,
+  openProcess,
+  type Attempt,
+  type Failure,
+  type GateResult,
+  type Instant,
+  type ProcessExit,
+  type Task,
+  type TaskProcess,
+} from './task.ts';
 
-/** Runs of one setup command or gate whose shims may die before the daemon gives up. */
-const mostRuns = 3;
+/** Shims of one setup command or gate that may die before the daemon gives up. */
+const mostLost = 3;
+
+/** A shim owns the directory, so it starts the process or has started it. */
+export function owned(task: Task, command: Extract<Command, { kind: 'owned' }>, now: Instant): Decision | Refusal {
+  const process = openProcess(task);
+  const attempt = newestAttempt(task);
+  if (!attempt || process?.directory !== command.directory || process.state !== 'open')
+    return stale(`nothing waits for an owner in ${command.directory}`);
+  const processes = withProcess(task, command.directory, { state: 'owned', pid: command.pid });
+  if (process.role !== 'harness') return apply(task, now, { set: { processes } });
+  return apply(task, now, {
+    set: { processes, attempts: withAttempt(task, { state: 'started', startedAt: command.at }) },
+    events: [
+      {
+        kind: 'attempt_started',
+        attempt: attempt.number,
+        harness: attempt.harness,
+        resumed: attempt.session?.resumed ?? false,
+        pid: command.pid,
+        ...(attempt.session ? { sessionId: attempt.session.id } : {}),
+      },
+    ],
+  });
+}
+
+/** Output is recorded in gapless ranges: a batch that does not begin where the last one ended is somebody else's. */
+export function record(task: Task, command: Extract<Command, { kind: 'record' }>, now: Instant): Decision | Refusal {
+  const attempt = newestAttempt(task);
+  if (task.state !== 'in_progress' || !attempt) return illegal(task, command);
+  if (attempt.number !== command.attempt || attempt.recorded[command.source] !== command.from || command.to <= command.from) {
+    return stale(
+      `${command.source} of attempt ${command.attempt} is recorded up to ${attempt.recorded[command.source]}, not ${command.from}`,
+    );
+  }
+  return apply(task, now, {
+    set: {
+      attempts: withAttempt(task, {
+        recorded: { ...attempt.recorded, [command.source]: command.to },
+        ...(command.live ? { live: command.live } : {}),
+      }),
+    },
+    events: [
+      ...command.events.map((event) => ({ kind: 'harness' as const, attempt: attempt.number, event })),
+      { kind: 'output_recorded', attempt: attempt.number, source: command.source, from: command.from, to: command.to },
+    ],
+  });
+}
 
 /** A supervised process has ended and its shim wrote down how. For a harness the edge follows later, from the reconciliation. */
 export function exited(task: Task, command: Extract<Command, { kind: 'exited' }>, now: Instant): Decision | Refusal {
   const process = openProcess(task);
   if (process?.directory !== command.directory) return stale(`no process is open in ${command.directory}`);
-  const { exit } = command;
-  const usedMs = task.usedMs + exit.durationMs;
-  const ended: Task = { ...task, usedMs, processes: withProcess(task, command.directory, { state: 'exited', exit }) };
-  const set = { usedMs, processes: ended.processes };
+  const { exit, gate, message } = command;
   switch (process.role) {
     case 'harness':
-      return apply(task, now, {
-        set: { ...set, attempts: withAttempt(task, { state: 'ended', endedAt: exit.endedAt, exit, ...beganAt(task, exit.startedAt) }) },
-        events: [
-          {
-            kind: 'attempt_ended',
-            attempt: process.attempt,
-            state: 'ended',
-            ...(exit.code === null ? {} : { exitCode: exit.code }),
-            ...(exit.signal === null ? {} : { signal: exit.signal }),
-          },
-        ],
-      });
-    case 'setup': {
-      const passed = exit.code === 0 && exit.stop === undefined;
-      const events: TaskEventBody[] = [
-        {
-          kind: 'setup_finished',
-          attempt: process.attempt,
-          ordinal: process.ordinal,
-          passed,
-          ...(exit.code === null ? {} : { exitCode: exit.code }),
-          ...(command.message === undefined ? {} : { message: command.message }),
-        },
-      ];
-      const failure = passed
-        ? undefined
-        : { reason: 'setup_failed' as const, message: command.message ?? `setup command ${process.ordinal + 1} failed` };
-      return concluded(task, process, exit.stop === 'timeout', now, set, events, failure);
-    }
-    case 'gate': {
-      const { gate } = command;
-      if (!gate) return stale(`the gate in ${command.directory} has no verdict`);
-      const events: TaskEventBody[] = [
-        {
-          kind: 'gate_finished',
-          attempt: gate.attempt,
-          ordinal: gate.ordinal,
-          name: gate.name,
-          verdict: gate.verdict,
-          durationMs: exit.durationMs,
-          ...(gate.exitCode === undefined ? {} : { exitCode: gate.exitCode }),
-          ...(gate.message === undefined ? {} : { message: gate.message }),
-          ...(gate.hint === undefined ? {} : { hint: gate.hint }),
-        },
-      ];
-      const overall = exit.stop === 'timeout' && usedMs >= task.spec.limits.timeoutMs;
-      return concluded(task, process, overall, now, { ...set, gateResults: [...task.gateResults, gate] }, events, undefined);
-    }
+      return harnessExited(task, process, exit, now);
+    case 'setup':
+      return setupExited(task, process, exit, message, now);
+    case 'gate':
+      return gate ? gateExited(task, process, exit, gate, now) : stale(`the gate in ${command.directory} has no verdict`);
   }
 }
 
-/** A setup command or gate is over: a stop or the task's time limit ends the task with it. */
-function concluded(
-  task: Task,
-  process: TaskProcess,
-  timedOut: boolean,
-  now: Instant,
-  set: Partial<Task>,
-  events: readonly TaskEventBody[],
-  failure: Failure | undefined,
-): Decision {
-  const closed = process.role === 'setup' ? { attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) } : {};
-  if (timedOut) {
-    const message = `the task used up its ${task.spec.limits.timeoutMs / 1000} s`;
-    return apply(task, now, { edge: 'fail', failure: { reason: 'timeout', message }, set: { ...set, ...closed }, events });
-  }
-  if (task.stop) {
-    const edge = task.stop.kind === 'kill' ? 'fail' : 'cancel';
-    return apply(task, now, { edge, failure: stopFailure(task.stop), set: { ...set, ...closed }, events });
-  }
-  if (failure) return apply(task, now, { edge: 'fail', failure, set: { ...set, ...closed }, events });
-  return apply(task, now, { set, events });
+function harnessExited(task: Task, process: TaskProcess, exit: ProcessExit, now: Instant): Decision {
+  const { startedAt, endedAt, code, signal, survivors } = exit;
+  return apply(task, now, {
+    set: {
+      ...closed(task, process, { state: 'exited', exit }, exit.durationMs),
+      attempts: withAttempt(task, { state: 'ended', endedAt, exit, ...beganAt(task, startedAt), ...surviving(task, survivors) }),
+    },
+    events: [
+      {
+        kind: 'attempt_ended',
+        attempt: process.attempt,
+        state: 'ended',
+        ...(code === null ? {} : { exitCode: code }),
+        ...(signal === null ? {} : { signal }),
+      },
+    ],
+  });
+}
+
+function setupExited(task: Task, process: TaskProcess, exit: ProcessExit, message: string | undefined, now: Instant): Decision {
+  const { attempt, ordinal } = process;
+  const passed = exit.code === 0 && exit.stop === undefined;
+  const failure: Failure = { reason: 'setup_failed', message: message ?? `setup command ${ordinal + 1} failed` };
+  return concluded(task, process, now, {
+    set: closed(task, process, { state: 'exited', exit }, exit.durationMs),
+    survivors: exit.survivors,
+    events: [
+      {
+        kind: 'setup_finished',
+        attempt,
+        ordinal,
+        passed,
+        ...(exit.code === null ? {} : { exitCode: exit.code }),
+        ...(message === undefined ? {} : { message }),
+      },
+    ],
+    ...(exit.stop === 'timeout' ? { limit: timedOut(task) } : {}),
+    ...(passed ? {} : { failure }),
+  });
+}
+
+/** A gate may have a time limit of its own; that one only decides its verdict. */
+function gateExited(task: Task, process: TaskProcess, exit: ProcessExit, gate: GateResult, now: Instant): Decision {
+  const set = closed(task, process, { state: 'exited', exit }, exit.durationMs);
+  return concluded(task, process, now, {
+    set: { ...set, gateResults: [...task.gateResults, gate] },
+    survivors: exit.survivors,
+    events: [gateFinished(gate, exit.durationMs)],
+    ...(exit.stop === 'timeout' && set.usedMs >= task.spec.limits.timeoutMs ? { limit: timedOut(task) } : {}),
+  });
 }
 
 /** A shim died without an ending. A harness is lost with it; a setup command or a gate is simply run again, uncharged. */
 export function died(task: Task, command: Extract<Command, { kind: 'died' }>, now: Instant): Decision | Refusal {
   const process = openProcess(task);
   if (process?.directory !== command.directory) return stale(`no process is open in ${command.directory}`);
-  const set = { usedMs: task.usedMs + command.usedMs, processes: withProcess(task, command.directory, { state: 'dead' }) };
-  const lost: TaskEventBody = { kind: 'process_lost', attempt: process.attempt, role: process.role, ordinal: process.ordinal };
-  if (process.role === 'harness') {
-    return apply(task, now, {
-      set: { ...set, attempts: withAttempt(task, { state: 'lost', endedAt: now, ...beganAt(task, process.openedAt) }) },
-      events: [lost, { kind: 'attempt_ended', attempt: process.attempt, state: 'lost' }],
+  const { attempt, role, ordinal } = process;
+  const { survivors, usedMs } = command;
+  const set = closed(task, process, { state: 'dead' }, usedMs);
+  const lost: TaskEventBody = { kind: 'process_lost', attempt, role, ordinal };
+  if (role === 'harness') {
+    const attempts = withAttempt(task, {
+      state: 'lost',
+      endedAt: now,
+      ...beganAt(task, process.openedAt),
+      ...surviving(task, survivors),
     });
+    return apply(task, now, { set: { ...set, attempts }, events: [lost, { kind: 'attempt_ended', attempt, state: 'lost' }] });
   }
-  const failure: Failure | undefined =
-    process.run < mostRuns
-      ? undefined
-      : {
-          reason: process.role === 'setup' ? 'setup_failed' : 'gate_could_not_run',
-          message: `${process.role} ${process.ordinal + 1} was lost ${process.run} times: its shim died`,
-        };
-  return concluded(task, process, false, now, set, [lost], failure);
+  const times = set.processes.filter((each) => each.role === role && each.ordinal === ordinal && each.state === 'dead').length;
+  if (times < mostLost) return concluded(task, process, now, { set, survivors, events: [lost] });
+  const message = `its shim died ${times} times`;
+  const gate = role === 'gate' && gateToRun(task)?.gate;
+  if (!gate) {
+    const failure: Failure = { reason: 'setup_failed', message: `setup command ${ordinal + 1} could not be run: ${message}` };
+    return concluded(task, process, now, { set, survivors, events: [lost], failure });
+  }
+  const { name, kind, required } = gate;
+  const place = { attempt, ordinal, startedAt: process.openedAt, endedAt: now };
+  const result: GateResult = { ...place, name, kind, required, verdict: 'errored', message };
+  return concluded(task, process, now, {
+    set: { ...set, gateResults: [...task.gateResults, result] },
+    survivors,
+    events: [lost, gateFinished(result, usedMs)],
+  });
 }
 
 /** The daemon won the directory before any shim did: nothing ever ran there. */
@@ -118,18 +171,57 @@ export function revoked(task: Task, command: Extract<Command, { kind: 'revoked' 
   const process = openProcess(task);
   if (process?.directory !== command.directory || process.state !== 'open')
     return stale(`nothing waits for an owner in ${command.directory}`);
-  const set = { processes: withProcess(task, command.directory, { state: 'revoked' }) };
-  if (process.role !== 'harness') return concluded(task, process, false, now, set, [], undefined);
-  const attempts = withAttempt(task, { state: 'revoked', endedAt: now, charged: false });
-  const events: TaskEventBody[] = [{ kind: 'attempt_ended', attempt: process.attempt, state: 'revoked' }];
-  if (task.stop) {
-    const edge = task.stop.kind === 'kill' ? 'fail' : 'cancel';
-    return apply(task, now, { edge, failure: stopFailure(task.stop), set: { ...set, attempts }, events });
-  }
-  return apply(task, now, { edge: 'retry', set: { ...set, attempts }, events });
+  const set = closed(task, process, { state: 'revoked' }, 0);
+  if (process.role !== 'harness') return concluded(task, process, now, { set, survivors: [], events: [] });
+  return apply(task, now, {
+    ...(task.stop ? stopped(task.stop) : { edge: 'retry' }),
+    set: { ...set, attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) },
+    events: [{ kind: 'attempt_ended', attempt: process.attempt, state: 'revoked' }],
+  });
+}
+
+interface Conclusion {
+  readonly set: Partial<Task>;
+  readonly survivors: readonly number[];
+  readonly events: readonly TaskEventBody[];
+  /** The task's own limit, which was the cause: no stop that came later changes that. */
+  readonly limit?: Failure;
+  readonly failure?: Failure;
+}
+
+/** A setup command or gate is over: the task's time limit, a stop or a failure ends the task with it, else the next step follows. */
+function concluded(task: Task, process: TaskProcess, now: Instant, { set, survivors, events, limit, failure }: Conclusion): Decision {
+  const failed = (cause: Failure | undefined): Pick<Change, 'edge' | 'failure'> => (cause ? { edge: 'fail', failure: cause } : {});
+  const end = limit || !task.stop ? failed(limit ?? failure) : stopped(task.stop);
+  const never = end.edge && process.role === 'setup' ? ({ state: 'revoked', endedAt: now, charged: false } as const) : {};
+  return apply(task, now, { ...end, set: { ...set, attempts: withAttempt(task, { ...surviving(task, survivors), ...never }) }, events });
+}
+
+function gateFinished({ attempt, ordinal, name, verdict, exitCode, message, hint }: GateResult, durationMs: number): TaskEventBody {
+  return {
+    kind: 'gate_finished',
+    attempt,
+    ordinal,
+    name,
+    verdict,
+    durationMs,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(message === undefined ? {} : { message }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+/** A process that is over has used up some of the task's time. */
+function closed(task: Task, { directory }: TaskProcess, end: Partial<TaskProcess>, usedMs: number): Pick<Task, 'usedMs' | 'processes'> {
+  return { usedMs: task.usedMs + usedMs, processes: withProcess(task, directory, end) };
 }
 
 /** An attempt whose `owned` was never committed did start all the same: the shim's own record says when. */
-function beganAt(task: Task, startedAt: Instant): { startedAt?: Instant } {
+function beganAt(task: Task, startedAt: Instant): Pick<Attempt, 'startedAt'> {
   return newestAttempt(task)?.startedAt === undefined ? { startedAt } : {};
+}
+
+/** What outlived its sweep is named on the attempt, whichever of its processes left it. */
+function surviving(task: Task, pids: readonly number[]): Pick<Attempt, 'survivors'> {
+  return pids.length === 0 ? {} : { survivors: [...(newestAttempt(task)?.survivors ?? []), ...pids] };
 }

@@ -20,7 +20,15 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
     ...(tree ? { tree } : {}),
   };
   const events: TaskEventBody[] = tree
-    ? [{ kind: 'frozen', attempt: attempt.number, commit: tree.commit, ref: tree.ref, filesChanged: tree.files.length + (tree.filesOmitted ?? 0) }]
+    ? [
+        {
+          kind: 'frozen',
+          attempt: attempt.number,
+          commit: tree.commit,
+          ref: tree.ref,
+          filesChanged: tree.files.length + (tree.filesOmitted ?? 0),
+        },
+      ]
     : [];
   switch (ending.kind) {
     case 'submit':

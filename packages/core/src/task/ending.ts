@@ -1,6 +1,6 @@
 import type { Command } from './commands.ts';
 import type { FailureReason } from './reasons.ts';
-import { openProcess, type Attempt, type Failure, type GateSpec, type Stop, type Task, type TaskProcess, type TaskType } from './task.ts';
+import type { Attempt, Failure, Stop, StopKind, Task, TaskProcess, TaskType } from './task.ts';
 
 /** How an attempt ended: handed in for review, stopped by somebody, or failed for a reason. */
 export type Ending =
@@ -17,7 +17,7 @@ const changing: readonly TaskType[] = ['implementation', 'debugging', 'refactori
  */
 export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, facts: Extract<Command, { kind: 'reconciled' }>): Ending {
   const exit = process.exit;
-  if (exit?.stop === 'timeout') return failed('timeout', `the task used up its ${task.spec.limits.timeoutMs / 1000} s`);
+  if (exit?.stop === 'timeout') return { kind: 'failed', ...timedOut(task) };
   if (exit?.stop === 'output_limit') return failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
   if (task.stop) return { kind: 'stopped', stop: task.stop };
   if ('unfreezable' in facts.tree) return failed('workspace_unfreezable', facts.tree.unfreezable);
@@ -43,32 +43,20 @@ function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extrac
   return evidence ? { kind: 'submit' } : failed('harness_failed', `${attempt.harness} exited with code 0 but without its final result`);
 }
 
-/** What a recorded stop makes of the task. */
-export function stopFailure(stop: Stop): Failure {
-  const reason = stop.kind === 'kill' ? 'killed' : stop.kind === 'terminate' ? 'terminated' : 'cancelled';
-  const why = stop.why === undefined ? '' : `: ${stop.why}`;
+export function timedOut({ spec }: Task): Failure {
+  return { reason: 'timeout', message: `the task used up its ${spec.limits.timeoutMs / 1000} s` };
+}
+
+const stopReasons = { cancel: 'cancelled', terminate: 'terminated', kill: 'killed' } as const satisfies Record<StopKind, FailureReason>;
+
+/** What a stop makes of the task: only the kill switch is a failure. */
+export function stopped({ kind, by, why, scope }: Stop): { readonly edge: 'cancel' | 'fail'; readonly failure: Failure } {
+  const reason = stopReasons[kind];
+  const message = [`${reason} by ${by}`, ...(why === undefined ? [] : [why])].join(': ');
   return {
-    reason,
-    message: `${reason} by ${stop.by}${why}`,
-    ...(stop.scope === undefined ? {} : { scope: stop.scope }),
-    by: stop.by,
-    ...(stop.why === undefined ? {} : { why: stop.why }),
+    edge: kind === 'kill' ? 'fail' : 'cancel',
+    failure: { reason, message, by, ...(why === undefined ? {} : { why }), ...(scope === undefined ? {} : { scope }) },
   };
-}
-
-/** The first gate of the newest attempt that has no result yet. */
-export function gateToRun(task: Task): { readonly gate: GateSpec; readonly ordinal: number } | undefined {
-  const attempt = task.attempts.at(-1)?.number;
-  const ordinal = task.spec.gates.findIndex(
-    (_, index) => !task.gateResults.some((result) => result.attempt === attempt && result.ordinal === index),
-  );
-  const gate = task.spec.gates[ordinal];
-  return gate ? { gate, ordinal } : undefined;
-}
-
-/** Whether nothing of the newest attempt can run any more. */
-export function isQuiet(task: Task): boolean {
-  return openProcess(task) === undefined;
 }
 
 function failed(reason: FailureReason, message: string): Ending {

@@ -52,7 +52,6 @@ export type TaskEventBody =
       readonly state: 'ended' | 'lost' | 'revoked';
       readonly exitCode?: number;
       readonly signal?: string;
-      readonly evidence?: string;
     }
   | { readonly kind: 'frozen'; readonly attempt: number; readonly commit: string; readonly ref: string; readonly filesChanged: number }
   | { readonly kind: 'gate_started'; readonly attempt: number; readonly ordinal: number; readonly name: string; readonly command: string }

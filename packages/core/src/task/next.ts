@@ -1,5 +1,4 @@
-import { gateToRun } from './ending.ts';
-import { openProcess, type Instant, type Task } from './task.ts';
+import { openProcess, type GateSpec, type Instant, type Task } from './task.ts';
 
 /** What must be done now for a task. `wait` without a time ends only by a command. */
 export type Step =
@@ -26,7 +25,20 @@ export function next(task: Task): Step {
   }
 }
 
-/** Whether the gates of a task in review are all through. */
-export function isJudged(task: Task): boolean {
-  return task.state === 'in_review' && !openProcess(task) && gateToRun(task) === undefined;
+/** The first setup command that has not passed in the newest attempt's preparation. */
+export function setupToRun(task: Task): { readonly command: string; readonly ordinal: number } | undefined {
+  const passed = task.processes.filter(({ role, state, exit }) => role === 'setup' && state === 'exited' && exit?.code === 0);
+  const ordinal = task.spec.setup.findIndex((_, index) => !passed.some((process) => process.ordinal === index));
+  const command = task.spec.setup[ordinal];
+  return command === undefined ? undefined : { command, ordinal };
+}
+
+/** The first gate of the newest attempt that has no result yet. */
+export function gateToRun(task: Task): { readonly gate: GateSpec; readonly ordinal: number } | undefined {
+  const attempt = task.attempts.at(-1)?.number;
+  const ordinal = task.spec.gates.findIndex(
+    (_, index) => !task.gateResults.some((result) => result.attempt === attempt && result.ordinal === index),
+  );
+  const gate = task.spec.gates[ordinal];
+  return gate ? { gate, ordinal } : undefined;
 }

@@ -157,6 +157,8 @@ export interface Attempt {
   readonly evidence?: Evidence;
   readonly exit?: ProcessExit;
   readonly tree?: FrozenTree;
+  /** Pids of its processes that outlived SIGKILL and the sweep; absent if there is none. */
+  readonly survivors?: readonly number[];
   /** Why this attempt was not the last one, or why the task failed with it. */
   readonly failure?: Failure;
   /** Whether it used up one of `max_attempts`; absent while it runs. */

@@ -149,7 +149,7 @@ function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
     ...opt('costUsdMicros', account?.costUsdMicros ?? attempt.live?.costUsdMicros, BigInt),
     ...opt('costSource', account?.costSource, (word) => enumOf(CostSource, word)),
     ...opt('contextUtilization', final !== undefined && window ? Math.min(1, final / window) : attempt.live?.contextUtilization),
-    survivors: (exit?.survivors ?? []).map((survivor) => ({ pid: survivor })),
+    survivors: (attempt.survivors ?? []).map((pid) => ({ pid })),
   });
 }
 
