@@ -7,6 +7,7 @@ import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from 'pino';
 import { edge } from './edge.ts';
+import { jsonOptions } from './json-text.ts';
 
 /** Largest request: prompt, context and their envelope. It bounds decompression too. */
 const readMaxBytes = 4 * 1024 * 1024;
@@ -23,7 +24,7 @@ export interface Server {
 /** Serves Connect, gRPC and gRPC-Web over HTTP/1.1 and h2c on one unix socket: the first bytes of a connection tell which it speaks. */
 export async function serve(socketPath: string, routes: (router: ConnectRouter) => void, log: Logger): Promise<Server> {
   const shutdown = new AbortController();
-  const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], readMaxBytes, shutdownSignal: shutdown.signal });
+  const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], jsonOptions, readMaxBytes, shutdownSignal: shutdown.signal });
   let active = 0;
   const counted: typeof handler = (request, response) => {
     active += 1;
