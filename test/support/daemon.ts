@@ -93,7 +93,7 @@ export class TestDaemon implements AsyncDisposable {
   /** Waits until the daemon has ended by itself, at a failpoint. */
   async ended(): Promise<void> {
     const child = this.#process;
-    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    if (child?.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,7 +102,7 @@ export class TestDaemon implements AsyncDisposable {
 }
 
 async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  if (child?.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill(signal);
   await gone;

@@ -1,0 +1,86 @@
+import {
+  create,
+  fromBinary,
+  toBinary,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { anyUnpack, AnySchema } from '@bufbuild/protobuf/wkt';
+import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { ErrorInfoSchema, type ErrorInfo } from '@singletree/protocol';
+
+/** A stock gRPC client: Google's own stack for Node, with the messages of the proto files and nothing else of ours. */
+export class GrpcClient implements Disposable {
+  readonly #client: Client;
+
+  /** `unix:` and the path of a socket, as grpc-js and the daemon's address file both write it. */
+  constructor(address: string) {
+    this.#client = new Client(address, credentials.createInsecure());
+  }
+
+  /** Rejects with the `ServiceError` of grpc-js. */
+  call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+  ): Promise<MessageShape<O>> {
+    return new Promise((resolve, reject) => {
+      const [path, serialize, deserialize] = wireOf(method);
+      this.#client.makeUnaryRequest(path, serialize, deserialize, create(method.input, request), (error, answer) =>
+        answer === undefined ? reject(error ?? new Error('neither answer nor error')) : resolve(answer),
+      );
+    });
+  }
+
+  /** The bytes are sent as they are, whatever they mean. */
+  callRaw(method: DescMethodUnary, bytes: Uint8Array): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const [path, , deserialize] = wireOf(method);
+      this.#client.makeUnaryRequest(
+        path,
+        (raw: Uint8Array) => Buffer.from(raw),
+        deserialize,
+        bytes,
+        (error, answer) => (error ? reject(error) : resolve(answer)),
+      );
+    });
+  }
+
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+  ): AsyncIterable<MessageShape<O>> {
+    const [path, serialize, deserialize] = wireOf(method);
+    return this.#client.makeServerStreamRequest(path, serialize, deserialize, create(method.input, request));
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+}
+
+function wireOf<I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
+): [path: string, serialize: (message: MessageShape<I>) => Buffer, deserialize: (bytes: Buffer) => MessageShape<O>] {
+  return [
+    `/${method.parent.typeName}/${method.name}`,
+    (message) => Buffer.from(toBinary(method.input, message)),
+    (bytes) => fromBinary(method.output, bytes),
+  ];
+}
+
+/** The ErrorInfos that a gRPC error carries in its trailer. A `google.rpc.Status` has its details, each an Any, in field 3. */
+export function errorInfosOf(error: ServiceError): ErrorInfo[] {
+  const [trailer] = (error.metadata ?? new Metadata()).get('grpc-status-details-bin');
+  if (!Buffer.isBuffer(trailer)) return [];
+  const infos: ErrorInfo[] = [];
+  for (const reader = new BinaryReader(trailer); reader.pos < reader.len;) {
+    const [field, wireType] = reader.tag();
+    if (field !== 3) reader.skip(wireType);
+    else infos.push(...[anyUnpack(fromBinary(AnySchema, reader.bytes()), ErrorInfoSchema)].filter((info) => info !== undefined));
+  }
+  return infos;
+}
