@@ -14,11 +14,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const address: Address = { address: 'unix:/run/x.sock', pid: 4711, version: '0.1.0', startedAt: Date.UTC(2026, 4, 1, 12) };
 
-test('what is written is read, with and without a hash of the configuration', () => {
+test('what is written is read, with and without what it was started with', () => {
   writeAddress(file, address);
   expect(readAddress(file)).toEqual(address);
-  writeAddress(file, { ...address, configHash: 'ab12' });
-  expect(readAddress(file)).toEqual({ ...address, configHash: 'ab12' });
+  writeAddress(file, { ...address, configHash: 'ab12', otelHash: 'cd34' });
+  expect(readAddress(file)).toEqual({ ...address, configHash: 'ab12', otelHash: 'cd34' });
 });
 
 test('it is JSON that only its owner reads, and nothing is left beside it', () => {

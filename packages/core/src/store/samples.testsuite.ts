@@ -66,7 +66,7 @@ export function ending(
   destinations: readonly string[],
   completedAt: number = noon + 1,
 ): ChangeSet & { completion: CompletionEvent } {
-  const ended = change(task, { state, completedAt });
+  const ended = change(task, { state, since: completedAt });
   return { ...ended, completion: completionOf(ended.task), destinations };
 }
 

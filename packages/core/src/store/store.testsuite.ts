@@ -241,14 +241,18 @@ export const storeCases: readonly StoreCase[] = [
     async run(make) {
       await using at = await make();
       const { store } = at;
-      const heard: Promise<[string, number | undefined]>[] = [];
-      const stop = store.onCommit((id) => void heard.push(store.task(id).then((task) => [id, task?.version])));
+      const heard: Promise<[string, string, number | undefined]>[] = [];
+      const stop = store.onCommit((id, state) => void heard.push(store.task(id).then((task) => [id, state, task?.version])));
       const task = await created(store);
-      await Promise.allSettled([store.commit(change(task)), store.commit(change(task)), store.commit({ ...change(task), events: [] })]);
+      await Promise.allSettled([
+        store.commit(change(task, { state: 'blocked' })),
+        store.commit(change(task)),
+        store.commit({ ...change(task), events: [] }),
+      ]);
       await new Promise((resolve) => setImmediate(resolve));
       assert.deepEqual(await Promise.all(heard), [
-        [task.id, 1],
-        [task.id, 2],
+        [task.id, 'created', 1],
+        [task.id, 'blocked', 2],
       ]);
       stop();
       await created(store);

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { StorageFull, StoreBusy, StoreFailed } from '../errors.ts';
-import { change, created, creation, ending } from '../samples.testsuite.ts';
+import { change, created, creation, ending, noon } from '../samples.testsuite.ts';
 import { openDatabase, type Database } from './database.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
@@ -65,6 +66,21 @@ describe('without space', () => {
     expect(database.statements.all('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
   });
 
+  test('at the COMMIT itself, where a full disk shows first, each change is tried alone', async () => {
+    const [first, second] = [creation(), creation()];
+    // The group fails, then the first of the two alone.
+    failCommit(full, { times: 2 });
+    const results = await Promise.allSettled([store.commit(first), store.commit(second)]);
+    vi.restoreAllMocks();
+    expect(results).toEqual([
+      { status: 'rejected', reason: expect.any(StorageFull) },
+      { status: 'fulfilled', value: 'committed' },
+    ]);
+    expect(await store.task(first.task.id)).toBeUndefined();
+    expect(await store.commit(first)).toBe('committed');
+    expect(onFailed).not.toHaveBeenCalled();
+  });
+
   test('an ending that does not fit leaves the task as it was, without completion and without rows', async () => {
     const task = await created(store);
     leaveRoom(20);
@@ -78,20 +94,23 @@ describe('without space', () => {
   });
 });
 
-describe('a commit that fails', () => {
-  /** Lets one COMMIT fail as a sync does whose disk is gone. */
-  function failCommit(before: boolean): void {
-    const exec = database.connection.exec.bind(database.connection);
-    vi.spyOn(database.connection, 'exec').mockImplementation((sql) => {
-      if (sql !== 'COMMIT') return exec(sql);
-      if (!before) exec(sql);
-      throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 1034 });
-    });
-  }
+const full = 13;
+const syncFailed = 1034;
 
+/** Lets COMMIT fail with one of SQLite's result codes, so many times. */
+function failCommit(errcode: number, { times = Infinity, afterEffect = false } = {}): void {
+  const exec = database.connection.exec.bind(database.connection);
+  vi.spyOn(database.connection, 'exec').mockImplementation((sql) => {
+    if (sql !== 'COMMIT' || times-- <= 0) return exec(sql);
+    if (afterEffect) exec(sql);
+    throw Object.assign(new Error(errcode === full ? 'database or disk is full' : 'disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode });
+  });
+}
+
+describe('a commit that fails', () => {
   test('ends the store: all who wait and all who come are refused, readers too', async () => {
     const task = await created(store);
-    failCommit(true);
+    failCommit(syncFailed);
     const lost = creation();
     const results = await Promise.allSettled([store.commit(lost), store.commit(change(task))]);
     vi.restoreAllMocks();
@@ -108,7 +127,7 @@ describe('a commit that fails', () => {
   });
 
   test('after it took effect leaves the outcome open: the caller is told of the failure, the change is there', async () => {
-    failCommit(false);
+    failCommit(syncFailed, { afterEffect: true });
     const given = creation();
     await expect(store.commit(given)).rejects.toBeInstanceOf(StoreFailed);
     vi.restoreAllMocks();
@@ -119,7 +138,7 @@ describe('a commit that fails', () => {
   test('gives no hint', async () => {
     const listener = vi.fn<(taskId: string) => void>();
     store.onCommit(listener);
-    failCommit(false);
+    failCommit(syncFailed, { afterEffect: true });
     await store.commit(creation()).catch(() => {});
     vi.restoreAllMocks();
     await new Promise((resolve) => setImmediate(resolve));
@@ -147,7 +166,6 @@ test('a database that is damaged ends the store at the first read that meets it'
   await reopen();
   const page = Number(database.statements.get(`SELECT rootpage FROM sqlite_schema WHERE name = 'specs'`)?.['rootpage']);
   await store.close();
-  const { openSync, writeSync, closeSync } = await import('node:fs');
   const file = openSync(database.path, 'r+');
   writeSync(file, Buffer.alloc(4096, 0xff), 0, 4096, (page - 1) * 4096);
   closeSync(file);
@@ -155,6 +173,27 @@ test('a database that is damaged ends the store at the first read that meets it'
   await expect(store.task(task.id)).rejects.toBeInstanceOf(StoreFailed);
   await expect(store.commit(creation())).rejects.toBeInstanceOf(StoreFailed);
   expect(onFailed).toHaveBeenCalledOnce();
+});
+
+test('an answer that comes after the last word on an outbox row leaves it as it is', async () => {
+  const outbox = new SqliteOutbox(database);
+  const task = await created(store);
+  await store.commit(ending(task, 'completed', ['here', 'there']));
+  const [delivered, dead] = ['here', 'there'].map((destination) => ({ taskId: task.id, destination, signal: 'traces' as const }));
+  await outbox.delivered(delivered!, noon + 5);
+  await outbox.dead(dead!, 'too large');
+  const rows = () => database.statements.all('SELECT state, attempts, delivered_at, due_at, last_error FROM outbox ORDER BY destination');
+  const before = rows();
+  expect(before).toMatchObject([
+    { state: 'delivered', attempts: 1, delivered_at: noon + 5, last_error: null },
+    { state: 'dead', attempts: 1, delivered_at: null, last_error: 'too large' },
+  ]);
+  for (const row of [delivered!, dead!]) {
+    await outbox.retryAt(row, noon + 9, 'late');
+    await outbox.dead(row, 'late');
+    await outbox.delivered(row, noon + 9);
+  }
+  expect(rows()).toEqual(before);
 });
 
 test('another program’s write lock refuses the change, and only until it is gone', async () => {
