@@ -1,0 +1,108 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { exitCodes } from '../packages/cli/src/exit-codes.ts';
+import { configurationSchema } from '../packages/core/src/config/schema.ts';
+import { failpointNames } from '../packages/core/src/failpoints.ts';
+import { statePaths } from '../packages/core/src/state-folder/paths.ts';
+import { transitions } from '../packages/core/src/task/transitions.ts';
+
+const root = dirname(import.meta.dirname);
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const pages = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' })
+  .split('\0')
+  .filter((file) => file !== '' && existsSync(join(root, file)));
+
+test.each(pages)('%s: relative links lead somewhere', (page) => {
+  const links = [
+    ...read(page)
+      .replaceAll(/^```.*?^```/gms, '')
+      .matchAll(/\]\((?!\w+:)([^)\s]+)\)/g),
+  ].map(([, link = '']) => link);
+  expect(links.filter((link) => !leads(page, link))).toEqual([]);
+});
+
+function leads(page: string, link: string): boolean {
+  const [path = '', heading] = link.split('#');
+  const target = path === '' ? join(root, page) : resolve(root, dirname(page), path);
+  if (!existsSync(target)) return false;
+  return heading === undefined || headings(readFileSync(target, 'utf8')).includes(heading);
+}
+
+/** As forges name them in links. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .trim()
+      .replaceAll(/\s/g, '-'),
+  );
+}
+
+describe('docs/architecture.md', () => {
+  const page = 'docs/architecture.md';
+
+  test('has every edge, as the life cycle has it', () => {
+    const words = (cell: string): string[] => cell.toLowerCase().split(', ');
+    const told = [...read(page).matchAll(/^\| `(\w+)` \| ([A-Z_, ]+) \| ([A-Z_]+) \|/gm)].map(([, edge = '', from = '', to = '']) => [
+      edge,
+      { from: words(from), to: to.toLowerCase() },
+    ]);
+    expect(Object.fromEntries(told)).toEqual(transitions);
+  });
+
+  test('names every failpoint, and none that is gone', () => {
+    const told = read(page).match(/(?<=`)(store|supervision|outbox|shim)\.\w+\.(before|after|middle)(?=`)/g);
+    expect(new Set(told)).toEqual(new Set(failpointNames));
+  });
+
+  test('names every file of the protocol, and none that is gone', () => {
+    const [, union = ''] = /export type ProcessFile =([^;]+);/.exec(read('packages/core/src/supervision/protocol.ts')) ?? [];
+    const [, table = ''] = /^## A supervised process$(.*?)^\[`look`\]/ms.exec(read(page)) ?? [];
+    const cells = [...table.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell = '']) => cell);
+    // `stop/1` is in the folder `stop`.
+    expect(new Set(cells.flatMap((cell) => cell.match(/(?<=`)[\w.]+(?=[`/])/g)))).toEqual(new Set(union.match(/[\w.]+(?=')/g)));
+  });
+});
+
+type Tree = Record<string, unknown>;
+
+describe('docs/configuration.md', () => {
+  const page = 'docs/configuration.md';
+  const shape = configurationSchema.shape;
+  const keys = [
+    'version',
+    ...Object.keys(shape.concurrency.unwrap().shape).map((key) => `concurrency.${key}`),
+    ...Object.keys(shape.defaults.unwrap().shape).map((key) => `defaults.${key}`),
+    ...Object.keys(shape.harnesses.unwrap().valueType.shape).map((key) => `harnesses.ID.${key}`),
+  ];
+  const told = [...read(page).matchAll(/^\| `([\w.]+)` \| ([^|]*) \|/gm)]
+    .map(([, key = '', cell = '']) => [key, cell] as const)
+    .filter(([key]) => Object.hasOwn(shape, key.split('.')[0]!));
+
+  test('names every key', () => {
+    expect(told.map(([key]) => key)).toEqual(keys);
+    expect(new Set(keys.map((key) => key.split('.')[0]))).toEqual(new Set(Object.keys(shape)));
+  });
+
+  test('gives the true defaults', () => {
+    const tree: Tree = {};
+    for (const [key, cell] of told.filter(([, each]) => each !== '–')) {
+      const path = key.replace('ID', 'claude_code').split('.');
+      const text = cell.replaceAll('`', '');
+      const value: unknown = /[a-z]/i.test(text) ? text : JSON.parse(text);
+      const above = path.slice(0, -1).reduce<Tree>((at, name) => (at[name] ??= {}) as Tree, tree);
+      above[path.at(-1)!] = value;
+    }
+    expect(configurationSchema.parse(tree)).toEqual(configurationSchema.parse({ harnesses: { claude_code: {} } }));
+  });
+
+  test('names every exit code, and what is in the state folder', () => {
+    const codes = [...read(page).matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+    expect(codes).toEqual(Object.values(exitCodes));
+    const { root: _, ...paths } = statePaths('/state');
+    expect(Object.values(paths).filter((path) => !read(page).includes(`| \`${basename(path)}`))).toEqual([]);
+  });
+});
