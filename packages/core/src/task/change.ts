@@ -49,7 +49,7 @@ export function apply(task: Task, now: Instant, change: Change): Decision {
     if (to !== 'created') after = without(after, ['notBefore']);
     if (to !== 'blocked') after = without(after, ['blocked']);
     if (isFinal(to)) {
-      after = { ...after, completedAt: now, ...(change.failure ? { failure: change.failure } : {}) };
+      if (change.failure) after = { ...after, failure: change.failure };
       bodies.push({ kind: 'completed', state: to });
     }
   }

@@ -1,7 +1,19 @@
-import { lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
+import { filesChanged, lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
 import type { FailureReason } from './reasons.ts';
-import type { Attempt, Complexity, Failure, FileChange, Instant, PhaseTimes, Task, TaskType, WorkspaceBase } from './task.ts';
-import { generatedTokens, inputTokens, sumKnown, sumUsage, type TaskUsage } from './usage.ts';
+import {
+  startedAttempts,
+  type Attempt,
+  type Complexity,
+  type Failure,
+  type FileChange,
+  type FrozenTree,
+  type Instant,
+  type PhaseTimes,
+  type Task,
+  type TaskType,
+  type WorkspaceBase,
+} from './task.ts';
+import { generatedTokens, inputTokens, sumIfAllKnown, sumKnown, sumUsage, type TaskUsage } from './usage.ts';
 
 /** The one record of a finished task. Whatever is not known is absent; nothing in it changes after the final state. */
 export interface CompletionEvent {
@@ -66,16 +78,15 @@ export interface CompletionEvent {
 
 /** Builds the completion event of a task that has just reached its final state. Pure: the same task gives the same event. */
 export function completionOf(task: Task): CompletionEvent {
-  const started = task.attempts.filter((attempt) => attempt.startedAt !== undefined);
+  const started = startedAttempts(task);
   const last = started.at(-1);
-  const tree = newestTree(task);
   return defined({
     eventId: task.id,
     schemaVersion: '1.0' as const,
     taskId: task.id,
     createdAt: task.createdAt,
     dispatchedAt: task.dispatchedAt,
-    completedAt: task.completedAt ?? task.since,
+    completedAt: task.since,
     attemptCount: started.length,
     taskType: task.spec.taskType,
     complexity: task.spec.complexity,
@@ -91,7 +102,7 @@ export function completionOf(task: Task): CompletionEvent {
     estimatedCostUsdMicros: task.estimate?.costUsdMicros,
     ...spending(started),
     ...gates(task),
-    contextCompactions: sumKnown(started.map((attempt) => attempt.account?.compactions)),
+    contextCompactions: sumIfAllKnown(started.map((attempt) => attempt.account?.compactions)),
     contextRotations: started.slice(1).filter((attempt) => attempt.session?.resumed === false).length,
     ...context(started),
     outcome: outcomeOf(task),
@@ -102,13 +113,17 @@ export function completionOf(task: Task): CompletionEvent {
     repoSizeCategory: task.base?.repoSizeCategory,
     summary: last?.account?.summary,
     base: task.base?.commit,
-    commit: tree?.commit,
-    ref: tree?.ref,
-    files: tree?.files ?? [],
-    filesChanged: tree && tree.files.length + (tree.filesOmitted ?? 0),
-    linesAdded: tree?.linesAdded,
-    linesRemoved: tree?.linesRemoved,
+    ...product(newestTree(task)),
   });
+}
+
+/** What is kept: the last frozen tree. Where nothing was ever frozen there is no count, not a count of 0. */
+function product(
+  tree: FrozenTree | undefined,
+): Pick<CompletionEvent, 'commit' | 'ref' | 'files' | 'filesChanged' | 'linesAdded' | 'linesRemoved'> {
+  if (!tree) return { files: [] };
+  const { commit, ref, files, linesAdded, linesRemoved } = tree;
+  return { commit, ref, files, filesChanged: filesChanged(tree), linesAdded, linesRemoved };
 }
 
 function durations(task: Task): Pick<CompletionEvent, 'queueDurationMs' | 'taskDurationMs' | 'phases'> {
@@ -134,7 +149,7 @@ function spending(started: readonly Attempt[]): Partial<CompletionEvent> {
     usage,
     actualInputTokens: input,
     actualOutputTokens: output,
-    tokensPerTask: sumKnown([input, output]),
+    tokensPerTask: sumIfAllKnown([input, output]),
     actualCostUsdMicros: cost,
     costSource: cost === undefined ? undefined : sources.size > 1 ? ('mixed' as const) : source,
     costLowerBound: cost === undefined ? undefined : costs.includes(undefined),

@@ -3,7 +3,7 @@ import type { Command } from './commands.ts';
 import { endingOf, stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
 import { gateToRun } from './next.ts';
-import { lastGates } from './outcome.ts';
+import { filesChanged, lastGates } from './outcome.ts';
 import { backoffMs, retryRule } from './reasons.ts';
 import { isQuiet, newestAttempt, type Attempt, type Failure, type Instant, type Task } from './task.ts';
 
@@ -26,7 +26,7 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
           attempt: attempt.number,
           commit: tree.commit,
           ref: tree.ref,
-          filesChanged: tree.files.length + (tree.filesOmitted ?? 0),
+          filesChanged: filesChanged(tree),
         },
       ]
     : [];

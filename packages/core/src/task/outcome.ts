@@ -1,5 +1,5 @@
 import type { FailureReason } from './reasons.ts';
-import { newestAttempt, type GateResult, type Task } from './task.ts';
+import { startedAttempts, type FrozenTree, type GateResult, type Task } from './task.ts';
 
 export type Outcome = 'success' | 'partial' | 'failure' | 'timeout';
 
@@ -17,13 +17,18 @@ export function outcomeOf(task: Task): Outcome {
   return 'failure';
 }
 
-/** The gate results of the newest attempt that was judged. */
+/** The gate results of the last attempt that ran; none if it was not judged. One that never started takes nothing back. */
 export function lastGates(task: Task): readonly GateResult[] {
-  const last = newestAttempt(task);
+  const last = startedAttempts(task).at(-1);
   return last ? task.gateResults.filter((gate) => gate.attempt === last.number) : [];
 }
 
 /** The last frozen tree: what `diff` and `apply` bring. */
-export function newestTree(task: Task): NonNullable<Task['attempts'][number]['tree']> | undefined {
+export function newestTree(task: Task): FrozenTree | undefined {
   return task.attempts.findLast((attempt) => attempt.tree !== undefined)?.tree;
+}
+
+/** Of a very large change only a part is listed. */
+export function filesChanged({ files, filesOmitted = 0 }: FrozenTree): number {
+  return files.length + filesOmitted;
 }

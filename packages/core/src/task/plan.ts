@@ -1,5 +1,5 @@
 import { retryRule } from './reasons.ts';
-import type { Attempt, Task } from './task.ts';
+import { startedAttempts, type Attempt, type Task } from './task.ts';
 
 /** How the next attempt begins. */
 export interface AttemptPlan {
@@ -15,7 +15,7 @@ export interface AttemptPlan {
 
 /** Follows from why the last attempt that ran had to be followed by another. Attempts that never ran change nothing. */
 export function planAttempt(task: Task): AttemptPlan {
-  const previous = task.attempts.findLast((attempt) => attempt.startedAt !== undefined);
+  const previous = startedAttempts(task).at(-1);
   if (!previous?.failure) return { prompt: 'full', workspace: 'keep' };
   const fresh = retryRule(previous.failure.reason).session === 'fresh';
   const findings = previous.failure.reason === 'gate_failed' || previous.failure.reason === 'no_change_made';

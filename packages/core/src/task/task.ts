@@ -288,10 +288,9 @@ export interface Task {
   readonly createdAt: Instant;
   /** When anything of it last changed. */
   readonly updatedAt: Instant;
-  /** When the task entered its present state. */
+  /** When the task entered its present state; a final one never leaves it again. */
   readonly since: Instant;
   readonly dispatchedAt?: Instant;
-  readonly completedAt?: Instant;
   /** Earliest time of the next claim, in CREATED. */
   readonly notBefore?: Instant;
   readonly lease?: Lease;

@@ -46,6 +46,12 @@ export function sumUsage(parts: readonly (TaskUsage | undefined)[]): TaskUsage |
   return sum;
 }
 
+/** For a sum that has no mark of its own for being a lower bound. Absent also if there is nothing to add. */
+export function sumIfAllKnown(parts: readonly (number | undefined)[]): number | undefined {
+  return parts.includes(undefined) ? undefined : sumKnown(parts);
+}
+
+/** The sum of what is known, so a lower bound where a part is not. */
 export function sumKnown(parts: readonly (number | undefined)[]): number | undefined {
   const known = parts.filter((part) => part !== undefined);
   return known.length === 0 ? undefined : known.reduce((sum, part) => sum + part, 0);

@@ -89,7 +89,7 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     traceId,
     createdAt: timestampFromMs(task.createdAt),
     updatedAt: timestampFromMs(task.updatedAt),
-    ...opt('completedAt', task.completedAt, timestampFromMs),
+    ...(isFinal(task.state) ? { completedAt: timestampFromMs(task.since) } : {}),
     ...opt('waiting', waiting, (cause) => waitingToProto(cause, task.since)),
     ...opt('blocked', task.blocked, (blocked) => ({
       reason: enumOf(FailureReason, blocked.reason),
