@@ -157,9 +157,13 @@ function misuse({ code, message }: CommanderError): CommandFailure | undefined {
   if (code === 'commander.helpDisplayed' || code === 'commander.help') return undefined;
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n(');
   const meant = suggestion && `${suggestion.slice(0, 1).toLowerCase()}${suggestion.slice(1).replace(/\)$/, '')}`;
-  const quote = code === 'commander.excessArguments' && what.includes("'run'") ? 'put the prompt in quotes' : undefined;
-  return badInput(what.replace(/\.$/, ''), meant ?? quote, 'USAGE');
+  return badInput(what.replace(/\.$/, ''), meant ?? usageHints[code], 'USAGE');
 }
+
+const usageHints: Readonly<Record<string, string>> = {
+  'commander.excessArguments': 'put a prompt of several words in quotes',
+  'commander.unknownOption': '--help lists the flags; a prompt that begins with - comes after --',
+};
 
 /** Before anything is parsed: what follows `--` is no flag of ours. */
 function flagsOf(argv: readonly string[]): readonly string[] {

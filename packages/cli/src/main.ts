@@ -1,10 +1,15 @@
 #!/usr/bin/env node
-import { cli } from './cli.ts';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+
+// Before anything else is loaded. In our own folder; where that cannot be written, there is no cache.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/singletree'));
+const { cli } = await import('./cli.ts');
 
 for (const stream of [process.stdout, process.stderr]) {
-  // Whoever reads has gone, as `head` does: nothing is left to say, and nobody to say it to.
+  // Whoever reads has gone, as `head` does: nothing is left to say, and nobody to say it to. The code is what SIGPIPE gives.
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
+    if (error.code === 'EPIPE') process.exit(141);
     throw error;
   });
 }

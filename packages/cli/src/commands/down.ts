@@ -39,7 +39,8 @@ export const down: CommandModule = {
     if (mode === 'drain' && running > 0) call.note(`waits for ${plural(running, 'task')}`);
     await ended(pid, mode === 'drain' ? Number.POSITIVE_INFINITY : stopLimitMs);
     if (call.json) return call.printJson({ stopped: true, pid, mode });
-    const rest = mode === 'leave' && running > 0 ? `; ${plural(running, 'task')} live on until the next daemon takes over` : '';
+    const rest =
+      mode === 'leave' && running > 0 ? `; ${plural(running, 'task lives', 'tasks live')} on until the next daemon takes over` : '';
     if (!call.quiet) call.print([`daemon ${pid} has stopped${rest}`]);
   },
 };

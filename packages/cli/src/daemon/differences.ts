@@ -16,7 +16,7 @@ export function differences(state: string, config: string | undefined, env: Node
     ...(version === own ? [] : [`version ${version}; this is ${own}`]),
     ...(configHash === undefined || configHash === configurationHash(loaded)
       ? []
-      : [`another configuration than ${loaded.file ?? 'the one of this shell'}`]),
+      : [`another configuration than this shell would give it${loaded.file === undefined ? '' : ` (${loaded.file})`}`]),
     ...(otel === undefined || otel === otelHash(env) ? [] : ['other OTEL_* variables than this shell']),
   ].map((difference) => `the daemon that runs (pid ${running.pid}) has ${difference}`);
 }

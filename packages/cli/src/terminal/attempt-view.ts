@@ -70,10 +70,10 @@ export class AttemptView {
   }
 
   /** The row as it stays. */
-  ended(event: Extract<TaskEvent, { kind: 'attempt_ended' }>): Row {
+  ended(event: Extract<TaskEvent, { kind: 'attempt_ended' }>, stopped: boolean): Row {
     const { state, exitCode, signal } = event.attemptEnded;
     const how = signal !== undefined ? `ended by ${signal}` : exitCode !== undefined && exitCode !== 0 ? `exit ${exitCode}` : undefined;
-    const mark: MarkName = state === 'lost' ? 'failure' : 'in_progress';
+    const mark: MarkName = stopped ? 'cancelled' : state === 'lost' || how !== undefined ? 'failure' : 'in_progress';
     return this.#row(
       mark,
       facts(state === 'lost' ? 'lost: gone without an ending' : 'ended', how, ...this.#parts(false)),

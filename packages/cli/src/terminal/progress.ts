@@ -24,6 +24,7 @@ export class Progress {
   #waiting: OpenRow | undefined;
   #wait = '';
   #workspace = '';
+  #stopped = false;
 
   constructor(screen: Screen, { of, now = Date.now }: ProgressOptions = {}) {
     this.#screen = screen;
@@ -53,7 +54,7 @@ export class Progress {
         break;
       }
       case 'attempt_ended':
-        this.#attempt?.row.settle(this.#attempt.view.ended(event));
+        this.#attempt?.row.settle(this.#attempt.view.ended(event, this.#stopped));
         this.#attempt = undefined;
         break;
       case 'gate_started': {
@@ -71,6 +72,7 @@ export class Progress {
         this.#row({ mark: 'success', label: 'adopted', text: 'by a daemon that was started again · the same attempt' });
         break;
       case 'stop_requested':
+        this.#stopped = true;
         this.#row({ mark: 'cancelled', label: event.stopRequested.kind, text: stopText(event.stopRequested) });
         break;
       case 'state_changed':

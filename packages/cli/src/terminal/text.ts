@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { stripVTControlCharacters } from 'node:util';
-import stringWidth from 'string-width';
+import type stringWidth from 'string-width';
 
 /** Control characters of both ranges except tab and line feed, and the signs that turn the direction of what follows them. */
 const unsafe = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
@@ -14,21 +15,34 @@ export function oneLine(text: string): string {
   return clean(text).replace(/\s+/g, ' ').trim();
 }
 
+const require = createRequire(import.meta.url);
+const colorCodes = /\u001b\[[0-9;]*m/g;
+/** ASCII and our own marks: one column each. */
+const narrow = /^[ -~·…–−≥→✓●◐✗⏱↻‖⊘▁-█├└│─]*$/;
+
 /** Columns that a text takes, colours not counted. */
 export function widthOf(text: string): number {
-  return stringWidth(text);
+  const bare = text.includes('\u001b') ? text.replace(colorCodes, '') : text;
+  return narrow.test(bare) ? bare.length : widthOfAny(bare);
+}
+
+/** Loaded when it is needed: the tables of Unicode take longer than most commands. */
+function widthOfAny(text: string): number {
+  const loaded = require('string-width') as { readonly default: typeof stringWidth };
+  return loaded.default(text);
 }
 
 export function padEnd(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - widthOf(text)));
 }
 
-const graphemes = new Intl.Segmenter();
+let graphemes: Intl.Segmenter | undefined;
 const colorCode = /(\u001b\[[0-9;]*m)/;
 
 /** The text within a width, with an ellipsis where it was cut. Colour codes take no room, and those after the cut are kept: they end colours. */
 export function cut(text: string, width: number, ellipsis = '…'): string {
   if (widthOf(text) <= width) return text;
+  graphemes ??= new Intl.Segmenter();
   const room = width - widthOf(ellipsis);
   let kept = '';
   let used = 0;
