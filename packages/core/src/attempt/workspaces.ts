@@ -2,7 +2,15 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
-import type { FrozenTree, OpenedWorkspace, Task, TaskSpec, WorkspaceBase } from '../task/task.ts';
+import {
+  startedAttempts,
+  type Failure,
+  type FrozenTree,
+  type OpenedWorkspace,
+  type Task,
+  type TaskSpec,
+  type WorkspaceBase,
+} from '../task/task.ts';
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
@@ -62,16 +70,15 @@ export class Workspaces {
     });
   }
 
-  /** The workspace as the attempt left it. What git cannot freeze is told in git's own words. */
-  async freeze(task: Task, attempt: number): Promise<FrozenTree | { readonly unfreezable: string }> {
+  /** The workspace as the attempt left it, or why there is nothing to judge: what git cannot freeze is told in git's own words. */
+  async freeze(task: Task, attempt: number): Promise<FrozenTree | Failure> {
     const { git, now } = this.#parts;
     if (!task.base) throw new Error(`bug: task ${task.id} has no base to freeze against`);
     try {
       return await freeze(git, await this.#recorded(task), { attempt, base: task.base, at: now() });
     } catch (error) {
       if (!(error instanceof WorkspaceFailure)) throw error;
-      if (error.reason === 'workspace_gone') throw new StepFailure(error.reason, error.message, { cause: error });
-      return { unfreezable: error.message };
+      return { reason: error.reason, message: error.message };
     }
   }
 
@@ -96,7 +103,8 @@ export class Workspaces {
   async close(task: Task): Promise<void> {
     const { git, folder } = this.#parts;
     // What git could not freeze is nowhere else.
-    if (task.attempts.at(-1)?.failure?.reason === 'workspace_unfreezable') return;
+    const last = startedAttempts(task).at(-1);
+    if (last && !last.tree) return;
     const workspace = await this.#recordOf(task);
     if (workspace) {
       await this.#ready();

@@ -5,6 +5,7 @@ import type {
   AttemptAccount,
   Estimate,
   Evidence,
+  Failure,
   FrozenTree,
   GateResult,
   Instant,
@@ -72,9 +73,10 @@ export type Command =
       readonly kind: 'reconciled';
       readonly account: AttemptAccount;
       readonly evidence?: Evidence;
-      readonly tree: FrozenTree | { readonly unfreezable: string };
+      /** Or why there is none: the attempt is accounted for all the same. */
+      readonly tree: FrozenTree | Failure;
       /** A failure that the driver found itself and that explains the end better than the exit does, a decoder that threw for example. */
-      readonly failure?: { readonly reason: FailureReason; readonly message: string };
+      readonly failure?: Failure;
     }
   /** Every gate has its result for the newest frozen tree. */
   | { readonly kind: 'judged' }

@@ -13,7 +13,7 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
   const process = task.processes.find(({ role }) => role === 'harness');
   if (task.state !== 'in_progress' || !attempt || !process || !isQuiet(task)) return illegal(task, command);
   const ending = endingOf(task, attempt, process, command);
-  const tree = 'unfreezable' in command.tree ? undefined : command.tree;
+  const tree = 'reason' in command.tree ? undefined : command.tree;
   const facts: Partial<Attempt> = {
     account: command.account,
     ...(command.evidence ? { evidence: command.evidence } : {}),

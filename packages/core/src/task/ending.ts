@@ -20,8 +20,8 @@ export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, fac
   if (exit?.stop === 'timeout') return { kind: 'failed', ...timedOut(task) };
   if (exit?.stop === 'output_limit') return failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
   if (task.stop) return { kind: 'stopped', stop: task.stop };
-  if ('unfreezable' in facts.tree) return failed('workspace_unfreezable', facts.tree.unfreezable);
   if (facts.failure) return { kind: 'failed', ...facts.failure };
+  if ('reason' in facts.tree) return { kind: 'failed', ...facts.tree };
   if (exit?.spawnError !== undefined) return failed('harness_missing', exit.spawnError);
   const ended = harnessEnd(attempt, process, facts);
   if (ended.kind === 'submit' && !facts.tree.changed && task.spec.taskType !== undefined && changing.includes(task.spec.taskType)) {
