@@ -40,8 +40,8 @@ export class Engine {
     // The caller's trace is no part of what was asked for: a retried call comes with a new span.
     const request = requestId === undefined ? undefined : { id: requestId, hash: hashOf({ ...spec, traceparent: undefined }) };
     for (let tries = 0; tries < mostTries; tries++) {
-      const earlier = request && (await store.request(request.id));
-      if (earlier) return await this.#replay(earlier, request);
+      const earlier = await this.#doneBefore(request);
+      if (earlier) return earlier;
       const { task, events } = createTask(newId(), spec, now());
       const result = await store.commit({ task, expectedVersion: 0, events, ...(request ? { request } : {}) });
       if (result === 'committed') return task;
@@ -51,16 +51,15 @@ export class Engine {
 
   /** A client's command that may come twice: under a request id that has done its work already it changes nothing more. */
   async executeOnce(taskId: string, command: Command, requestId: string | undefined): Promise<Executed> {
-    if (requestId === undefined) return await this.execute(taskId, command);
-    const request = { id: requestId, hash: hashOf({ taskId, command }) };
-    const earlier = await this.#parts.store.request(requestId);
-    if (earlier) return { kind: 'done', task: await this.#replay(earlier, request) };
+    const request = requestId === undefined ? undefined : { id: requestId, hash: hashOf({ taskId, command }) };
     return await this.execute(taskId, command, undefined, request);
   }
 
   /** Carries out a command on the task as it is now. A driver presents its fence; a client presents none. */
   async execute(taskId: string, command: Command, fence?: number, request?: Request): Promise<Executed> {
     for (let tries = 0; tries < mostTries; tries++) {
+      const earlier = await this.#doneBefore(request);
+      if (earlier) return { kind: 'done', task: earlier };
       const before = await this.#parts.store.task(taskId);
       if (!before) throw taskNotFound(taskId);
       if (fence !== undefined && before.fence !== fence) return { kind: 'fenced' };
@@ -84,7 +83,10 @@ export class Engine {
     throw new DomainError('INTERNAL', `command "${command.kind}" met a conflict ${mostTries} times on task ${taskId}`);
   }
 
-  async #replay(earlier: { hash: string; taskId: string }, request: Request): Promise<Task> {
+  /** The task, as it is now, of a request that has done its work. Asked at each try: the same call may be under way twice at once. */
+  async #doneBefore(request: Request | undefined): Promise<Task | undefined> {
+    const earlier = request && (await this.#parts.store.request(request.id));
+    if (!earlier) return undefined;
     if (earlier.hash !== request.hash) {
       throw new DomainError(
         'REQUEST_ID_REUSED',
@@ -101,8 +103,14 @@ export class Engine {
   }
 }
 
+/** The order of keys does not count: clients write a map in any order, and a retried call in another one. */
 function hashOf(content: object): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  const ordered = JSON.stringify(content, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+  return createHash('sha256').update(ordered).digest('hex');
 }
 
 export function taskNotFound(id: string): DomainError {
