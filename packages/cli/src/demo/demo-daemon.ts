@@ -48,7 +48,8 @@ export class DemoDaemon {
 
   /** Starts the daemon and waits until it takes calls. It is in a session of its own: Ctrl-C is the demo's to answer. */
   async start(): Promise<void> {
-    await startDetached({ state: this.#folder.state, config: this.#folder.config, env: this.#environment });
+    const { address } = await startDetached({ state: this.#folder.state, config: this.#folder.config, env: this.#environment });
+    this.#folder.socket = address.replace(/^unix:/, '');
     const { pid } = await this.client.daemon.status();
     this.#process = identify(pid);
   }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { statePaths } from '@singletree/core/local';
 import { processesWithMarker, type MarkedProcess } from '@singletree/testing';
@@ -32,6 +32,8 @@ export class DemoFolder {
   readonly repository: string;
   readonly config: string;
   readonly daemonLog: string;
+  /** Where the daemon listens: not in here where this path is too long for a socket. */
+  socket: string | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -82,11 +84,10 @@ export class DemoFolder {
 
   remove(): void {
     rmSync(this.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-    try {
-      rmdirSync(resolve(this.path, '..'));
-    } catch {
-      // Another demo's folder is in it.
-    }
+    removeIfEmpty(dirname(this.path));
+    if (this.socket === undefined) return;
+    rmSync(this.socket, { force: true });
+    removeIfEmpty(dirname(this.socket));
   }
 
   /** `SINGLETREE_PROCESS=` and the id of the state folder, with which every marker of its daemons begins. Absent before the first process. */
@@ -97,6 +98,14 @@ export class DemoFolder {
       if (id !== undefined) return `SINGLETREE_PROCESS=${id}/`;
     }
     return undefined;
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It is in use by others, or gone with what it was in.
   }
 }
 

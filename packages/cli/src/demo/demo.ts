@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TaskCompletionEvent } from '@singletree/sdk';
-import { dropping, repository, startModelServer, startOtlpReceiver, until, type MarkedProcess } from '@singletree/testing';
+import { dropping, repository, startModelServer, startOtlpReceiver, type MarkedProcess } from '@singletree/testing';
 import { exitCodes } from '../exit-codes.ts';
 import { CommandFailure } from '../failure.ts';
 import { duration, facts } from '../terminal/figures.ts';
@@ -12,7 +12,7 @@ import { fetchClaudeCode, findClaudeCode } from './claude-code.ts';
 import { changePanel, eventPanel, tracePanel } from './closing.ts';
 import { DemoDaemon } from './demo-daemon.ts';
 import { DemoFolder } from './demo-folder.ts';
-import { during } from './failure.ts';
+import { during, untilTrue } from './failure.ts';
 import { leaveEvidence } from './out-folder.ts';
 import { layOut } from './panels.ts';
 import { files, script } from './scenario.ts';
@@ -80,7 +80,8 @@ async function perform(folder: DemoFolder, options: DemoOptions): Promise<DemoRe
   screen.lines(['', ...layOut(panels, look)]);
 
   await during('stopping the daemon', () => daemon.stop(), signal);
-  await until(() => folder.livingProcesses().length === 0, { what: 'the last process', timeoutMs: afterwardsMs }).catch(() => undefined);
+  const isOver = (): boolean => folder.livingProcesses().length === 0;
+  await untilTrue(isOver, { what: 'the last process', timeoutMs: afterwardsMs }, signal).catch(() => undefined);
   const left = folder.livingProcesses();
   const calls = callsOf(models.served, env[alteringVariable] === '1');
   if (options.out !== undefined) leaveEvidence(options.out, { event, calls, requests: receiver.requests });

@@ -1,3 +1,5 @@
+import { until, type UntilOptions } from '@singletree/testing';
+
 /** Why the demo cannot go on, in words for the person before the screen. */
 export class DemoFailure extends Error {
   override readonly name = 'DemoFailure';
@@ -17,6 +19,12 @@ export async function during<T>(part: string, act: () => Promise<T>, signal: Abo
       error === limit.reason ? `nothing happened for ${stageLimitMs / 1000} s` : error instanceof Error ? error.message : String(error);
     throw new DemoFailure(`${part}: ${why}`, { cause: error });
   }
+}
+
+/** As `until`, but no longer than the demo goes on. */
+export async function untilTrue(condition: () => boolean | Promise<boolean>, options: UntilOptions, signal: AbortSignal): Promise<void> {
+  await until(() => signal.aborted || condition(), options);
+  signal.throwIfAborted();
 }
 
 /** Rejects with the signal's reason when it aborts. */

@@ -8,7 +8,7 @@ import type { ProcessIdentity } from './process-identity.ts';
  * is told in core's supervision/protocol.ts.
  */
 export interface AgentFiles {
-  readonly agentPid: number;
+  readonly agent: ProcessIdentity;
   /** The process that holds the time limit; it survives the daemon. */
   readonly supervisor: ProcessIdentity;
   /** When the time limit ends the agent, by this machine's clock; absent if there is none. */
@@ -26,10 +26,9 @@ export function readAgentFiles(processes: string, taskId: string, attempt: numbe
   const size = (file: string): number => statSync(join(folder, name, file)).size;
   const run = read('run.json');
   const limit = field(field(read('spec.json'), 'limits'), 'timeoutMs');
-  const owner = read('owner');
   return {
-    agentPid: Number(field(run, 'pid')),
-    supervisor: { pid: Number(field(owner, 'pid')), startTime: Number(field(owner, 'startTime')) },
+    agent: identityIn(run),
+    supervisor: identityIn(read('owner')),
     deadline: typeof limit === 'number' ? Number(field(run, 'startedAt')) + limit : undefined,
     lengths: { stdout: size('stdout.log'), stderr: size('stderr.log') },
   };
@@ -55,6 +54,10 @@ export function coverage(events: readonly TaskEvent[], attempt: number, source: 
     end = Math.max(end, toOffset);
   }
   return { lost: lost + Math.max(0, length - end), excess: excess + Math.max(0, end - length) };
+}
+
+function identityIn(record: unknown): ProcessIdentity {
+  return { pid: Number(field(record, 'pid')), startTime: Number(field(record, 'startTime')) };
 }
 
 function field(value: unknown, name: string): unknown {

@@ -1,5 +1,5 @@
-import type { Task, TaskCompletionEvent, TaskEvent } from '@singletree/sdk';
-import { until, type ModelServer, type OtlpReceiver, type OtlpRequest, type Repository } from '@singletree/testing';
+import type { DaemonStatus, Task, TaskCompletionEvent, TaskEvent } from '@singletree/sdk';
+import type { ModelServer, OtlpReceiver, OtlpRequest, Repository } from '@singletree/testing';
 import { duration, exact, facts } from '../terminal/figures.ts';
 import { oneLine } from '../terminal/text.ts';
 import { completionRow } from '../terminal/completion.ts';
@@ -8,7 +8,7 @@ import type { Screen } from '../terminal/screen.ts';
 import type { DemoDaemon } from './demo-daemon.ts';
 import type { DemoFolder } from './demo-folder.ts';
 import { EventLog } from './event-log.ts';
-import { DemoFailure, during } from './failure.ts';
+import { DemoFailure, during, untilTrue } from './failure.ts';
 import { isAlive } from './process-identity.ts';
 import { coverage, readAgentFiles } from './recorded.ts';
 import { holds, task as asked } from './scenario.ts';
@@ -82,13 +82,13 @@ async function disbelieve(events: EventLog): Promise<void> {
 }
 
 /** Part 2: kill -9 while the agent works; it works on; the next daemon adopts it. */
-async function killAndAdopt(task: Task, events: EventLog, { daemon, folder, models, screen }: Cast): Promise<void> {
+async function killAndAdopt(task: Task, events: EventLog, { daemon, folder, models, screen, signal }: Cast): Promise<void> {
   const files = (): ReturnType<typeof readAgentFiles> => readAgentFiles(folder.processes, task.id, second);
   await events.orEnd(models.arrived(holds.whileKilled));
   const killed = daemon.pid;
   await daemon.kill();
   const before = files();
-  screen.row({ mark: 'warning', label: 'kill -9', text: `daemon ${killed} is gone; the agent (${before.agentPid}) works on` });
+  screen.row({ mark: 'warning', label: 'kill -9', text: `daemon ${killed} is gone; the agent (${before.agent.pid}) works on` });
   models.release(holds.whileKilled);
   await events.orEnd(models.arrived(holds.untilAdopted));
   const unwatched = files().lengths.stdout - before.lengths.stdout;
@@ -100,15 +100,13 @@ async function killAndAdopt(task: Task, events: EventLog, { daemon, folder, mode
   await events.first('adopted', ({ attempt }) => attempt === second);
   const took = performance.now() - restarted;
   // The agent waits for the model, so its log is at rest.
-  await until(() => missing(task, events, folder, second).lost === 0, {
-    what: 'the new daemon to record what was written',
-    timeoutMs: 10_000,
-  });
+  const isRecorded = (): boolean => missing(task, events, folder, second).lost === 0;
+  await untilTrue(isRecorded, { what: 'the new daemon to record what was written', timeoutMs: 10_000 }, signal);
   const { lost, excess } = missing(task, events, folder, second);
   const after = files();
   const { supervisor, deadline } = after;
-  if (after.agentPid !== before.agentPid || supervisor.startTime !== before.supervisor.startTime || !isAlive(supervisor))
-    throw new DemoFailure(`agent ${before.agentPid} under supervisor ${before.supervisor.pid} did not survive`);
+  if (!isAlive(before.agent) || !isAlive(before.supervisor) || supervisor.pid !== before.supervisor.pid)
+    throw new DemoFailure(`agent ${before.agent.pid} under supervisor ${before.supervisor.pid} did not survive`);
   if (lost + excess > 0) throw new DemoFailure(`${lost} bytes of the agent's output were lost, ${excess} recorded twice`);
   if (deadline === undefined || deadline !== before.deadline) throw new DemoFailure('the time limit is not what it was before');
   row.settle({
@@ -129,16 +127,13 @@ async function takeAwayReceiver({ receiver, models, screen }: Cast): Promise<voi
 }
 
 /** Part 3: the event could not be sent; the receiver is back, and keeps the first acknowledgement to itself. */
-async function deliver({ daemon, receiver, screen }: Cast): Promise<void> {
+async function deliver({ daemon, receiver, screen, signal }: Cast): Promise<void> {
   const open = screen.open({ mark: 'in_progress', label: 'delivering', text: 'the receiver is away; the event waits on disk' });
-  await until(async () => (await daemon.client.daemon.status()).telemetry.lastError, {
-    what: 'the first try to send to fail',
-    timeoutMs: 30_000,
-    everyMs: 50,
-  });
+  const limits = { timeoutMs: 30_000, everyMs: 50 };
+  const telemetry = async (): Promise<DaemonStatus['telemetry']> => (await daemon.client.daemon.status({ signal })).telemetry;
+  await untilTrue(async () => (await telemetry()).lastError !== undefined, { what: 'the first try to send to fail', ...limits }, signal);
   await receiver.reopen();
-  const acknowledged = async (): Promise<boolean> => (await daemon.client.daemon.status()).telemetry.undeliveredRows === 0;
-  await until(acknowledged, { what: 'the event to be delivered', timeoutMs: 30_000, everyMs: 50 });
+  await untilTrue(async () => (await telemetry()).undeliveredRows === 0, { what: 'the event to be delivered', ...limits }, signal);
   const [dropped, again, ...more] = receiver.requests;
   if (!dropped || !again || more.length > 0 || dropped.acknowledged || !again.acknowledged)
     throw new DemoFailure(
