@@ -5,7 +5,7 @@ export interface Lock {
 }
 
 /** Of two that try at the same instant each can see the other's first step and give way; this long they try again. */
-const patienceMs = 500;
+const patienceMs = 250;
 
 /** A connection that nobody holds is closed by the garbage collector, and its lock would be free in silence. */
 const held = new Set<DatabaseSync>();

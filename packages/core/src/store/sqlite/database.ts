@@ -10,7 +10,7 @@ import { WriteQueue } from './write-queue.ts';
 const oldestSqlite = '3.51.3';
 
 /** How long another program's lock is waited for. The event loop stands still meanwhile, so not long. */
-const busyTimeoutMs = 1_000;
+const busyTimeoutMs = 500;
 
 export interface OpenOptions {
   readonly path: string;
