@@ -105,14 +105,16 @@ export class Dispatcher {
   /** Claims what fits, and says how long there is nothing to do. */
   async #round(): Promise<number> {
     const { store, engine, now } = this.#parts.rooms;
-    for (const task of await store.due(now(), roundSize)) {
+    const at = now();
+    for (const task of await store.due(at, roundSize)) {
       if (this.#driving.size >= this.#parts.concurrency.total) return idleMs;
       if (this.#stopped || this.#driving.has(task.id) || !this.#harnessHasRoom(task.spec.harness)) continue;
       const estimate = await this.#parts.predictor.estimate(task.spec);
       const claimed = await engine.execute(task.id, { kind: 'claim', owner: this.#parts.owner, ...(estimate ? { estimate } : {}) });
       if (claimed.kind === 'done') this.#drive(claimed.task);
     }
-    const due = await store.nextDue();
+    // What was due and did not fit waits for a slot: the end of a drive wakes the loop.
+    const due = await store.nextDue(at);
     return due === undefined ? idleMs : Math.min(idleMs, Math.max(0, due - now()));
   }
 

@@ -54,19 +54,20 @@ export const queryCases: readonly StoreCase[] = [
     },
   },
   {
-    name: 'the next due time is that of the created task that waits least, unless its workspace is taken',
+    name: 'the next due time is that of the created task that waits least from then on, unless its workspace is taken',
     async run(make) {
       await using at = await make();
       const inPlace = { workspace: { path: '/place', mode: 'in_place' as const } };
       await commit(at.store, { ...change(await created(at.store, inPlace), { state: 'assigned' }), reserve: '/place' });
       await created(at.store);
       await commit(at.store, change(await created(at.store, inPlace), { notBefore: noon + 1 }));
-      assert.equal(await at.store.nextDue(), undefined);
+      assert.equal(await at.store.nextDue(noon), undefined);
       const first = await commit(at.store, change(await created(at.store), { notBefore: noon + 50 }));
       await commit(at.store, change(await created(at.store), { notBefore: noon + 60 }));
-      assert.equal(await at.store.nextDue(), noon + 50);
+      assert.equal(await at.store.nextDue(noon), noon + 50);
+      assert.equal(await at.store.nextDue(noon + 50), noon + 60);
       await commit(at.store, ending({ ...first }, 'cancelled', []));
-      assert.equal(await at.store.nextDue(), noon + 60);
+      assert.equal(await at.store.nextDue(noon), noon + 60);
     },
   },
   {

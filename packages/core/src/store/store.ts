@@ -23,8 +23,8 @@ export interface Store {
    * see the same task and only one of them gets it.
    */
   due(now: Instant, limit: number): Promise<Task[]>;
-  /** When the next waiting task becomes due, if one waits for a time. */
-  nextDue(): Promise<Instant | undefined>;
+  /** When the next task becomes due, of those that wait for a time after this one. */
+  nextDue(after: Instant): Promise<Instant | undefined>;
   /** Every task with a lease: at start, what a daemon before this one was driving. */
   leased(): Promise<Task[]>;
   /** The task that holds an in-place workspace. */

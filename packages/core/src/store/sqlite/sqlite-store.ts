@@ -17,7 +17,7 @@ export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${clai
 /** A task whose workspace is taken waits for the holder, not for the clock. */
 export const nextDueTime = `
   SELECT not_before FROM tasks INDEXED BY tasks_waiting
-  WHERE not_before IS NOT NULL AND state = 'created' AND ${workspaceIsFree} ORDER BY not_before LIMIT 1`;
+  WHERE not_before > ? AND state = 'created' AND ${workspaceIsFree} ORDER BY not_before LIMIT 1`;
 
 /** Greater than every character that an id can have. */
 const afterAll = '\u{10ffff}';
@@ -98,8 +98,8 @@ export class SqliteStore implements Store {
     return this.#many(dueTasks, [now, limit], taskOf);
   }
 
-  async nextDue(): Promise<Instant | undefined> {
-    return await this.#one(nextDueTime, [], (row) => optionalIntegerOf(row, 'not_before'));
+  async nextDue(after: Instant): Promise<Instant | undefined> {
+    return await this.#one(nextDueTime, [after], (row) => optionalIntegerOf(row, 'not_before'));
   }
 
   leased(): Promise<Task[]> {
