@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { runDaemon } from '@singletree/core';
 
@@ -12,5 +13,9 @@ process.exitCode = await runDaemon({
   // As the published command does: plugins resolve from its own package.
   resolveFrom: join(import.meta.dirname, '../../packages/cli'),
   logTo: process.stderr,
-  onReady: ({ facts }) => console.log(JSON.stringify({ address: facts.address })),
+  onReady({ facts }) {
+    console.log(JSON.stringify({ address: facts.address }));
+    // Now, because a daemon that is killed writes nothing at its end.
+    flushCompileCache();
+  },
 });

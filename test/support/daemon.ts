@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { connect, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
 import { until, type FakeScript } from '@singletree/testing';
 
+/** Halves the start of a daemon: the tests make more than a hundred. */
+const compileCache = join(import.meta.dirname, '../node_modules/.cache/daemon');
+
 export interface DaemonFixture {
   /** Everything of the test: state folder, HOME of the agents, configuration, scripts. */
   readonly folder: string;
@@ -30,8 +33,13 @@ export class TestDaemon implements AsyncDisposable {
     this.script = join(fixture.folder, 'script.json');
     mkdirSync(this.home, { recursive: true });
     writeFileSync(this.script, '[]');
+    this.configure(fixture.configuration);
+  }
+
+  /** Parts of the configuration beside the fake harness; they take effect at the next start. */
+  configure(configuration: DaemonFixture['configuration']): void {
     const fake = { plugin: '@singletree/testing/fake-harness', options: { script: this.script } };
-    const { harnesses, ...rest } = { harnesses: {}, ...fixture.configuration };
+    const { harnesses, ...rest } = { harnesses: {}, ...configuration };
     // JSON is YAML.
     writeFileSync(this.config, JSON.stringify({ version: 1, defaults: { harness: 'fake' }, ...rest, harnesses: { fake, ...harnesses } }));
   }
@@ -68,7 +76,13 @@ export class TestDaemon implements AsyncDisposable {
   launch(environment: Readonly<Record<string, string>> = {}): ChildProcess {
     const log = openSync(join(this.#fixture.folder, 'daemon.log'), 'a');
     const child = spawn(process.execPath, [join(import.meta.dirname, 'daemon-process.ts'), this.state, this.config], {
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.home, ...this.#fixture.environment, ...environment },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: this.home,
+        NODE_COMPILE_CACHE: compileCache,
+        ...this.#fixture.environment,
+        ...environment,
+      },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
