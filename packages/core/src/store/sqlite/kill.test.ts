@@ -23,7 +23,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
  */
 async function writeUntilKilled(path: string, round: number, count: number): Promise<Map<string, number>> {
   const failpoint = [`store.commit.before=kill@${count}`, `store.commit.after=kill@${count}`, ''][round % 3];
-  const child = spawn(process.execPath, [new URL('writer-process.ts', import.meta.url).pathname, path], {
+  const child = spawn(process.execPath, [new URL('writer.testsuite.ts', import.meta.url).pathname, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_NO_WARNINGS: '1', SINGLETREE_FAILPOINTS: failpoint },
   });
