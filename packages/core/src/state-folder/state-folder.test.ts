@@ -166,7 +166,7 @@ describe('a file system that lacks something is refused with path, file system a
   });
 });
 
-describe('one daemon per state folder', () => {
+describe('one daemon per state folder', { timeout: 20_000 }, () => {
   const address = { address: 'unix:/x.sock', version: '0.1.0', startedAt: 0 };
 
   test('a second one is refused, with pid and address of the first', async () => {
