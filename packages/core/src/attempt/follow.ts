@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type Task } from '../task/task.ts';
-import { Superseded, type Rooms } from './rooms.ts';
+import { StepFailure, Superseded, type Rooms } from './rooms.ts';
 import { secretsOf } from './secrets.ts';
 import { exitOf, supervise } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
@@ -35,7 +35,13 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     }
   };
 
-  const ended = await supervise(task, process, rooms, { secrets: () => secretsOf(plugin, attempt.apiKeyVariable), onOutput: record });
+  // A key that has gone since the attempt was prepared revokes it: the next preparation says what is wrong.
+  const secrets = () =>
+    secretsOf(plugin, attempt.apiKeyVariable).catch((error: unknown) => {
+      if (error instanceof StepFailure) return undefined;
+      throw error;
+    });
+  const ended = await supervise(task, process, rooms, { secrets, onOutput: record });
   switch (ended.kind) {
     case 'exited':
       await record(ended.exit.lengths);

@@ -15,8 +15,8 @@ export type Ended =
   | { readonly kind: 'revoked' };
 
 export interface Watch {
-  /** Read at each start of a shim, so that a second one gets the same frame. */
-  readonly secrets?: () => Promise<Readonly<Record<string, string>>>;
+  /** Read at each start of a shim, so that a second one gets the same frame. Undefined: they cannot be read, so nothing may be started. */
+  readonly secrets?: () => Promise<Readonly<Record<string, string>> | undefined>;
   /** Called whenever there may be new output. May ask for a stop of its own. */
   readonly onOutput?: () => Promise<StopRequest['kind'] | undefined>;
 }
@@ -43,8 +43,12 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
     switch (seen.kind) {
       case 'unowned': {
         const stop = (await rooms.store.task(task.id))?.stop;
-        if (stop && (await revoke(directory))) return { kind: 'revoked' };
-        const { gone } = await startShim(directory, (await watched.secrets?.()) ?? {});
+        const secrets = stop ? undefined : await (watched.secrets ?? noSecrets)();
+        if (!secrets) {
+          if (await revoke(directory)) return { kind: 'revoked' };
+          continue;
+        }
+        const { gone } = await startShim(directory, secrets);
         if (gone && ++starts >= mostStarts) throw new Error(`${mostStarts} shims in a row did not come to own ${directory}`);
         continue;
       }
@@ -77,6 +81,10 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
     }
     await hints.next(pollMs);
   }
+}
+
+async function noSecrets(): Promise<Readonly<Record<string, string>>> {
+  return {};
 }
 
 function requestOf(stop: Stop): StopRequest {

@@ -44,7 +44,7 @@ export function owned(task: Task, command: Extract<Command, { kind: 'owned' }>, 
 /** Output is recorded in gapless ranges: a batch that does not begin where the last one ended is somebody else's. */
 export function record(task: Task, command: Extract<Command, { kind: 'record' }>, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
-  if (task.state !== 'in_progress' || !attempt) return illegal(task, command);
+  if (!attempt || openProcess(task)?.role !== 'harness') return illegal(task, command);
   if (attempt.number !== command.attempt || attempt.recorded[command.source] !== command.from || command.to <= command.from) {
     return stale(
       `${command.source} of attempt ${command.attempt} is recorded up to ${attempt.recorded[command.source]}, not ${command.from}`,
