@@ -1,6 +1,6 @@
 import type { HarnessEvent } from './events.ts';
 import { maxEventBytes } from './events.ts';
-import type { Line } from './lines.ts';
+import type { Line } from './line.ts';
 import { arrayOf, isJsonObject } from './json.ts';
 
 /** The beginning of a text, at most so many bytes of UTF-8, never half a character. */

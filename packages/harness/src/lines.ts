@@ -1,15 +1,8 @@
 import type { Decoder } from './contract.ts';
 import type { HarnessEvent, HarnessEventBody, OutputSource } from './events.ts';
 import { isJsonObject, type JsonObject } from './json.ts';
+import type { Line } from './line.ts';
 import { fit } from './fit.ts';
-
-/** A line of a source and where it stands. Bytes from the start of the source; `endsAt` is behind the line feed. */
-export interface Line {
-  readonly startsAt: number;
-  readonly endsAt: number;
-  /** Without its line ending; `undefined` if it was longer than the limit and only measured. */
-  readonly text: string | undefined;
-}
 
 /** Longest line that is read. A CLI repeats a whole answer in one line (5 MB were seen); what never ends must not fill the memory. */
 export const maxLineBytes: number = 8 * 1024 * 1024;

@@ -5,7 +5,8 @@ import { follow } from './follow.ts';
 import { judge } from './judge.ts';
 import { prepare } from './prepare.ts';
 import { reconcile } from './reconcile.ts';
-import { StepFailure, Superseded, type Rooms } from './rooms.ts';
+import type { Rooms } from './rooms.ts';
+import { StepFailure, Superseded } from './step-failure.ts';
 
 type Work = Exclude<Step['kind'], 'wait' | 'none'>;
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type Task } from '../task/task.ts';
-import { StepFailure, Superseded, type Rooms } from './rooms.ts';
+import type { Rooms } from './rooms.ts';
+import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { exitOf, supervise } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';

@@ -11,7 +11,8 @@ import { renderContinue, renderFindings, renderPrompt, type ContextText } from '
 import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
 import { outputEnd } from './output-end.ts';
 import { prepareProcess } from './processes.ts';
-import { StepFailure, type Rooms } from './rooms.ts';
+import type { Rooms } from './rooms.ts';
+import { StepFailure } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
 import { exitOf, supervise } from './supervise.ts';

@@ -1,7 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type { Store } from '../store/store.ts';
-import type { FailureReason } from '../task/reasons.ts';
 import type { Instant } from '../task/task.ts';
 import type { Workspaces } from './workspaces.ts';
 
@@ -19,20 +18,6 @@ export interface Rooms {
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;
 }
-
-/** A step cannot be done, and trying again would change nothing: the task fails with this reason. */
-export class StepFailure extends Error {
-  readonly reason: FailureReason;
-
-  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'StepFailure';
-    this.reason = reason;
-  }
-}
-
-/** The task moved on under the step: ask `next` again. */
-export class Superseded extends Error {}
 
 /** Graces of the stop order and of the sweep after it. Claude Code needs up to 0.2 s from SIGINT to its closing words; a busy machine ten times that. */
 export const graces = { interruptMs: 5_000, terminateMs: 5_000, sweepMs: 10_000 } as const;

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
-import { StepFailure } from './rooms.ts';
+import { StepFailure } from './step-failure.ts';
 
 /** What a harness gets by file descriptor only: the configured key and the configured environment, which may hold credentials too. */
 export async function secretsOf(plugin: Plugin, apiKeyVariable: string | undefined): Promise<Record<string, string>> {

@@ -19,7 +19,7 @@ import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
 import { restore, startOver } from '../workspace/restore.ts';
 import { discardWorkspace } from '../workspace/worktree.ts';
 import { WorkspaceFailure, type Workspace } from '../workspace/workspace.ts';
-import { StepFailure } from './rooms.ts';
+import { StepFailure } from './step-failure.ts';
 
 export interface WorkspacesParts {
   readonly git: Git;

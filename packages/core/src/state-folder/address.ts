@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { Instant } from '../task/task.ts';
-import { codeOf } from './refused.ts';
+import { codeOf } from './system-error.ts';
 
 /** Where the daemon of a state folder is reached, left there for its clients. */
 export interface Address {

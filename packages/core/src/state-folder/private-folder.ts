@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
-import { codeOf, messageOf, quoted, StateFolderRefused } from './refused.ts';
+import { quoted, StateFolderRefused } from './refused.ts';
+import { codeOf, messageOf } from './system-error.ts';
 
 /**
  * Makes a folder that only we can enter, or checks that an existing one is such. Gives its path without symbolic links.

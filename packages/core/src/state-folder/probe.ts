@@ -2,7 +2,8 @@ import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFile
 import { join } from 'node:path';
 import { describeMount, type Mount } from './file-system.ts';
 import { acquireLock, type Lock } from './lock.ts';
-import { codeOf, messageOf, StateFolderRefused } from './refused.ts';
+import { StateFolderRefused } from './refused.ts';
+import { codeOf, messageOf } from './system-error.ts';
 
 /** What state needs of a file system. */
 export interface FolderOperations {

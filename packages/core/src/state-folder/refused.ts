@@ -45,14 +45,6 @@ export class StateFolderInUse extends StateFolderRefused {
   }
 }
 
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** For commands in hints. */
 export function quoted(path: string): string {
   return `'${path.replaceAll("'", `'\\''`)}'`;

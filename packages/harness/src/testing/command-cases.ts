@@ -1,6 +1,6 @@
 import { RefusedAttempt, type AttemptContext, type Command, type Harness, type HarnessSettings, type PermissionMode } from '../contract.ts';
 import { check, same } from './play.ts';
-import type { ConformanceCase, Subject } from './suite.ts';
+import type { ConformanceCase, Subject } from './case.ts';
 
 const modes: readonly PermissionMode[] = ['all', 'edits', 'read'];
 const sessionId = '01234567-89ab-4cde-8f01-23456789abcd';

@@ -6,7 +6,8 @@ import { countOf, stringOf, type JsonObject } from '../json.ts';
 import { lineDecoder } from '../lines.ts';
 import { probeVersion } from '../versions.ts';
 import type { Fixture } from './fixtures.ts';
-import { conformanceSuite, type Rule } from './suite.ts';
+import type { Rule } from './case.ts';
+import { conformanceSuite } from './suite.ts';
 
 /** A made-up CLI: `start`, `say`, `use`, `done` with a total that runs on over resumes. */
 function read(json: JsonObject, before: number): HarnessEventBody[] | undefined {

@@ -1,6 +1,6 @@
 import type { HarnessEvent } from '../events.ts';
 import { check, play } from './play.ts';
-import type { ConformanceCase, Subject } from './suite.ts';
+import type { ConformanceCase, Subject } from './case.ts';
 
 /** What a plugin says of itself against what its recordings show: nothing claimed that never happens, nothing kept back that does. */
 export function declarationCases({ harness, fixtures }: Subject): ConformanceCase[] {

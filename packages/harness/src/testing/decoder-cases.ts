@@ -4,7 +4,7 @@ import type { Fixture } from './fixtures.ts';
 import { mutateLine } from './mutate.ts';
 import { check, chunksOf, decode, decodeOpen, fold, insertLine, lineEnds, play, same, withoutOffsets } from './play.ts';
 import { below, pick, seeded } from './random.ts';
-import type { ConformanceCase, Subject } from './suite.ts';
+import type { ConformanceCase, Subject } from './case.ts';
 
 /** Recordings up to this size are split at every byte. */
 const everyByteLimit = 64 * 1024;

@@ -1,3 +1,4 @@
 export { readFixtures, type Fixture } from './fixtures.ts';
 export { ConformanceFailure } from './play.ts';
-export { conformanceSuite, type ConformanceCase, type ConformanceOptions, type Rule } from './suite.ts';
+export { conformanceSuite } from './suite.ts';
+export type { ConformanceCase, ConformanceOptions, Rule } from './case.ts';

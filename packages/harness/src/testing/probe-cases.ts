@@ -1,7 +1,7 @@
 import type { Harness, HarnessSettings, Probe, ProbeHost } from '../contract.ts';
 import { compareVersions } from '../versions.ts';
 import { check, same } from './play.ts';
-import type { ConformanceCase, Subject } from './suite.ts';
+import type { ConformanceCase, Subject } from './case.ts';
 
 export function probeCases({ harness, fixtures, options }: Subject): ConformanceCase[] {
   const newest =

@@ -1,6 +1,6 @@
 import type { Fixture } from './fixtures.ts';
 import { check, decode, fold, play, same } from './play.ts';
-import type { ConformanceCase, Subject } from './suite.ts';
+import type { ConformanceCase, Subject } from './case.ts';
 
 export function totalCases({ harness, fixtures }: Subject): ConformanceCase[] {
   const { usage, resume } = harness.capabilities;

@@ -1,0 +1,46 @@
+import type { Harness } from '../contract.ts';
+import type { Fixture } from './fixtures.ts';
+
+/** What a plugin must keep, by the names that a failing case tells. */
+export type Rule =
+  | 'event order'
+  | 'chunk splits'
+  | 'UTF-8 splits'
+  | 'restart points'
+  | 'huge lines'
+  | 'malformed lines'
+  | 'unknown events'
+  | 'missing ending'
+  | 'abort'
+  | 'usage totals'
+  | 'resume'
+  | 'secrets'
+  | 'prompt'
+  | 'permission modes'
+  | 'probe'
+  | 'capabilities';
+
+/** One thing to try. `run` throws `ConformanceFailure` if the plugin breaks the rule. */
+export interface ConformanceCase {
+  readonly rule: Rule;
+  readonly name: string;
+  run(): void | Promise<void>;
+}
+
+export interface ConformanceOptions {
+  /** What the CLI prints for its version. */
+  versionOutput(version: string): string;
+  /** Decides every random choice; a failure names it. */
+  readonly seed?: number;
+  /** Also two chunks split at every byte of a recording of up to 64 KB, and 50 times as many mutated lines: minutes instead of a second. */
+  readonly thorough?: boolean;
+}
+
+/** What the cases are made from. */
+export interface Subject {
+  readonly harness: Harness;
+  readonly fixtures: readonly Fixture[];
+  readonly seed: number;
+  readonly thorough: boolean;
+  readonly options: ConformanceOptions;
+}
