@@ -43,24 +43,24 @@ const afterwardsMs = 3_000;
 
 /**
  * Shows on a real agent what happens when it is wrong, when the daemon is killed and when the collector is away. Whatever comes of it, no
- * process is left, and no file but those of a demo that failed: its `CommandFailure` says where.
+ * process is left, and no file; only of a demo that failed its folder is kept, for the daemon's log: the `CommandFailure` says where.
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { project, screen, signal } = options;
   const folder = await DemoFolder.make(project);
-  let failed = false;
+  let kept = false;
   try {
     return await perform(folder, options);
   } catch (error) {
     signal.throwIfAborted();
-    failed = true;
+    kept = existsSync(folder.daemonLog);
     const message = error instanceof Error ? error.message : String(error);
-    const hint = existsSync(folder.daemonLog) ? `the daemon's log, kept until the next demo: ${folder.daemonLog}` : undefined;
+    const hint = kept ? `the daemon's log, kept until the next demo: ${folder.daemonLog}` : undefined;
     throw new CommandFailure(message, { code: 'internal', reason: 'DEMO_FAILED', hint, exitCode: exitCodes.failure });
   } finally {
     screen.close();
     await folder.sweep();
-    if (!failed) folder.remove();
+    if (!kept) folder.remove();
   }
 }
 

@@ -5,9 +5,6 @@ import { seededUsage, type Step } from '@singletree/testing';
 
 export const model = 'claude-sonnet-4-5-20250929';
 
-/** What the agent claims, wrongly, at the end of its first attempt. */
-export const claim = 'Fixed, all tests pass.';
-
 const source = 'src/price.js';
 const test = 'price.test.js';
 
@@ -69,7 +66,7 @@ export function script(seed: number): Step[] {
         },
       ],
     },
-    { text: claim },
+    { text: 'Fixed, all tests pass.' },
     {
       text: 'I claimed that without running it. Now I do.',
       tools: [
