@@ -90,20 +90,16 @@ async function dispatch(argv: readonly string[], world: World): Promise<ExitCode
     // `help COMMAND` is the same as `COMMAND --help`.
     const [topic] = command.args;
     const call = new Call(world, command.optsWithGlobals<CommonFlags>());
-    if (name === 'help' && topic !== 'exit-codes') return void (code = await helpOn(topic, program, world));
+    if (name === 'help' && topic !== 'exit-codes') return void (code = await helpOn(topic, world));
     code = (await loaded.run(call, command)) ?? code;
   });
   await program.parseAsync(name === undefined ? [...argv, 'overview'] : [...argv], { from: 'user' });
   return code;
 }
 
-async function helpOn(topic: string | undefined, program: Command, world: World): Promise<ExitCode> {
-  if (topic === undefined || topic === 'help') program.outputHelp();
-  else {
-    const [, command] = await find(program, topic);
-    return cli([command.name(), '--help'], world);
-  }
-  return exitCodes.success;
+async function helpOn(topic: string | undefined, world: World): Promise<ExitCode> {
+  const [, command] = await find(programOf(world, lookOf(world.stdout, world.env)), topic);
+  return cli(topic === undefined ? ['--help'] : [command.name(), '--help'], world);
 }
 
 /** The entry of a command, and its place in the parser. Without a name it is the overview. */
