@@ -1,0 +1,209 @@
+import { describe, expect, test } from 'vitest';
+import { isRefusal, withAttempt } from './change.ts';
+import type { Command } from './commands.ts';
+import { decide } from './decide.ts';
+import {
+  after,
+  claim,
+  created,
+  decided,
+  exited,
+  openWorkspace,
+  owned,
+  passed,
+  reconciled,
+  running,
+  setBase,
+  silent,
+  start,
+  stop,
+} from './samples.testsuite.ts';
+import { block, cancel, situations } from './situations.testsuite.ts';
+
+const atCreated = situations['created']!;
+const atStarted = situations['running, not owned']!;
+const atRunning = situations['running']!;
+
+describe('a claim', () => {
+  test('makes the next attempt of a waiting task; the first one settles dispatch and estimate', () => {
+    const first = after(created({ model: 'opus' }), { kind: 'claim', owner: 'daemon-1', estimate: { inputTokens: 9 } });
+    expect(first).toMatchObject({ lease: { owner: 'daemon-1' }, fence: 1, dispatchedAt: first.updatedAt, estimate: { inputTokens: 9 } });
+    expect(first.attempts).toStrictEqual([
+      {
+        number: 1,
+        state: 'prepared',
+        harness: 'claude_code',
+        requestedModel: 'opus',
+        preparedAt: first.updatedAt,
+        recorded: { stdout: 0, stderr: 0 },
+      },
+    ]);
+    const again = after(first, openWorkspace, setBase, start(), owned(), exited(), silent(), {
+      kind: 'claim',
+      owner: 'daemon-2',
+      estimate: { inputTokens: 1 },
+    });
+    expect(again).toMatchObject({ lease: { owner: 'daemon-2' }, fence: 2, dispatchedAt: first.updatedAt, estimate: { inputTokens: 9 } });
+    expect(again).toMatchObject({ attempts: [{ number: 1 }, { number: 2, state: 'prepared' }], processes: [] });
+    expect(again).not.toHaveProperty('notBefore');
+  });
+
+  test('of a task in review takes up the gates: no edge, no attempt', () => {
+    const waiting = situations['review, no lease']!;
+    expect(after(waiting, claim)).toMatchObject({ state: 'in_review', lease: { owner: 'daemon-1' }, fence: 2, attempts: [{ number: 1 }] });
+  });
+
+  test('is refused until the task is due, and then not', () => {
+    const waiting = situations['created, backing off']!;
+    expect(waiting.notBefore).toBe(waiting.updatedAt + 1_000);
+    expect(isRefusal(decide(waiting, claim, waiting.updatedAt + 999))).toBe(true);
+    expect(isRefusal(decide(waiting, claim, waiting.updatedAt + 1_000))).toBe(false);
+  });
+});
+
+describe('a takeover', () => {
+  const takeOver: Command = { kind: 'take_over', owner: 'daemon-2' };
+
+  test('has a new fence, and says from where a running harness is read on', () => {
+    const recorded = after(atRunning, { kind: 'record', attempt: 1, source: 'stderr', from: 0, to: 70, events: [] });
+    const taken = decided(recorded, takeOver);
+    expect(taken.task).toMatchObject({ lease: { owner: 'daemon-2' }, fence: recorded.fence + 1, state: 'in_progress' });
+    expect(taken.events.map(({ body }) => body)).toEqual([{ kind: 'adopted', attempt: 1, stdout: 0, stderr: 70 }]);
+  });
+
+  test.each(['assigned', 'assigned, setup open', 'running, ended', 'review, gate open'])(
+    'adopts no harness of a task that is %s',
+    (name) => {
+      expect(decided(situations[name]!, takeOver)).toMatchObject({ task: { fence: 2 }, events: [] });
+    },
+  );
+});
+
+describe('a stop', () => {
+  test.each([
+    [['cancel'], 'cancelled', 'cancelled', undefined],
+    [['terminate'], 'cancelled', 'terminated', undefined],
+    [['kill'], 'failed', 'killed', undefined],
+    [['cancel', 'terminate'], 'cancelled', 'cancelled', 'terminate'],
+    [['cancel', 'terminate', 'kill'], 'cancelled', 'cancelled', 'kill'],
+    [['cancel', 'kill', 'terminate'], 'cancelled', 'cancelled', 'kill'],
+    [['terminate', 'cancel'], 'cancelled', 'terminated', undefined],
+    [['kill', 'cancel'], 'failed', 'killed', undefined],
+    [['cancel', 'cancel'], 'cancelled', 'cancelled', undefined],
+  ] as const)('%s of a running task: the first is the cause, the hardest says how', (kinds, state, reason, harder) => {
+    const stopping = after(atRunning, ...kinds.map((kind, index) => stop(kind, `person ${index}`, 'enough')));
+    expect(stopping.stop).toStrictEqual({
+      kind: kinds[0],
+      by: 'person 0',
+      why: 'enough',
+      at: atRunning.updatedAt + 1_000,
+      ...(harder ? { harder } : {}),
+    });
+    expect(after(stopping, exited(), reconciled())).toMatchObject({
+      state,
+      failure: { reason, message: `${reason} by person 0: enough`, by: 'person 0', why: 'enough' },
+      attempts: [{ state: 'ended', tree: { commit: 'c1' }, failure: { reason } }],
+    });
+  });
+
+  test('of a task without a process ends it at once, with all that is known of the stop', () => {
+    const { task, events } = decided(situations['assigned, base']!, { kind: 'stop', stop: 'kill', by: 'anna', why: 'costs', scope: 'all' });
+    expect(task).toMatchObject({
+      state: 'failed',
+      stop: { kind: 'kill', by: 'anna', why: 'costs', scope: 'all' },
+      failure: { reason: 'killed', message: 'killed by anna: costs', by: 'anna', why: 'costs', scope: 'all' },
+      attempts: [{ state: 'revoked', charged: false }],
+    });
+    expect(events.map(({ body }) => body)).toStrictEqual([
+      { kind: 'stop_requested', stop: 'kill', by: 'anna', why: 'costs' },
+      { kind: 'state_changed', from: 'assigned', to: 'failed', edge: 'fail', reason: 'killed', message: 'killed by anna: costs' },
+      { kind: 'completed', state: 'failed' },
+    ]);
+  });
+
+  test('says nothing that was not said', () => {
+    expect(after(atCreated, cancel).failure).toStrictEqual({ reason: 'cancelled', message: 'cancelled by anna', by: 'anna' });
+  });
+
+  test('revokes a harness that no shim owns yet', () => {
+    const revoked = after(atStarted, cancel, { kind: 'revoked', directory: 'harness-1' });
+    expect(revoked).toMatchObject({
+      state: 'cancelled',
+      attempts: [{ state: 'revoked', charged: false }],
+      processes: [{}, { state: 'revoked' }],
+    });
+    expect(revoked.attempts[0]).not.toHaveProperty('startedAt');
+  });
+});
+
+describe('a step that cannot be done', () => {
+  const fail: Command = { kind: 'fail', reason: 'workspace_gone', message: 'not there' };
+
+  test.each([
+    ['assigned, base', { state: 'revoked', charged: false }],
+    ['running, ended', { state: 'ended', charged: true, failure: { reason: 'workspace_gone', message: 'not there' } }],
+    ['running, lost', { state: 'lost', charged: true, failure: { reason: 'workspace_gone' } }],
+    ['review, green', { state: 'ended', charged: true, tree: { commit: 'c1' } }],
+  ])('fails a task that is %s, and leaves no attempt open', (name, attempt) => {
+    const before = after(situations[name]!);
+    expect(after(before, fail)).toMatchObject({ state: 'failed', failure: { reason: 'workspace_gone' }, attempts: [attempt] });
+  });
+
+  test('leaves no live figures on an attempt that has ended', () => {
+    const live = after(atRunning, { kind: 'record', attempt: 1, source: 'stdout', from: 0, to: 1, events: [], live: { turns: 1 } });
+    expect(live.attempts[0]).toHaveProperty('live');
+    expect(after(live, exited(), fail).attempts[0]).not.toHaveProperty('live');
+  });
+
+  test('blocks: parked uncharged, with when it may go on, and forgotten once it has gone on', () => {
+    const parked = after(situations['running, ended']!, {
+      kind: 'block',
+      reason: 'quota_exhausted',
+      message: 'no quota',
+      until: 99,
+    });
+    expect(parked).toMatchObject({
+      state: 'blocked',
+      blocked: { reason: 'quota_exhausted', message: 'no quota', from: 'created', until: 99 },
+      attempts: [{ charged: false, failure: { reason: 'quota_exhausted' } }],
+    });
+    expect(parked).not.toHaveProperty('lease');
+    expect(after(parked, { kind: 'unblock' })).not.toHaveProperty('blocked');
+    expect(after(parked, cancel)).not.toHaveProperty('blocked');
+  });
+
+  test('blocks in review: no new attempt, and the gates run again', () => {
+    const parked = after(situations['review, red']!, block);
+    expect(parked).toMatchObject({ blocked: { from: 'in_review' }, gateResults: { length: 2 } });
+    const back = after(parked, { kind: 'unblock' }, claim, passed, passed, { kind: 'judged' });
+    expect(back).toMatchObject({
+      state: 'completed',
+      attempts: { length: 1 },
+      gateResults: [{ verdict: 'passed' }, { verdict: 'passed' }],
+    });
+  });
+
+  test('releases: waits without a charge', () => {
+    const released = after(situations['assigned, workspace']!, { kind: 'release', message: 'busy', notBefore: atCreated.createdAt + 9 });
+    expect(released).toMatchObject({
+      state: 'created',
+      notBefore: atCreated.createdAt + 9,
+      attempts: [{ state: 'revoked', charged: false }],
+    });
+  });
+});
+
+describe('a bug of the caller is named', () => {
+  test('an attempt is changed that is not there', () => {
+    expect(() => withAttempt(created(), {})).toThrow('has no attempt to change');
+  });
+
+  test('a final task stays as it is, whatever comes', () => {
+    const { task, completion } = decided(created(), ...running, exited(), reconciled(), { kind: 'judged' });
+    expect(completion).toMatchObject({ taskId: task.id, outcome: 'success' });
+    expect(decide(task, cancel, task.updatedAt)).toStrictEqual({
+      refused: 'illegal_transition',
+      message: `task ${task.id} is completed; "stop" is not possible now`,
+    });
+  });
+});
