@@ -21,7 +21,7 @@ export async function applyChange(change: Change): Promise<Applied> {
   const own = { ...repository, more: { GIT_INDEX_FILE: join(folder, 'index') } };
   try {
     const [baseTree, frozenTree] = await Promise.all([treeOf(base, repository), treeOf(frozen, repository)]);
-    const now = await treeWith(base, touched, own);
+    const now = await treeWith(touched, change, own);
     if (now === frozenTree) return 'already_there';
     const goal = now === baseTree ? frozenTree : await merged(change, now, own);
     const { code, stderr } = await git(['apply', '--whitespace=nowarn', '-'], {
@@ -35,10 +35,12 @@ export async function applyChange(change: Change): Promise<Applied> {
   }
 }
 
-/** The tree of a commit with some paths as they are in the working tree. */
-async function treeWith(commit: string, paths: Buffer, own: GitCall): Promise<string> {
-  await mustGit(['read-tree', '--reset', commit], own);
-  await mustGit(['update-index', '--add', '--remove', '--replace', '-z', '--stdin'], { ...own, stdin: paths });
+/** The tree of the base with some paths as they are in the working tree. */
+async function treeWith(paths: Buffer, change: Change, own: GitCall): Promise<string> {
+  await mustGit(['read-tree', '--reset', change.base], own);
+  const { code, stderr } = await git(['update-index', '--add', '--remove', '--replace', '-z', '--stdin'], { ...own, stdin: paths });
+  // A folder, a socket or the like, where the change has a file.
+  if (code !== 0) throw conflict(change, stderr);
   return (await mustGit(['write-tree'], own)).toString().trim();
 }
 
@@ -48,7 +50,7 @@ async function merged(change: Change, now: string, own: GitCall): Promise<string
   const different = await pathsBetween(now, frozen, repository);
   const touched = new Set(names(await pathsBetween(base, frozen, repository)));
   const open = names(different).filter((path) => touched.has(path));
-  await treeWith(base, Buffer.from(open.map((path) => `${path}\0`).join(''), 'latin1'), own);
+  await treeWith(Buffer.from(open.map((path) => `${path}\0`).join(''), 'latin1'), change, own);
   const patch = await patchBetween(base, frozen, repository);
   const { code, stderr } = await git(['apply', '--3way', '--cached', '--whitespace=nowarn', '-'], { ...own, stdin: patch });
   if (code !== 0) throw conflict(change, stderr);
