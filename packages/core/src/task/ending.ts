@@ -33,7 +33,8 @@ export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, fac
 function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extract<Command, { kind: 'reconciled' }>): Ending {
   const exit = process.exit;
   if (evidence && evidence.result !== 'completed') {
-    return failed(evidence.reason ?? 'harness_failed', evidence.message ?? `${attempt.harness} reported that it ${evidence.result}`);
+    const said = `${attempt.harness} reported that it ${evidence.result === 'failed' ? 'failed' : 'was interrupted'}`;
+    return failed(evidence.reason ?? 'harness_failed', evidence.message ?? said);
   }
   if (process.state === 'dead') {
     return evidence ? { kind: 'submit' } : failed('lost', 'the process and its shim died without an ending');

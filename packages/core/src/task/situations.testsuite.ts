@@ -19,8 +19,18 @@ import {
 } from './samples.testsuite.ts';
 import type { Task } from './task.ts';
 
-export const setup: Command = { kind: 'open_process', role: 'setup', ordinal: 0, directory: 'setup-1-0' };
-export const firstGate: Command = { kind: 'open_process', role: 'gate', ordinal: 0, directory: 'gate-1-0' };
+export const setup: Extract<Command, { kind: 'open_process' }> = {
+  kind: 'open_process',
+  role: 'setup',
+  ordinal: 0,
+  directory: 'setup-1-0',
+};
+export const firstGate: Extract<Command, { kind: 'open_process' }> = {
+  kind: 'open_process',
+  role: 'gate',
+  ordinal: 0,
+  directory: 'gate-1-0',
+};
 export const block: Command = { kind: 'block', reason: 'quota_exhausted', message: 'no quota' };
 export const cancel: Command = stop('cancel');
 

@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { after, claim, created } from './samples.testsuite.ts';
+import { situations } from './situations.testsuite.ts';
+import { waitingFor, type QueueView } from './waiting.ts';
+
+const free: QueueView = { draining: false, running: 0, limit: 4, runningByHarness: new Map(), limitByHarness: new Map(), ahead: 2 };
+const full = { running: 4 };
+const harnessFull = { runningByHarness: new Map([['claude_code', 1]]), limitByHarness: new Map([['claude_code', 1]]) };
+const held = { workspaceHolder: 'another' };
+const task = created();
+const due = { ...task, notBefore: 100 };
+
+describe('what a task in CREATED waits for, the first that holds', () => {
+  test.each([
+    ['nothing', task, {}, undefined],
+    ['drain', due, { draining: true, ...full, ...harnessFull, ...held }, { kind: 'drain' }],
+    ['its time', due, { ...full, ...harnessFull, ...held }, { kind: 'time', until: 100 }],
+    ['no time that has come', { ...task, notBefore: 50 }, {}, undefined],
+    ['its workspace', task, { ...full, ...harnessFull, ...held }, { kind: 'workspace', heldBy: 'another' }],
+    ['no workspace of its own', task, { workspaceHolder: task.id }, undefined],
+    ['its harness', task, { ...full, ...harnessFull }, { kind: 'slot', ahead: 2, limit: 1, scope: 'harness' }],
+    ['no other harness', created({ harness: 'codex' }), harnessFull, undefined],
+    ['no harness that has room', task, { ...harnessFull, limitByHarness: new Map([['claude_code', 2]]) }, undefined],
+    [
+      'a harness that may not run at all',
+      task,
+      { limitByHarness: new Map([['claude_code', 0]]) },
+      { kind: 'slot', ahead: 2, limit: 0, scope: 'harness' },
+    ],
+    ['a slot', task, full, { kind: 'slot', ahead: 2, limit: 4, scope: 'total' }],
+  ] as const)('%s', (_, waiting, view, expected) => {
+    expect(waitingFor(waiting, { ...free, ...view }, 50)).toEqual(expected);
+  });
+
+  test.each(Object.entries(situations).filter(([, each]) => each.state !== 'created'))('nothing when it is %s', (_, each) => {
+    expect(waitingFor(each, { ...free, ...full, draining: true }, 0)).toBeUndefined();
+  });
+
+  test('nothing once it is claimed', () => expect(waitingFor(after(task, claim), { ...free, draining: true }, 0)).toBeUndefined());
+});
