@@ -16,13 +16,20 @@ const inFolder = (name: string): string => join(folder, name);
 const fix: FakeStep = { write: { path: 'a.txt', content: 'after\n' } };
 const outputLimit = 100_000;
 
+/** A child in a session of its own, deaf to signals, whose parent is gone: nothing but its marker tells whose it is. */
+const leaveChild = (pidFile: string): FakeStep => {
+  const path = inFolder(pidFile);
+  const child = `trap "" INT TERM HUP; echo $$ > "${path}"; exec sleep 300`;
+  return { run: `setsid sh -c '${child}' >/dev/null 2>&1 & until test -s "${path}"; do sleep 0.01; done` };
+};
+
 /** What the agent does at its first start. A session that is resumed mends a.txt, whatever it is told. */
 const scriptsOf = (): Readonly<Record<string, readonly FakeStep[]>> => ({
   'at its post': [{ mark: inFolder('at its post') }, { hang: true }],
   obstinate: [
     { call: { input: 10, output: 5 } },
     { ignoreSignals: ['SIGINT', 'SIGTERM'] },
-    { spawn: { ignoreSignals: true, pidFile: inFolder('obstinate child') } },
+    leaveChild('obstinate child'),
     { mark: inFolder('obstinate') },
     { hang: true },
   ],
@@ -31,12 +38,7 @@ const scriptsOf = (): Readonly<Record<string, readonly FakeStep[]>> => ({
   slow: [{ sleep: 1_000 }, fix, { say: 'Done.' }],
   flooding: [{ say: 'one' }, { bytes: 16 * 2 ** 20 }, { mark: inFolder('flooding') }, { hang: true }],
   claiming: [{ say: 'Fixed, all tests pass.' }],
-  orphaned: [
-    { call: { input: 10, output: 5 } },
-    { spawn: { ignoreSignals: true, pidFile: inFolder('orphan') } },
-    { mark: inFolder('orphaned') },
-    { hang: true },
-  ],
+  orphaned: [{ call: { input: 10, output: 5 } }, leaveChild('orphan'), { mark: inFolder('orphaned') }, { hang: true }],
   'as good as done': [fix, { say: 'Done.' }, { result: 'success' }, { mark: inFolder('as good as done') }, { hang: true }],
 });
 
@@ -97,7 +99,7 @@ describe.concurrent('a cancel', () => {
     expect(task.completion).toMatchObject({ attemptCount: 0, retryCount: 0 });
   });
 
-  test('of an agent that hears no signal and has a child in another session', async () => {
+  test('of an agent that hears no signal and has left a child in another session', async () => {
     const id = await begin('obstinate');
     await reached('obstinate');
     expectToLive(id, 'obstinate child');
@@ -124,7 +126,7 @@ describe.concurrent('a cancel', () => {
 
 describe.concurrent('a limit', () => {
   test('of time counts setup, agent and gates together', async () => {
-    const timeoutMs = 6_000;
+    const timeoutMs = 9_000;
     const id = await begin('slow', { setup: ['sleep 1'], gates: gate('sleep 300; sleep 301'), limits: { timeoutMs } });
     const task = await finished(client, id);
     expect(task).toMatchObject({ state: 'failed', failure: { reason: 'timeout' }, completion: { outcome: 'timeout', filesChanged: 1 } });
@@ -141,7 +143,7 @@ describe.concurrent('a limit', () => {
     const at = join(own.path, 'reached');
     second.follow([{ call: { input: 10, output: 5 } }, { mark: at }, { hang: true }]);
     const before = await second.start();
-    const { id } = await before.tasks.create(aTask(workspace, { limits: { timeoutMs: 4_000 } }));
+    const { id } = await before.tasks.create(aTask(workspace, { limits: { timeoutMs: 6_000 } }));
     await until(() => existsSync(at), { what: 'the agent to work', timeoutMs: 20_000 });
     await second.kill();
     const exit = join(second.state, 'processes', id, '1', 'harness-0-1', 'exit.json');

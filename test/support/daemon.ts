@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
-import { until, type FakeScript } from '@singletree/testing';
+import { processesWithMarker, until, type FakeScript, type MarkedProcess } from '@singletree/testing';
 
 /** Halves the start of a daemon: the tests make more than a hundred. */
 const compileCache = join(import.meta.dirname, '../node_modules/.cache/daemon');
@@ -110,8 +110,25 @@ export class TestDaemon implements AsyncDisposable {
     if (child?.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
 
+  /** Ends what a test that failed has left: what the daemon had started would live on without it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+    await until(() => this.#leftovers().filter(({ pid }) => killed(pid)).length === 0, { what: 'the last process of the test' });
+  }
+
+  /** Its shims, by the state folder in their arguments, and then all that these ran, by their HOME. */
+  #leftovers(): readonly MarkedProcess[] {
+    const shims = processesWithMarker('SINGLETREE_PROCESS=').filter(({ command }) => command.includes(`${this.state}/`));
+    return shims.length > 0 ? shims : processesWithMarker(`HOME=${this.home}`);
+  }
+}
+
+/** Whether there was somebody to kill. */
+function killed(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
   }
 }
 
