@@ -48,7 +48,7 @@ export interface CompletionEvent {
   readonly costSource?: 'harness' | 'priced' | 'mixed';
   readonly costLowerBound?: boolean;
   readonly priceVersion?: string;
-  /** Absent when no gate gave a verdict. */
+  /** Whether every required gate passed; absent when no gate gave a verdict, or not every required one before the end. */
   readonly qualityGatePassed?: boolean;
   readonly qualityGatesRun: readonly string[];
   readonly qualityGatesFailed: readonly string[];
@@ -162,9 +162,10 @@ function spending(started: readonly Attempt[]): Partial<CompletionEvent> {
 function gates(task: Task): Pick<CompletionEvent, 'qualityGatePassed' | 'qualityGatesRun' | 'qualityGatesFailed' | 'qualityGatesErrored'> {
   const results = lastGates(task);
   const run = results.filter((gate) => gate.verdict !== 'errored');
-  const required = results.filter((gate) => gate.required);
+  const red = results.some((gate) => gate.required && gate.verdict !== 'passed');
+  const all = task.spec.gates.every((gate, ordinal) => !gate.required || results.some((result) => result.ordinal === ordinal));
   return {
-    ...(run.length > 0 ? { qualityGatePassed: required.every((gate) => gate.verdict === 'passed') } : {}),
+    ...(run.length > 0 && (red || all) ? { qualityGatePassed: !red } : {}),
     qualityGatesRun: run.map((gate) => gate.name),
     qualityGatesFailed: results.filter((gate) => gate.verdict === 'failed').map((gate) => gate.name),
     qualityGatesErrored: results.filter((gate) => gate.verdict === 'errored').map((gate) => gate.name),

@@ -1,4 +1,6 @@
+import { expect } from 'vitest';
 import type { Command } from './commands.ts';
+import type { CompletionEvent } from './completion.ts';
 import { isRefusal, type Decision } from './change.ts';
 import { createTask } from './create.ts';
 import { decide } from './decide.ts';
@@ -144,6 +146,20 @@ export function decided(task: Task, ...commands: readonly Next[]): Decision {
 
 export function after(task: Task, ...commands: readonly Next[]): Task {
   return decided(task, ...commands).task;
+}
+
+/** The completion event of a task that some commands have brought to its end. */
+export function completionAfter(set: Partial<TaskSpec>, ...commands: readonly Next[]): CompletionEvent {
+  const { task, completion } = decided(created(set), ...commands);
+  if (!completion) throw new Error(`the task is ${task.state}, which is not final`);
+  return completion;
+}
+
+/** Looks at some fields of an event: `undefined` stands for one that is absent. No field may be there without a value. */
+export function expectFields(event: CompletionEvent, fields: Partial<Record<keyof CompletionEvent, unknown>>): void {
+  const given = new Map<string, unknown>(Object.entries(event));
+  expect(Object.fromEntries(Object.keys(fields).map((key) => [key, given.get(key)]))).toStrictEqual(fields);
+  expect([...given].filter(([, value]) => value === undefined)).toEqual([]);
 }
 
 export const passed = (task: Task): Command[] => gate(task, 'passed');
