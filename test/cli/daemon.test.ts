@@ -1,5 +1,6 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { until } from '@singletree/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
@@ -16,6 +17,19 @@ test('two runs at once start one daemon, and both are served', async () => {
     expect(stderr).not.toMatch(/error|in use|warning/);
   }
   expect(machine.daemons()).toEqual([machine.daemonPid]);
+});
+
+test('a daemon that is on its way out is waited for: who lost the lock tries again', async () => {
+  mkdirSync(machine.state, { mode: 0o700 });
+  const lock = new DatabaseSync(join(machine.state, 'lock.db'));
+  lock.exec('BEGIN EXCLUSIVE');
+  const { ended } = machine.start(['run', '--json', 'x']);
+  const log = join(machine.state, 'daemon.log');
+  await until(() => readFileSync(log, 'utf8').includes('STATE_FOLDER_IN_USE'), { what: 'the daemon to lose the lock', timeoutMs: 20_000 });
+  lock.close();
+  const { code, stdout, stderr } = await ended;
+  expect([code, JSON.parse(stdout).outcome]).toEqual([0, 'success']);
+  expect(stderr).not.toContain('in use');
 });
 
 test('one daemon a state folder: a second is refused with its pid; after kill -9 the folder is free at once', async () => {
