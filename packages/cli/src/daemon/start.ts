@@ -37,7 +37,7 @@ export async function startDetached(options: StartOptions): Promise<Started> {
   const { log } = statePaths(state);
   const limit = performance.now() + startLimitMs;
   let launched = launch({ ...options, state }, log);
-  let lostAt: number | undefined;
+  let lost: { readonly at: number; readonly failure: CommandFailure } | undefined;
   for (;;) {
     const found = await answering({ state, env: {} });
     if (found) {
@@ -45,23 +45,23 @@ export async function startDetached(options: StartOptions): Promise<Started> {
       return { ...found, warnings: linesSince(log, launched, 'warning').filter((warning) => typeof warning === 'string') };
     }
     const now = performance.now();
-    if (lostAt === undefined && hasEnded(launched.child)) {
+    if (now > limit) throw unanswered(launched, log, lost?.failure);
+    if (!lost && hasEnded(launched.child)) {
       const failure = failureIn(log, launched);
       if (failure.reason !== 'STATE_FOLDER_IN_USE') throw failure;
-      lostAt = now;
-    } else if (lostAt !== undefined && now - lostAt > againAfterMs) {
+      lost = { at: now, failure };
+    } else if (lost && now - lost.at > againAfterMs) {
       launched = launch({ ...options, state }, log);
-      lostAt = undefined;
-    }
-    if (now > limit) {
-      throw new CommandFailure(`the daemon was started (pid ${launched.child.pid}), but does not answer within ${startLimitMs / 1_000} s`, {
-        code: 'unavailable',
-        reason: 'NO_DAEMON',
-        hint: `its log: ${log}`,
-      });
+      lost = undefined;
     }
     await sleep(lookEveryMs);
   }
+}
+
+/** Nobody answers: the daemon that was started, or the one that has the folder. */
+function unanswered({ child }: Launched, log: string, lost: CommandFailure | undefined): CommandFailure {
+  const own = `the daemon that was started (pid ${child.pid}) does not answer within ${startLimitMs / 1_000} s`;
+  return new CommandFailure(lost?.message ?? own, { code: 'unavailable', reason: 'NO_DAEMON', hint: lost?.hint ?? `its log: ${log}` });
 }
 
 interface Launched {
