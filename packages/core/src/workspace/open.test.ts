@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -42,10 +42,12 @@ describe('a worktree', () => {
   });
 
   test('is made beside others of the same repository at the same time', async () => {
-    const { open, sh } = await bench();
-    const tasks = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const { open, sh, repo } = await bench();
+    // So many that git meets half-made worktrees in nearly every run.
+    const tasks = Array.from({ length: 24 }, (_, index) => `task-${index}`);
     const roots = (await Promise.all(tasks.map((task) => open('worktree', { task })))).map(({ root }) => root);
     expect(new Set(roots).size).toBe(tasks.length);
+    expect(readdirSync(join(repo, '.git/worktrees'))).toHaveLength(tasks.length);
     for (const root of roots) expect(sh('cat a; git status --porcelain', root)).toBe('one\n');
   });
 

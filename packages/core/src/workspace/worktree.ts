@@ -1,7 +1,8 @@
 import { appendFile, chmod, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Git } from './git.ts';
+import { GitFailure, type Git } from './git.ts';
 import { indexName } from './own-git-dir.ts';
 import { sweepIndexes } from './own-index.ts';
 import { renderSettings, type Setting } from './settings.ts';
@@ -17,10 +18,29 @@ export interface CheckoutSource {
 
 /** Makes a worktree on no branch. Gives its git directory. */
 export async function addWorktree(git: Git, { commonDir, head, root }: CheckoutSource): Promise<string> {
-  await git(['worktree', 'add', '--quiet', '--detach', '--end-of-options', root, head], { env: { GIT_DIR: commonDir } });
+  const add = ['worktree', 'add', '--quiet', '--detach', '--end-of-options', root, head];
+  await besideOthers(() => git(add, { env: { GIT_DIR: commonDir } }));
   const [added] = await registered(commonDir, root);
   if (added === undefined) throw new Error(`git made the worktree ${root}, but ${commonDir} does not list it`);
   return added;
+}
+
+/** Tries of a call that meets other worktrees in the making, with a growing wait between them: 4 s in all. */
+const mostTries = 20;
+const waitMs = 20;
+
+/** Before it makes a worktree git reads what is known of all others, and dies on one that somebody, we or the user, is just making. */
+async function besideOthers(add: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await add();
+      return;
+    } catch (error) {
+      const halfMade = error instanceof GitFailure && /failed to read \S*\/worktrees\/.*commondir/.test(error.stderr);
+      if (!halfMade || tries === mostTries) throw error;
+      await sleep(tries * waitMs);
+    }
+  }
 }
 
 /** Makes a repository of its own, with copies of all objects and without a way back. Gives its git directory. */
