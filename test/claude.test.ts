@@ -125,6 +125,7 @@ describe.concurrent('Claude Code', () => {
     expect((await eventsOf(again, created.id)).filter(({ kind }) => kind === 'adopted')).toHaveLength(1);
     expect(toldTokens(task)).toEqual(servedTokens(models));
     await expectPromisesKept(again, task, daemon.state);
+    await daemon.stop();
     expect(filesThatHold(apiKey, folder)).toEqual([join(folder, 'key')]);
   });
 

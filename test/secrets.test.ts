@@ -48,6 +48,7 @@ describe.concurrent('400 KB of secrets: no agent starts with a part of them, or 
     expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({ apiKey: { bytes: secretBytes, sha256: sha256(key) } });
     expect(linesOf(sums)).toEqual(names.map((name) => sha256(secrets[name]!)));
     await expectPromisesKept(again, task, daemon.state);
+    await daemon.stop();
     for (const secret of [key, ...Object.values(secrets)]) expect(filesThatHold(secret.slice(0, 64), daemon.state)).toEqual([]);
     expect(daemon.log).not.toContain(key.slice(0, 64));
   });

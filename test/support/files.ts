@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Every file below a folder, hidden ones included, whose bytes hold a text. */
+/** Every file below a folder, hidden ones included, whose bytes hold a text. Nobody may write there meanwhile. */
 export function filesThatHold(text: string, folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
