@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+/** Not every machine has it. */
+export const hasCurl: boolean = spawnSync('curl', ['--version']).status === 0;
 const service = 'http://localhost/singletree.v1.TaskService';
 
 /** One call of Connect with JSON by curl over the daemon's socket; bytes are sent as they are. `status` is that of HTTP. */
