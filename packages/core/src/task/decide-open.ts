@@ -15,6 +15,7 @@ export function openSetupOrGate(task: Task, command: Extract<Command, { kind: 'o
   const { role, ordinal, directory } = command;
   const possible = role === 'setup' ? isBeingMade(task) : task.state === 'in_review' && isQuiet(task);
   if (!attempt || !possible) return illegal(task, command);
+  if (isUsed(task, directory)) return stale(`${directory} was used before`);
   const opened: TaskProcess = { attempt: attempt.number, role, ordinal, directory, state: 'open', openedAt: now };
   const event = started(task, attempt.number, role, ordinal);
   if (!event) return stale(`task ${task.id} has no ${role} ${ordinal} to run now`);
@@ -30,12 +31,18 @@ function started(task: Task, attempt: number, role: 'setup' | 'gate', ordinal: n
   return due?.ordinal === ordinal ? { kind: 'gate_started', attempt, ordinal, name: due.gate.name, command: due.gate.command } : undefined;
 }
 
+/** A directory tells of one process only: named again, it would give the ending of the one before. */
+function isUsed(task: Task, directory: string): boolean {
+  return task.processes.some((process) => process.directory === directory);
+}
+
 /** Names the harness's directory. The process is started after this is committed. */
 export function start(task: Task, command: Extract<Command, { kind: 'start' }>, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
   if (task.state !== 'assigned' || !attempt || !task.base || !isQuiet(task)) return illegal(task, command);
   const { kind: _, baseline, ...begun } = command;
   const { directory } = begun;
+  if (isUsed(task, directory)) return stale(`${directory} was used before`);
   const process: TaskProcess = { attempt: attempt.number, role: 'harness', ordinal: 0, directory, state: 'open', openedAt: now };
   return apply(task, now, {
     edge: 'start',

@@ -108,7 +108,7 @@ export function gate(task: Task, verdict: GateResult['verdict'], set: Partial<Ga
   const due = gateToRun(task);
   if (!due) throw new Error('no gate is due');
   const attempt = task.attempts.length;
-  const directory = `gate-${attempt}-${due.ordinal}`;
+  const directory = `gate-${attempt}-${due.ordinal}-${task.processes.length}`;
   const exitCode = { passed: 0, failed: 1, errored: 127 }[verdict];
   const result: GateResult = {
     attempt,
