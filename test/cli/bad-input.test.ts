@@ -45,7 +45,7 @@ test('an agent that is not installed: the task fails, and says what installs it'
 test('an id that is too short to be one', async () => {
   const created = await Promise.all(['y', 'z'].map(async (prompt) => await machine.type(['run', '--detach', prompt])));
   const [one = '', two = ''] = created.map(({ stdout }) => stdout.trim());
-  const common = [...one].findIndex((letter, index) => letter !== two[index]);
+  const common = Array.from(one).findIndex((letter, index) => letter !== two[index]);
   const { code, stderr } = await machine.type(['get', one.slice(0, common)]);
   expect(code).toBe(2);
   expect(stderr).toContain(`more than one task begins with ${one.slice(0, common)}`);

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
+import module from 'node:module';
 import { join } from 'node:path';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 15) || process.platform !== 'linux') {
+  console.error(`error: singletree needs Linux and Node 24.15 or newer; this is ${process.platform} with Node ${process.versions.node}`);
+  process.exit(1);
+}
 // Before anything else is loaded. In our own folder; where that cannot be written, there is no cache.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/singletree'));
+module.enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/singletree'));
 const { cli } = await import('./cli.ts');
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -19,7 +24,9 @@ process.exitCode = await cli(process.argv.slice(2), {
   get cwd() {
     return process.cwd();
   },
-  stdin: process.stdin,
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   onInterrupt(handler) {

@@ -2,7 +2,7 @@ import { toJson, type Task } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
-import { age, cost, count, duration, facts } from '../terminal/figures.ts';
+import { age, cost, count, duration, facts, plural } from '../terminal/figures.ts';
 import { gateRow } from '../terminal/gate.ts';
 import type { Look } from '../terminal/look.ts';
 import { marks, markOf, markOfState, paint } from '../terminal/marks.ts';
@@ -103,7 +103,7 @@ function stateText({ state, waiting, blocked, stopRequested }: Task, look: Look,
 
 function spent({ tokensPerTask, turnsPerTask, costPerTaskUsdMicros }: Task): string | undefined {
   const known = facts(
-    turnsPerTask !== undefined && `${turnsPerTask} turns`,
+    turnsPerTask !== undefined && plural(turnsPerTask, 'turn'),
     tokensPerTask !== undefined && `${count(tokensPerTask)} tokens`,
     costPerTaskUsdMicros !== undefined && cost(costPerTaskUsdMicros),
   );

@@ -88,7 +88,7 @@ export function listLines(tasks: readonly Task[], look: Look, now: number): stri
     { head: 'id' },
     { head: 'title', flexible: true as const },
     { head: 'harness' },
-    { head: 'now' },
+    { head: 'now', flexible: true as const },
     { head: 'tokens', align: 'right' as const },
     { head: 'cost', align: 'right' as const },
     { head: 'context', align: 'right' as const },
@@ -113,7 +113,8 @@ function cells(task: Task, id: string, look: Look, now: number): string[] {
     harness,
     nowDoing(task, look, now),
     tokensPerTask === undefined ? '' : count(tokensPerTask),
-    costPerTaskUsdMicros === undefined ? '' : cost(costPerTaskUsdMicros),
+    // Unknown is not nothing; before the first attempt there is nothing.
+    costPerTaskUsdMicros === undefined ? (attempts.length === 0 ? '' : '–') : cost(costPerTaskUsdMicros),
     share === undefined ? '' : `${look.unicode ? `${block(share)} ` : ''}${percent(share)}`,
     age(now - (completedAt ?? createdAt).getTime()),
   ];

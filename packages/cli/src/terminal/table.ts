@@ -5,16 +5,24 @@ import { cut, padEnd, widthOf } from './text.ts';
 export interface Column {
   readonly head: string;
   readonly align?: 'right';
-  /** Takes what the others leave; it alone is cut where the terminal is too narrow. */
+  /** Is cut where the terminal is too narrow; of several the widest first. */
   readonly flexible?: true;
 }
+
+/** A column of less says nothing. */
+const narrowest = 8;
 
 /** Lines of a table without rules: two spaces between columns, heads in small. A column that is empty in every row is left out. */
 export function table(look: Look, columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string[] {
   const shown = columns.map((column, at) => ({ column, at })).filter(({ at }) => rows.some((row) => row[at]));
-  const natural = shown.map(({ column, at }) => Math.max(widthOf(column.head), ...rows.map((row) => widthOf(row[at] ?? ''))));
-  const tooWide = indent.length + natural.reduce((sum, width) => sum + width + 2, -2) - look.width;
-  const widths = natural.map((width, place) => (shown[place]?.column.flexible && tooWide > 0 ? Math.max(8, width - tooWide) : width));
+  const widths = shown.map(({ column, at }) => Math.max(widthOf(column.head), ...rows.map((row) => widthOf(row[at] ?? ''))));
+  let tooWide = indent.length + widths.reduce((sum, width) => sum + width + 2, -2) - look.width;
+  for (; tooWide > 0; tooWide--) {
+    const flexible = widths.map((width, place) => (shown[place]?.column.flexible ? width : 0));
+    const widest = Math.max(...flexible);
+    if (widest <= narrowest) break;
+    widths[flexible.indexOf(widest)] = widest - 1;
+  }
   const line = (cells: readonly string[]): string =>
     shown
       .map(({ column, at }, place) => {
