@@ -127,6 +127,8 @@ function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
       'after',
       `\nMarks: ${legend(look)}\n\nsingletree help COMMAND tells more; singletree help exit-codes lists the exit codes.`,
     );
+  // Told in one line below, so that the commands come first.
+  for (const option of program.options) option.hideHelp();
   for (const { usage, does, group } of entries) {
     const command = program.command(usage, { hidden: group === undefined }).description(does);
     command.usage(['[FLAGS]', ...usage.split(' ').slice(1)].join(' '));
