@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { Call, jsonLine, type CommandModule, type CommonFlags, type World } from './call.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { badInput, failureFrom, failureJson, failureText, type CommandFailure } from './failure.ts';
@@ -127,14 +127,19 @@ function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
       'after',
       `\nMarks: ${legend(look)}\n\nsingletree help COMMAND tells more; singletree help exit-codes lists the exit codes.`,
     );
-  // Told in one line below, so that the commands come first.
-  for (const option of program.options) option.hideHelp();
   for (const { usage, does, group } of entries) {
     const command = program.command(usage, { hidden: group === undefined }).description(does);
     command.usage(['[FLAGS]', ...usage.split(' ').slice(1)].join(' '));
     if (group !== undefined) command.helpGroup(`${group}:`);
   }
-  return program;
+  return program.configureHelp({ ...program.configureHelp(), formatHelp: commandsFirst });
+}
+
+/** The help of the whole: its flags, which every command has, come last. */
+function commandsFirst(command: Command, helper: Help): string {
+  const blocks = Help.prototype.formatHelp.call(helper, command, helper).trimEnd().split('\n\n');
+  const isFlags = (block: string): boolean => block.startsWith('Common flags:');
+  return `${[...blocks.filter((block) => !isFlags(block)), ...blocks.filter(isFlags)].join('\n\n')}\n`;
 }
 
 function withCommonFlags(command: Command): Command {
