@@ -134,7 +134,7 @@ describe.concurrent('a limit', () => {
     expect(setup.durationMs).toBeGreaterThanOrEqual(1_000);
     expect(agent.timeoutMs).toBe(timeoutMs - setup.durationMs);
     expect(last).toMatchObject({ timeoutMs: timeoutMs - setup.durationMs - agent.durationMs, stop: { kind: 'timeout', by: 'shim' } });
-    expectNoProcessOf(id);
+    await expectNoProcessOf(id);
   });
 
   test('of time holds while no daemon lives', async () => {
@@ -148,7 +148,7 @@ describe.concurrent('a limit', () => {
     await second.kill();
     const exit = join(second.state, 'processes', id, '1', 'harness-0-1', 'exit.json');
     await until(() => existsSync(exit), { what: 'the shim to end the agent', timeoutMs: 20_000 });
-    await until(() => expectNoProcessOf(id) ?? true, { what: 'the shim to be gone' });
+    await expectNoProcessOf(id);
     expect(readJson(exit)).toMatchObject({ stop: { kind: 'timeout', by: 'shim' } });
 
     const after = await second.start();
@@ -173,7 +173,7 @@ describe.concurrent('a limit', () => {
     const offsets = events.flatMap(({ log }) => (log ? [log.offset] : []));
     expect(offsets.length).toBeGreaterThan(1);
     expect(Math.max(...offsets)).toBeLessThanOrEqual(outputLimit);
-    expectNoProcessOf(id);
+    await expectNoProcessOf(id);
   });
 });
 
@@ -255,7 +255,7 @@ describe.concurrent('a shim that is killed', () => {
     const task = await finished(client, id);
     expect(task).toMatchObject({ state: 'completed', completion: { outcome: 'success', retryCount: 0 } });
     expect(task.gateResults).toMatchObject([{ status: 'passed' }]);
-    expectNoProcessOf(id);
+    await expectNoProcessOf(id);
   });
 });
 

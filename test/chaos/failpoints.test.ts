@@ -74,7 +74,7 @@ describe.concurrent('a cancel right after the restart leaves no living agent', (
     const task = await finished(client, id);
 
     expect(task).toMatchObject({ state: 'cancelled', completion: { outcome: 'failure', failure: { reason: 'cancelled', by: 'test' } } });
-    expectNoProcessOf(id);
+    await expectNoProcessOf(id);
   });
 });
 
