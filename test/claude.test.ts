@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { processesWithMarker, seededUsage, until, type Step } from '@singletree/testing';
-import { describe, expect, test } from 'vitest';
-import { claudeScene, claudeTask, servedTokens, toldTokens } from './support/claude.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { claudeCode, claudeScene, claudeTask, servedTokens, toldTokens } from './support/claude.ts';
 import { finished } from './support/daemon.ts';
 import { filesThatHold } from './support/files.ts';
 import { eventsOf, expectNoProcessOf, expectPromisesKept } from './support/promises.ts';
@@ -19,6 +19,9 @@ const withUsage = (steps: readonly Step[]): Step[] => {
   const usage = seededUsage(steps.length, steps.length);
   return steps.map((step, index) => ({ ...step, usage: usage[index]! }));
 };
+
+// Once, and not within the limit of a test: it is large, and not there on a machine that has never run the demo.
+beforeAll(claudeCode, 300_000);
 
 describe.concurrent('Claude Code', () => {
   test('an edit that passes its gate is a success; all of the task reaches the model with the first request', async () => {
@@ -144,7 +147,7 @@ describe.concurrent('Claude Code', () => {
       completion: { outcome: 'failure', failure: { reason: 'cancelled', by: 'test', why: 'no longer needed' }, turnsPerTask: 2 },
     });
     expect(toldTokens(task)).toEqual(servedTokens(scene.models));
-    expectNoProcessOf(created.id);
+    await expectNoProcessOf(created.id);
   });
 });
 
