@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { requestStop, revoke } from '../supervision/directory.ts';
 import { startShim } from '../supervision/host.ts';
@@ -115,8 +115,12 @@ function hintsOf(directory: string, taskId: string, rooms: Rooms): AsyncDisposab
     pending = true;
     wake();
   };
-  const files = watch(directory, hint);
-  files.on('error', () => undefined); // a directory that vanishes is found out by the next look
+  let files: FSWatcher | undefined;
+  try {
+    files = watch(directory, hint).on('error', () => undefined);
+  } catch {
+    // The machine has no watches left, or the directory has vanished, which the next look finds out.
+  }
   const stopListening = rooms.store.onCommit((changed) => changed === taskId && hint());
   return {
     async next(atMostMs) {
@@ -131,7 +135,7 @@ function hintsOf(directory: string, taskId: string, rooms: Rooms): AsyncDisposab
       pending = false;
     },
     async [Symbol.asyncDispose]() {
-      files.close();
+      files?.close();
       stopListening();
     },
   };
