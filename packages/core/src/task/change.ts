@@ -75,25 +75,19 @@ function holdsLease(state: TaskState): boolean {
   return state === 'assigned' || state === 'in_progress' || state === 'in_review';
 }
 
+const phaseOf: Partial<Record<TaskState, keyof PhaseTimes>> = {
+  assigned: 'activeMs',
+  in_progress: 'activeMs',
+  in_review: 'gateMs',
+  created: 'backoffMs',
+  blocked: 'blockedMs',
+};
+
 /** Every instant after the first dispatch belongs to exactly one phase. A clock that was set back adds nothing. */
 function addPhase(task: Task, now: Instant): PhaseTimes {
-  const spent = Math.max(0, now - task.since);
-  const phases = task.phases;
-  switch (task.state) {
-    case 'assigned':
-    case 'in_progress':
-      return { ...phases, activeMs: phases.activeMs + spent };
-    case 'in_review':
-      return { ...phases, gateMs: phases.gateMs + spent };
-    case 'created':
-      return task.dispatchedAt === undefined ? phases : { ...phases, backoffMs: phases.backoffMs + spent };
-    case 'blocked':
-      return task.dispatchedAt === undefined ? phases : { ...phases, blockedMs: phases.blockedMs + spent };
-    case 'completed':
-    case 'failed':
-    case 'cancelled':
-      return phases;
-  }
+  const phase = phaseOf[task.state];
+  if (!phase || task.dispatchedAt === undefined) return task.phases;
+  return { ...task.phases, [phase]: task.phases[phase] + Math.max(0, now - task.since) };
 }
 
 function reasonOf(failure: Failure | undefined): { reason?: Failure['reason']; message?: string } {

@@ -18,11 +18,47 @@ import {
   start,
   stop,
 } from './samples.testsuite.ts';
-import { block, cancel, situations } from './situations.testsuite.ts';
+import { block, cancel, setup, situations } from './situations.testsuite.ts';
 
 const atCreated = situations['created']!;
 const atStarted = situations['running, not owned']!;
 const atRunning = situations['running']!;
+
+describe('a start', () => {
+  test('opens the harness with all that the attempt has to remember', () => {
+    const baseline = { version: 1, data: { bytes: 9 } };
+    const begun = start(1, { session: { id: 's', resumed: true }, prompt: 'continue', decoderVersion: 4, apiKeyVariable: 'KEY', baseline });
+    const { task, events } = decided(situations['assigned, base']!, begun);
+    expect(task.attempts[0]).toMatchObject({
+      state: 'prepared',
+      directory: 'harness-1',
+      session: { id: 's', resumed: true },
+      prompt: 'continue',
+      decoderVersion: 4,
+      apiKeyVariable: 'KEY',
+      baseline,
+    });
+    expect(task.attempts[0]).not.toHaveProperty('kind');
+    expect(task.processes.at(-1)).toStrictEqual({
+      attempt: 1,
+      role: 'harness',
+      ordinal: 0,
+      directory: 'harness-1',
+      state: 'open',
+      openedAt: task.updatedAt,
+    });
+    expect(events.map(({ body }) => body)).toEqual([{ kind: 'state_changed', from: 'assigned', to: 'in_progress', edge: 'start' }]);
+  });
+
+  test.each([
+    [start(1, { directory: 'setup-1-0' }), 'assigned, base'],
+    [{ ...setup, directory: 'setup-1-0' }, 'assigned, setup lost'],
+  ] as const)('never names a directory that was used before', (command, name) => {
+    const lost = after(situations['assigned, setup open']!, { kind: 'died', directory: 'setup-1-0', survivors: [], usedMs: 1 });
+    const task = situations[name] ?? lost;
+    expect(decide(task, command, task.updatedAt)).toStrictEqual({ refused: 'stale', message: 'setup-1-0 was used before' });
+  });
+});
 
 describe('a claim', () => {
   test('makes the next attempt of a waiting task; the first one settles dispatch and estimate', () => {

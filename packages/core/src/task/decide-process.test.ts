@@ -30,7 +30,6 @@ describe('a harness', () => {
       harness: 'claude_code',
       resumed: false,
       pid: 4711,
-      sessionId: 'session-1',
     });
   });
 

@@ -33,7 +33,6 @@ export type TaskEventBody =
       readonly kind: 'attempt_started';
       readonly attempt: number;
       readonly harness: string;
-      readonly sessionId?: string;
       readonly resumed: boolean;
       readonly pid: number;
     }
