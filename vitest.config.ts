@@ -3,7 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const config: ViteUserConfig = defineConfig({
   test: {
     reporters: ['default', './tools/reporter.ts'],
-    coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**'] },
+    coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**', '**/*.testsuite.ts'] },
     projects: [
       { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 120_000 } },
       { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
