@@ -178,12 +178,15 @@ test.each(failureReasons)('an attempt that ends with a changed tree and the reas
   expect(event.failure?.reason).toBe(reason);
 });
 
-test.each(['harness_missing', 'unauthenticated', 'invalid_configuration', 'workspace_gone'] as const)('a step that fails: %s', (reason) => {
-  expectFields(completionAfter({ gates }, claim, openWorkspace, { kind: 'fail', reason, message: 'no' }), {
-    outcome: 'failure',
-    failure: { reason, message: 'no' },
-    attemptCount: 0,
-    qualityGatePassed: undefined,
-    base: undefined,
-  });
-});
+test.each(['harness_missing', 'unauthenticated', 'invalid_configuration', 'workspace_gone', 'internal'] as const)(
+  'a step that fails: %s',
+  (reason) => {
+    expectFields(completionAfter({ gates }, claim, openWorkspace, { kind: 'fail', reason, message: 'no' }), {
+      outcome: 'failure',
+      failure: { reason, message: 'no' },
+      attemptCount: 0,
+      qualityGatePassed: undefined,
+      base: undefined,
+    });
+  },
+);

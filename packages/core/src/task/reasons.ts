@@ -31,6 +31,7 @@ export const failureReasons = [
   'invalid_configuration',
   'workspace_gone',
   'workspace_unfreezable',
+  'internal',
 ] as const;
 
 export type FailureReason = (typeof failureReasons)[number];
