@@ -131,7 +131,7 @@ test.concurrent.each([
   await exited(shim);
   expect(shim.signalCode).toBe('SIGKILL');
   expect(await kindOf(directory)).toBe(then);
-  if (then === 'dead') expect(await sweepDead(directory)).toMatchObject({ survivors: [] });
+  if (then === 'dead') expect(await sweepDead(directory, markerOfDirectory(directory))).toMatchObject({ survivors: [] });
   expect(living(markerOfDirectory(directory))).toEqual([]);
 });
 
@@ -157,7 +157,7 @@ test.concurrent(
       await sleep(random() < 0.5 ? 0 : random() * 30);
       process.kill(owner.pid, 'SIGKILL');
       await until(async () => (await kindOf(directory)) === 'dead');
-      expect(await sweepDead(directory)).toMatchObject({ survivors: [] });
+      expect(await sweepDead(directory, markerOfDirectory(directory))).toMatchObject({ survivors: [] });
       return directory;
     };
     const directories: string[] = [];

@@ -65,6 +65,10 @@ test.each([
   expect(await look(directoryWith(files))).toEqual(expected);
 });
 
+test('a directory that is not there is gone, not free to be owned', async () => {
+  expect(await look(join(root, 'never-made'))).toEqual({ kind: 'gone' });
+});
+
 test('a zombie supervises nothing', async () => {
   // Its parent sleeps and never waits for it.
   const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });

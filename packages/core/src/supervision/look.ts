@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { protocolVersion, type ExitRecord, type Owner, type ProcessFile, type ProcessSpec, type RunRecord } from './protocol.ts';
 import { bootId, findLiving, isObject } from './shim.ts';
 
 /** What has become of a process directory. Begun again after any crash, a step asks this and knows what is left to do. */
 export type Look =
+  /** There is no such directory: whatever was started in it is known by its marker alone. */
+  | { readonly kind: 'gone' }
   /** Nobody owns it: a shim may be started. */
   | { readonly kind: 'unowned' }
   /** The shim that owns it lives. `run` is absent until it has started and recorded its child. */
@@ -21,7 +23,7 @@ export async function look(directory: string): Promise<Look> {
   if (exit.record) return { kind: 'exited', exit: exit.record };
   const owner = await readOwner(directory);
   if (owner.record?.who === 'daemon') return { kind: 'revoked' };
-  if (!owner.record && owner.damaged.length === 0) return { kind: 'unowned' };
+  if (!owner.record && owner.damaged.length === 0) return { kind: (await exists(directory)) ? 'unowned' : 'gone' };
   const run = await readRun(directory);
   const record = run.record && { run: run.record };
   if (owner.record && isAlive(owner.record)) return { kind: 'alive', owner: owner.record, ...record };
@@ -74,11 +76,25 @@ async function read<T>(directory: string, name: ProcessFile, isWhole: (value: un
     text = await readFile(join(directory, name), 'utf8');
   } catch (error) {
     // A file that cannot be read for another reason, a lack of descriptors perhaps, must not pass for one that is missing.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { damaged: [] };
+    if (isMissing(error)) return { damaged: [] };
     throw error;
   }
   const value = parse(text);
   return isWhole(value) ? { record: value, damaged: [] } : { damaged: [name] };
+}
+
+async function exists(directory: string): Promise<boolean> {
+  try {
+    await stat(directory);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function parse(text: string): unknown {

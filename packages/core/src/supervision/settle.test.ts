@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from './look.ts';
@@ -89,5 +89,14 @@ test('a shim that does not answer is ended itself', async () => {
   expect(settled).toMatchObject({ found: 'alive', survivors: [] });
   expect(readStat(pid)?.state ?? 'Z').toBe('Z');
   expect((await look(directory)).kind).toBe('dead');
+  expect(living(markerOf(stateId, basename(directory)))).toEqual([]);
+});
+
+test.each(['torn', 'missing'])('what a dead shim left is found by its marker where the specification is %s', async (how) => {
+  const directory = await orphaned('setsid sleep 60 & sleep 60');
+  if (how === 'torn') writeFileSync(join(directory, 'spec.json'), '{"protocol":1,');
+  else rmSync(join(directory, 'spec.json'));
+  const settled = await settleAll((name) => (name === basename(directory) ? 'stale' : 'keep'));
+  expect(settled).toMatchObject([{ directory: basename(directory), found: how === 'torn' ? 'dead' : 'unknown', survivors: [] }]);
   expect(living(markerOf(stateId, basename(directory)))).toEqual([]);
 });

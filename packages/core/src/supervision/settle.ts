@@ -57,7 +57,7 @@ async function* unfinished(root: string, below = ''): AsyncGenerator<string> {
   for (const entry of entries) if (entry.isDirectory()) yield* unfinished(root, join(below, entry.name));
 }
 
-async function settleDirectory(directory: string, { root, now, limitMs = 20_000 }: SettleRequest): Promise<Settled | undefined> {
+async function settleDirectory(directory: string, { root, stateId, now, limitMs = 20_000 }: SettleRequest): Promise<Settled | undefined> {
   const path = join(root, directory);
   const deadline = performance.now() + limitMs;
   let found: Settled['found'] | undefined;
@@ -70,7 +70,7 @@ async function settleDirectory(directory: string, { root, now, limitMs = 20_000 
       continue;
     }
     if (seen.kind === 'exited') return found && { directory, found, swept: seen.exit.swept, survivors: seen.exit.survivors };
-    if (seen.kind === 'revoked') return found && { directory, found, ...none };
+    if (seen.kind === 'revoked' || seen.kind === 'gone') return found && { directory, found, ...none };
     found ??= seen.kind;
     if (seen.kind === 'unowned') await revoke(path);
     if (seen.kind === 'alive') {
@@ -81,7 +81,7 @@ async function settleDirectory(directory: string, { root, now, limitMs = 20_000 
       await sleep(pollMs);
     }
     if (seen.kind === 'dead') {
-      const { swept, survivors } = await sweepDead(path);
+      const { swept, survivors } = await sweepDead(path, markerOf(stateId, directory));
       const settled = { directory, found, swept, survivors };
       if (survivors.length === 0)
         await placeFile(join(path, 'settled.json' satisfies ProcessFile), JSON.stringify({ ...settled, at: now() }), 'replace');

@@ -83,6 +83,12 @@ export function readMarker(pid: number): string | undefined {
     ?.slice(prefix.length);
 }
 
+/** A process without a marker is nobody's, whatever is looked for. */
+function carries(pid: number, id: string): boolean {
+  const found = readMarker(pid);
+  return found !== undefined && found === id;
+}
+
 export function readTable(): ProcessStat[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -128,8 +134,7 @@ export function findMembers(tree: ProcessTree, byMarker = true): ProcessStat[] {
   const session = holder === undefined || holder.startTime === leader?.startTime ? leader?.pid : undefined;
   const members = new Set<number>();
   for (const { pid, startTime, session: sid, group } of table.values()) {
-    if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && readMarker(pid) === tree.id))
-      members.add(pid);
+    if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && carries(pid, tree.id))) members.add(pid);
   }
   for (let before = -1; before !== members.size;) {
     before = members.size;

@@ -12,18 +12,19 @@ export interface Swept {
   readonly survivors: readonly number[];
 }
 
-/** Ends what a dead shim left behind, also a child that it had started but not recorded yet, and tells how long that ran as far as the clock log says. */
-export async function sweepDead(directory: string): Promise<Swept & { usedMs: number }> {
+/**
+ * Ends what a shim that is gone left behind, also a child that it had started but not recorded yet, and tells how long that ran as far as the
+ * clock log says. Its files only help: the marker alone tells who belongs to the directory, also where that is torn or missing.
+ *
+ * @param marker `markerOf` the state folder's id and of the directory's path
+ */
+export async function sweepDead(directory: string, marker: string): Promise<Swept & { usedMs: number }> {
   const { record: spec } = await readSpec(directory);
-  if (spec === undefined)
-    throw new Error(
-      `${directory}/spec.json is missing or torn: without the marker in it nobody can tell which processes belong to this directory`,
-    );
   const { record: run } = await readRun(directory);
   // Of another boot, or of a child that is gone, the number may be anybody's by now. Then the marker alone tells who belongs here.
   const leader = run?.bootId === bootId() && findLiving(run) ? run : undefined;
-  const tree: ProcessTree = { id: spec.id, known: new Map(), ...(leader && { leader }) };
-  const { swept, survivors } = await sweep(tree, spec.graces.sweepMs);
+  const tree: ProcessTree = { id: marker, known: new Map(), ...(leader && { leader }) };
+  const { swept, survivors } = await sweep(tree, spec?.graces.sweepMs ?? sweepLimitMs);
   const clock = await readClock(directory);
   return { swept, survivors, usedMs: (clock.at(-1)?.monotonic ?? 0) - (clock[0]?.monotonic ?? 0) };
 }
