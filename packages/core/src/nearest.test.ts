@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
 import { nearest } from './nearest.ts';
 
-const known = ['run', 'watch', 'status', 'claude_code', 'codex', 'opencode', 'concurrency'];
+const known = ['version', 'concurrency', 'defaults', 'harnesses', 'max_attempts', 'timeout'];
 
 test.each([
-  ['rnu', 'run'],
-  ['urn', 'run'],
-  ['runn', 'run'],
-  ['ru', 'run'],
-  ['statsu', 'status'],
-  ['wacth', 'watch'],
-  ['claud', 'claude_code'],
-  ['co', undefined],
-  ['claude_cod', 'claude_code'],
+  ['timeout', 'timeout'],
+  ['timeuot', 'timeout'],
+  ['timout', 'timeout'],
+  ['time', 'timeout'],
   ['concurency', 'concurrency'],
-  ['codx', 'codex'],
-  ['xyz', undefined],
+  ['conc', 'concurrency'],
+  ['max_atempt', 'max_attempts'],
+  ['xyzzy', undefined],
   ['', undefined],
-])('%s may mean %s', (word, meant) => expect(nearest(word, known)).toBe(meant));
+  ['t', undefined],
+])('%j means %s', (word, meant) => expect(nearest(word, known)).toBe(meant));
+
+test('of two that begin so, neither is meant', () => expect(nearest('claude', ['claude_code', 'claude_desktop'])).toBeUndefined());
+test('nothing is known, nothing is meant', () => expect(nearest('word', [])).toBeUndefined());

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { LineCounter, parse, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument, type Document, type Range } from 'yaml';
 import type { z } from 'zod';
 import { DomainError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
@@ -34,7 +34,7 @@ export function loadConfiguration(named: string | undefined, environment: NodeJS
   if (!isObject(tree)) throw invalid(`${file}: expected a mapping of keys to values`);
   const result = configurationSchema.safeParse(merged);
   if (!result.success)
-    throw describe(result.error.issues[0], merged, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
+    throw describe(result.error.issues[0], (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
   checkHarnessNames(result.data, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
   const plugins = { ...builtInPlugins };
   for (const [id, { plugin }] of Object.entries(result.data.harnesses))
@@ -58,20 +58,30 @@ function readIfThere(file: string, required: boolean): string | undefined {
 
 function parseFile(file: string, text: string): { document: Document; place(path: Path): string } {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lineOf = (offset: number): string => `${file}, line ${lines.linePos(offset).line}`;
   const [problem] = document.errors;
-  if (problem) throw invalid(`${file}, line ${lines.linePos(problem.pos[0]).line}: ${problem.message.split('\n', 1)[0]}`);
+  if (problem) throw invalid(`${lineOf(problem.pos[0])}: ${problem.message}`);
   return {
     document,
     place(path) {
-      // The nearest node that exists: a missing key has the line of what it is missing from.
+      // The nearest one that is there: a missing key has the line of what it is missing from.
       for (let length = path.length; length > 0; length--) {
-        const node: unknown = document.getIn(path.slice(0, length), true);
-        if (isObject(node) && Array.isArray(node['range'])) return `${file}, line ${lines.linePos(Number(node['range'][0])).line}`;
+        const range = rangeOf(document, path.slice(0, length));
+        if (range) return lineOf(range[0]);
       }
       return file;
     },
   };
+}
+
+/** Where a key stands, or an item of a list. A key's value may begin lines below it. */
+function rangeOf(document: Document, path: Path): Range | null | undefined {
+  const parent: unknown = document.getIn(path.slice(0, -1), true);
+  const last = path.at(-1);
+  const keys = isMap(parent) ? parent.items.map(({ key }) => key) : [];
+  const node: unknown = isSeq(parent) ? parent.items[Number(last)] : keys.find((key) => isScalar(key) && key.value === last);
+  return isNode(node) ? node.range : undefined;
 }
 
 /** Sets the value of each `SINGLETREE_<PATH>` variable, read as a YAML scalar, in a copy of the tree. */
@@ -122,7 +132,7 @@ function variablePaths(harnessIds: readonly string[]): Map<string, string[]> {
   return new Map(paths.map((path) => [`SINGLETREE_${path.join('_').toUpperCase()}`, path]));
 }
 
-function describe(issue: z.core.$ZodIssue | undefined, tree: unknown, place: (path: Path) => string): DomainError {
+function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => string): DomainError {
   if (!issue) return invalid('the configuration is not valid');
   const path = issue.path.filter((key) => typeof key !== 'symbol');
   if (issue.code === 'unrecognized_keys') {
@@ -132,7 +142,9 @@ function describe(issue: z.core.$ZodIssue | undefined, tree: unknown, place: (pa
     const hint = [`known keys: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');
     return invalid(`unknown key "${[...path, key].join('.')}" in ${place([...path, key])}`, hint);
   }
-  return invalid(`${path.join('.')} in ${place(path)}: ${issue.message}`);
+  // A key that breaks its rule is told by an issue of its own inside.
+  const rule = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
+  return invalid(`${path.join('.')} in ${place(path)}: ${(rule ?? issue).message}`);
 }
 
 function knownKeys(path: Path): string[] {

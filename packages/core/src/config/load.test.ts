@@ -1,0 +1,247 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { DomainError } from '../errors.ts';
+import { configurationHash, otelHash } from './hash.ts';
+import { loadConfiguration, type LoadedConfiguration } from './load.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'singletree-config-'));
+const file = join(folder, 'config.yaml');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function load(text: string, environment: NodeJS.ProcessEnv = {}): LoadedConfiguration {
+  writeFileSync(file, text);
+  return loadConfiguration(file, environment);
+}
+
+function refusal(text: string, environment: NodeJS.ProcessEnv = {}): string {
+  try {
+    load(text, environment);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    expect(error.reason).toBe('INVALID_CONFIGURATION');
+    return [error.message.replaceAll(file, 'FILE'), ...(error.hint?.split('\n') ?? [])].join('\n');
+  }
+  throw new Error('the configuration was accepted');
+}
+
+const topKeys = 'known keys: version, concurrency, defaults, harnesses';
+const builtIn = 'known harnesses: claude_code, codex, opencode';
+
+describe('a configuration', () => {
+  test('has a value for everything without a file', () => {
+    const loaded = loadConfiguration(undefined, { HOME: folder });
+    expect(loaded).toStrictEqual({
+      configuration: {
+        version: 1,
+        concurrency: { total: 4, per_harness: {} },
+        defaults: { harness: 'claude_code', max_attempts: 3, timeout: 3_600_000, max_output: 67_108_864, gate_timeout: 900_000 },
+        harnesses: {},
+      },
+      plugins: { claude_code: '@singletree/harness-claude', codex: '@singletree/harness-codex', opencode: '@singletree/harness-opencode' },
+    });
+  });
+
+  test.each(['', '# nothing\n', '{}\n', '---\n'])('of %j is the same as none', (text) => {
+    expect(load(text).configuration).toStrictEqual(loadConfiguration(undefined, {}).configuration);
+  });
+
+  test('says what the file says', () => {
+    const text = `
+version: 1
+concurrency: { total: 8, per_harness: { codex: 2 } }
+defaults: { harness: codex, permissions: edits, max_attempts: 5, timeout: 1h30m, max_output: 1048576, gate_timeout: 90s }
+harnesses:
+  codex:
+    executable: /opt/codex
+    model: gpt-5
+    base_url: http://127.0.0.1:4000
+    api_key: { command: [pass, show, codex] }
+    env: { HTTPS_PROXY: "http://proxy:3128" }
+    args: [--verbose]
+    options: { anything: [1] }
+`;
+    expect(load(text)).toMatchObject({
+      file,
+      configuration: {
+        concurrency: { total: 8, per_harness: { codex: 2 } },
+        defaults: {
+          harness: 'codex',
+          permissions: 'edits',
+          max_attempts: 5,
+          timeout: 5_400_000,
+          max_output: 1_048_576,
+          gate_timeout: 90_000,
+        },
+        harnesses: {
+          codex: {
+            executable: '/opt/codex',
+            model: 'gpt-5',
+            base_url: 'http://127.0.0.1:4000',
+            api_key: { command: ['pass', 'show', 'codex'] },
+            env: { HTTPS_PROXY: 'http://proxy:3128' },
+            args: ['--verbose'],
+            options: { anything: [1] },
+          },
+        },
+      },
+    });
+  });
+
+  test('adds plugins by package name, or by a path from its own folder', () => {
+    const { plugins } = load(
+      'harnesses:\n  mine: { plugin: ./mine.ts }\n  yours: { plugin: their-plugin }\n  codex: { plugin: /abs/codex.ts }\n',
+    );
+    expect(plugins).toMatchObject({ mine: join(folder, 'mine.ts'), yours: 'their-plugin', codex: '/abs/codex.ts' });
+    expect(plugins).toMatchObject({ claude_code: '@singletree/harness-claude' });
+  });
+});
+
+describe('where it is read', () => {
+  const named = (name: string, total: number): string => {
+    const path = join(folder, name);
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, `concurrency: { total: ${total} }\n`);
+    return path;
+  };
+  const flag = named('flag.yaml', 2);
+  const variable = named('variable.yaml', 3);
+  named('xdg/singletree/config.yaml', 5);
+  named('home/.config/singletree/config.yaml', 6);
+  const environment = { SINGLETREE_CONFIG: variable, XDG_CONFIG_HOME: join(folder, 'xdg'), HOME: join(folder, 'home') };
+
+  test.each([
+    [flag, environment, 2],
+    [undefined, environment, 3],
+    [undefined, { ...environment, SINGLETREE_CONFIG: undefined }, 5],
+    [undefined, { HOME: join(folder, 'home') }, 6],
+    [undefined, { HOME: join(folder, 'home'), XDG_CONFIG_HOME: '' }, 6],
+    [undefined, {}, 4],
+  ])('%s, %j', (path, variables, total) => {
+    expect(loadConfiguration(path, variables).configuration.concurrency.total).toBe(total);
+  });
+
+  test.each([
+    [join(folder, 'missing.yaml'), {}],
+    [undefined, { SINGLETREE_CONFIG: join(folder, 'missing.yaml') }],
+    [folder, {}],
+  ])('a file that was named must be there: %s %j', (path, variables) => {
+    expect(() => loadConfiguration(path, variables)).toThrow(/^cannot read the configuration file \/.*: E(NOENT|ISDIR)/);
+  });
+
+  test('one that cannot be read is told, also at the default place', () => {
+    mkdirSync(join(folder, 'odd/singletree/config.yaml'), { recursive: true });
+    expect(() => loadConfiguration(undefined, { XDG_CONFIG_HOME: join(folder, 'odd') })).toThrow(/EISDIR/);
+  });
+});
+
+describe('what is wrong is told with its line, and what would be right', () => {
+  test.each([
+    ['concurency:\n  total: 3\n', `unknown key "concurency" in FILE, line 1\n${topKeys}\ndid you mean concurrency?`],
+    ['version: 1\nxyzzy: 3\n', `unknown key "xyzzy" in FILE, line 2\n${topKeys}`],
+    [
+      'concurrency:\n  total: 3\n\n  totl: 4\n',
+      'unknown key "concurrency.totl" in FILE, line 4\nknown keys: total, per_harness\ndid you mean total?',
+    ],
+    [
+      'defaults:\n  max_atempts: 3\n',
+      'unknown key "defaults.max_atempts" in FILE, line 2\nknown keys: harness, permissions, max_attempts, timeout, max_output, gate_timeout\ndid you mean max_attempts?',
+    ],
+    [
+      'harnesses:\n  codex:\n    modle:\n      gpt-5\n',
+      'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, args, options\ndid you mean model?',
+    ],
+    ['harnesses:\n  claud:\n    model: x\n', `unknown harness "claud" in FILE, line 2\n${builtIn}\ndid you mean claude_code?`],
+    ['defaults:\n  timeout: 1h\n  harness: codx\n', `unknown harness "codx" in FILE, line 3\n${builtIn}\ndid you mean codex?`],
+    ['concurrency:\n  per_harness:\n    xyzzy: 2\n', `unknown harness "xyzzy" in FILE, line 3\n${builtIn}`],
+    ['harnesses:\n  Claude:\n    plugin: x\n', 'harnesses.Claude in FILE, line 2: a harness id is lower case, with underscores'],
+    ['harnesses:\n  codex:\n    env:\n      1X: a\n', 'harnesses.codex.env.1X in FILE, line 4: not a variable name'],
+    [
+      'harnesses:\n  codex:\n    args:\n      - a\n      - 2\n',
+      'harnesses.codex.args.1 in FILE, line 5: Invalid input: expected string, received number',
+    ],
+    ['harnesses:\n  codex:\n    base_url: ftp://x\n', 'harnesses.codex.base_url in FILE, line 3: expected an http or https URL'],
+    [
+      'harnesses:\n  codex:\n    api_key: sk-secret\n',
+      'harnesses.codex.api_key in FILE, line 3: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
+    ],
+    ['version: 2\n', 'version in FILE, line 1: this program reads version 1'],
+    ['concurrency: { total: 0 }\n', 'concurrency.total in FILE, line 1: Too small: expected number to be >=1'],
+    ['defaults: { timeout: 90 }\n', 'defaults.timeout in FILE, line 1: expected a duration such as 90s, 5m or 1h30m'],
+    ['defaults: { timeout: 5 min }\n', 'defaults.timeout in FILE, line 1: "5 min" is not a duration; write for example 90s, 5m or 1h30m'],
+    ['defaults: { timeout: 0s }\n', 'defaults.timeout in FILE, line 1: a duration must be longer than 0'],
+    ['defaults: { max_output: 5kb }\n', 'defaults.max_output in FILE, line 1: "5kb" is not a size; write for example 64MiB'],
+    ['defaults: { max_output: 0 }\n', 'defaults.max_output in FILE, line 1: a size must be larger than 0'],
+    ['defaults: { permissions: root }\n', 'defaults.permissions in FILE, line 1: Invalid option: expected one of "all"|"edits"|"read"'],
+    ['- a\n', 'FILE: expected a mapping of keys to values'],
+    ['just text\n', 'FILE: expected a mapping of keys to values'],
+    ['a: 1\ndefaults: [\n', 'FILE, line 3: Flow sequence in block collection must be sufficiently indented and end with a ]'],
+    ['version: 1\nversion: 1\n', 'FILE, line 2: Map keys must be unique'],
+  ])('%j', (text, message) => expect(refusal(text)).toBe(message));
+});
+
+describe('a variable sets one value above the file', () => {
+  test.each([
+    ['SINGLETREE_CONCURRENCY_TOTAL', '8', { concurrency: { total: 8 } }],
+    ['SINGLETREE_CONCURRENCY_PER_HARNESS', '{ codex: 1 }', { concurrency: { total: 2, per_harness: { codex: 1 } } }],
+    ['SINGLETREE_DEFAULTS_TIMEOUT', '90s', { defaults: { timeout: 90_000 } }],
+    ['SINGLETREE_HARNESSES_CLAUDE_CODE_BASE_URL', 'http://127.0.0.1:1', { harnesses: { claude_code: { base_url: 'http://127.0.0.1:1' } } }],
+    ['SINGLETREE_HARNESSES_CLAUDE_CODE_API_KEY', '{ env: KEY }', { harnesses: { claude_code: { api_key: { env: 'KEY' } } } }],
+    ['SINGLETREE_HARNESSES_MINE_MODEL', 'x: [y', { harnesses: { mine: { model: 'x: [y', plugin: 'm' } } }],
+  ])('%s=%s', (name, value, configuration) => {
+    expect(load('concurrency: { total: 2 }\nharnesses: { mine: { plugin: m } }\n', { [name]: value })).toMatchObject({ configuration });
+  });
+
+  test.each([
+    [
+      { SINGLETREE_CONCURENCY_TOTAL: '8' },
+      'unknown environment variable SINGLETREE_CONCURENCY_TOTAL\ndid you mean SINGLETREE_CONCURRENCY_TOTAL?',
+    ],
+    [{ SINGLETREE_HARNESSES_MINE_MODEL: 'x' }, /^unknown environment variable SINGLETREE_HARNESSES_MINE_MODEL/],
+    [
+      { SINGLETREE_CONCURRENCY_TOTAL: 'x' },
+      'concurrency.total in environment variable SINGLETREE_CONCURRENCY_TOTAL: Invalid input: expected number, received string',
+    ],
+    [{ SINGLETREE_DEFAULTS_TIMEOUT: '' }, /^defaults\.timeout in environment variable SINGLETREE_DEFAULTS_TIMEOUT: "" is not a duration/],
+    [
+      { SINGLETREE_DEFAULTS_HARNESS: 'codx' },
+      `unknown harness "codx" in environment variable SINGLETREE_DEFAULTS_HARNESS\n${builtIn}\ndid you mean codex?`,
+    ],
+  ])('%j is refused by its name', (environment, message) => expect(refusal('', environment)).toMatch(message));
+
+  test('those that mean something else are left alone', () => {
+    const names = [
+      'CONFIG',
+      'STATE',
+      'ADDRESS',
+      'TOKEN',
+      'PROCESS',
+      'USER_PATH',
+      'FAILPOINTS',
+      'FAILPOINT_DIR',
+      'LOG_LEVEL',
+      'TEST_FULL',
+      'TEST_SEED',
+    ];
+    const reserved = Object.fromEntries(names.map((name) => [`SINGLETREE_${name}`, 'x']));
+    expect(load('', { ...reserved, SINGLETREEHOUSE: 'x' }).configuration).toStrictEqual(load('').configuration);
+  });
+});
+
+describe('a hash', () => {
+  test('tells configurations apart by what they say, not by where', () => {
+    const hash = configurationHash(load('concurrency: { total: 8 }\n'));
+    expect(configurationHash(load('', { SINGLETREE_CONCURRENCY_TOTAL: '8' }))).toBe(hash);
+    expect(configurationHash(load('# eight\nconcurrency:\n  total: 8\n'))).toBe(hash);
+    expect(configurationHash(load('concurrency: { total: 9 }\n'))).not.toBe(hash);
+    expect(configurationHash(load('concurrency: { total: 8 }\nharnesses: { codex: { plugin: mine } }\n'))).not.toBe(hash);
+  });
+
+  test('of the OTEL_ variables knows no order and nothing else', () => {
+    const hash = otelHash({ OTEL_A: '1', OTEL_B: '2' });
+    expect(otelHash({ OTEL_B: '2', PATH: '/bin', OTEL_A: '1' })).toBe(hash);
+    expect(otelHash({ OTEL_A: '1', OTEL_B: '3' })).not.toBe(hash);
+    expect(otelHash({ OTEL_A: '1' })).not.toBe(hash);
+  });
+});
