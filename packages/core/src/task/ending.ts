@@ -1,6 +1,6 @@
 import type { Command } from './commands.ts';
 import type { FailureReason } from './reasons.ts';
-import type { Attempt, Failure, Stop, StopKind, Task, TaskProcess, TaskType } from './task.ts';
+import type { Attempt, Failure, ProcessExit, Stop, StopKind, Task, TaskProcess, TaskType } from './task.ts';
 
 /** How an attempt ended: handed in for review, stopped by somebody, or failed for a reason. */
 export type Ending =
@@ -18,8 +18,10 @@ const changing: readonly TaskType[] = ['implementation', 'debugging', 'refactori
 export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, facts: Extract<Command, { kind: 'reconciled' }>): Ending {
   const exit = process.exit;
   if (exit?.stop === 'timeout') return { kind: 'failed', ...timedOut(task) };
-  if (exit?.stop === 'output_limit') return failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
+  const flooded = failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
+  if (exit?.stop === 'output_limit') return flooded;
   if (task.stop) return { kind: 'stopped', stop: task.stop };
+  if (exit && exit.stop === undefined && saidTooMuch(task, exit)) return flooded;
   if (facts.failure) return { kind: 'failed', ...facts.failure };
   if ('reason' in facts.tree) return { kind: 'failed', ...facts.tree };
   if (exit?.spawnError !== undefined) return failed('harness_missing', exit.spawnError);
@@ -28,6 +30,11 @@ export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, fac
     return failed('no_change_made', `a ${task.spec.taskType} task needs a change, and the workspace is as it was`);
   }
   return ended;
+}
+
+/** A harness may flood and be gone between two looks of its shim, which then had nothing left to stop. What lies beyond the limit was never read. */
+function saidTooMuch({ spec }: Task, { lengths }: ProcessExit): boolean {
+  return Math.max(lengths.stdout, lengths.stderr) > spec.limits.maxOutputBytes;
 }
 
 function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extract<Command, { kind: 'reconciled' }>): Ending {
