@@ -2,11 +2,12 @@ import { watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { requestStop, revoke } from '../supervision/directory.ts';
 import { startShim } from '../supervision/host.ts';
-import { look } from '../supervision/look.ts';
-import type { ExitRecord, Hardness, StopRequest } from '../supervision/protocol.ts';
+import { look, readSpec } from '../supervision/look.ts';
+import { markerOf, type ExitRecord, type Hardness, type StopRequest } from '../supervision/protocol.ts';
+import { signalProcess } from '../supervision/shim.ts';
 import { sweepDead } from '../supervision/sweep.ts';
 import type { ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
-import type { Rooms } from './rooms.ts';
+import { graces, type Rooms } from './rooms.ts';
 
 /** How a supervised process came to its end. */
 export type Ended =
@@ -38,6 +39,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   const directory = join(rooms.processes.root, process.directory);
   await using hints = hintsOf(directory, task.id, rooms);
   let owned = process.state !== 'open';
+  const patience = patienceWith(directory);
   for (let starts = 0; ;) {
     const seen = await look(directory);
     switch (seen.kind) {
@@ -66,13 +68,16 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
         if (own !== undefined) await requestStop(directory, { kind: own, hardness: 'terminate', by: 'daemon', at: rooms.now() });
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop) await requestStop(directory, requestOf(stop));
+        if (await patience.isOver(own !== undefined || stop !== undefined)) signalProcess(seen.owner, 'SIGKILL');
         break;
       }
       case 'exited':
         await watched.onOutput?.();
         return { kind: 'exited', exit: seen.exit };
+      // Somebody has removed its directory. The marker still tells what belongs to it, the shim included.
+      case 'gone':
       case 'dead': {
-        const { survivors, usedMs } = await sweepDead(directory);
+        const { survivors, usedMs } = await sweepDead(directory, markerOf(rooms.processes.stateId, process.directory));
         await watched.onOutput?.();
         return { kind: 'dead', survivors, usedMs };
       }
@@ -81,6 +86,28 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
     }
     await hints.next(pollMs);
   }
+}
+
+/** What a shim may need beyond its graces on a loaded machine. */
+const marginMs = 10_000;
+
+/**
+ * How long a living shim is believed. One that is itself stopped, by its own agent perhaps, would enforce no limit and hand on no
+ * stop: once it is long overdue it is killed, and what it leaves is swept. Counted from when this daemon first saw it, so never early.
+ */
+function patienceWith(directory: string): { isOver(stopAsked: boolean): Promise<boolean> } {
+  const seenAt = performance.now();
+  const tail = graces.interruptMs + graces.terminateMs + graces.sweepMs + marginMs;
+  let askedAt: number | undefined;
+  let limitMs: number | undefined;
+  return {
+    async isOver(stopAsked) {
+      limitMs ??= (await readSpec(directory)).record?.limits.timeoutMs ?? Number.POSITIVE_INFINITY;
+      if (stopAsked) askedAt ??= performance.now();
+      const now = performance.now();
+      return now - seenAt > limitMs + tail || (askedAt !== undefined && now - askedAt > tail);
+    },
+  };
 }
 
 async function noSecrets(): Promise<Readonly<Record<string, string>>> {

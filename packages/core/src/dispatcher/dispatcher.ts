@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import { drive } from '../attempt/drive.ts';
 import type { Rooms } from '../attempt/rooms.ts';
+import { StepFailure } from '../attempt/step-failure.ts';
+import { DomainError } from '../errors.ts';
 import type { Predictor } from '../prediction/predictor.ts';
 import { isFinal, type Task, type TaskState } from '../task/task.ts';
 import { waitingFor, type WaitingFor } from '../task/waiting.ts';
@@ -21,6 +23,8 @@ const idleMs = 30_000;
 /** The wait before a drive that failed for a reason of the machine's is tried again: 1 s, 2 s, 4 s, … */
 const retryFirstMs = 1_000;
 const retryMostMs = 60_000;
+/** Failures of a drive, not the machine's, after which the task is given up: about half a minute. */
+const mostFailures = 5;
 
 /** The only loop over tasks: takes over what an earlier daemon was driving, claims what is due while slots are free, and drives it. */
 export class Dispatcher {
@@ -126,17 +130,38 @@ export class Dispatcher {
     this.#driving.set(task.id, { harness: task.spec.harness, done });
   }
 
-  /** A drive that throws has met a fault of the machine or of ours, not of the task's: it is begun again, later and later. */
+  /**
+   * A drive that throws has met a fault of the machine or of ours: it is begun again, later and later. What is not the machine's is
+   * tried only so often, and a stop waits for no retry: then the task is given up, which ends whatever runs.
+   */
   async #driveUntilGivenBack(task: Task): Promise<void> {
-    for (let waitMs = retryFirstMs; !this.#stopped; waitMs = Math.min(waitMs * 2, retryMostMs)) {
+    const { rooms, log } = this.#parts;
+    let givingUp: StepFailure | undefined;
+    for (let failures = 0, waitMs = retryFirstMs; !this.#stopped; waitMs = Math.min(waitMs * 2, retryMostMs)) {
       try {
-        return await drive(task.id, task.fence, this.#parts.rooms);
+        return await drive(task.id, task.fence, rooms, givingUp);
       } catch (error) {
         if (this.#stopped) return;
-        this.#parts.log.error({ err: error, task: task.id, retryMs: waitMs }, 'a task could not be driven on');
-        await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+        log.error({ err: error, task: task.id, retryMs: waitMs }, 'a task could not be driven on');
+        const failure = new StepFailure('internal', `the task could not be driven on: ${messageOf(error)}`, { cause: error });
+        if (!isOfTheMachine(error)) failures += 1;
+        if (failures === mostFailures) givingUp = failure;
+        else await this.#pause(task.id, waitMs);
+        const now = await rooms.store.task(task.id);
+        if (!now || isFinal(now.state)) return; // only its workspace could not be closed: the next start tries that again
+        if (now.stop) givingUp ??= failure;
       }
     }
+  }
+
+  /** Waits, unless something happens to the task. */
+  async #pause(taskId: string, ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stopListening = this.#parts.rooms.store.onCommit((changed) => changed === taskId && resolve());
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
+    stopListening();
   }
 
   #harnessHasRoom(harness: string): boolean {
@@ -153,7 +178,8 @@ export class Dispatcher {
   /** A task may be due, or a client's command has ended one that nobody drives: its workspace is closed by the same path as ever. */
   #heard(taskId: string, state: TaskState): void {
     if (state === 'created' || state === 'in_review') this.#hint();
-    if (isFinal(state) && !this.#driving.has(taskId)) void this.#close(taskId);
+    if (isFinal(state) && !this.#driving.has(taskId))
+      this.#close(taskId).catch((error: unknown) => this.#parts.log.error({ err: error, task: taskId }, 'a workspace could not be closed'));
   }
 
   async #close(taskId: string): Promise<void> {
@@ -174,4 +200,18 @@ export class Dispatcher {
     await promise;
     clearTimeout(timer);
   }
+}
+
+/** Faults that pass when the machine has again what it lacks. */
+const machineCodes = ['EAGAIN', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EROFS'];
+
+function isOfTheMachine(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof DomainError && /^STOR(AGE|E)_/.test(error.reason)) return true;
+  if ('code' in error && machineCodes.some((code) => code === error.code)) return true;
+  return isOfTheMachine(error.cause);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

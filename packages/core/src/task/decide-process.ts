@@ -165,6 +165,9 @@ export function died(task: Task, command: Extract<Command, { kind: 'died' }>, no
   });
 }
 
+/** Attempts that are prepared and never started are not charged, so they need an end of their own. */
+const mostRevoked = 10;
+
 /** The daemon won the directory before any shim did: nothing ever ran there. */
 export function revoked(task: Task, command: Extract<Command, { kind: 'revoked' }>, now: Instant): Decision | Refusal {
   const process = openProcess(task);
@@ -172,8 +175,10 @@ export function revoked(task: Task, command: Extract<Command, { kind: 'revoked' 
     return stale(`nothing waits for an owner in ${command.directory}`);
   const set = closed(task, process, { state: 'revoked' }, 0);
   if (process.role !== 'harness') return concluded(task, process, now, { set, survivors: [], events: [] });
+  const times = task.attempts.filter((attempt) => attempt.state === 'revoked').length + 1;
+  const failure: Failure = { reason: 'internal', message: `${times} attempts could not be started` };
   return apply(task, now, {
-    ...(task.stop ? stopped(task.stop) : { edge: 'retry' }),
+    ...(task.stop ? stopped(task.stop) : times < mostRevoked ? { edge: 'retry' } : { edge: 'fail', failure }),
     set: { ...set, attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) },
     events: [{ kind: 'attempt_ended', attempt: process.attempt, state: 'revoked' }],
   });
