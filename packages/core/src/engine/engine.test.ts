@@ -9,7 +9,7 @@ import { openSqlite } from '../store/sqlite/index.ts';
 import type { CommitResult, Store } from '../store/store.ts';
 import type { Command } from '../task/commands.ts';
 import { aSpec, claim, exited, openWorkspace, owned, reconciled, setBase, start, stop } from '../task/samples.testsuite.ts';
-import type { Task, TaskSpec } from '../task/task.ts';
+import type { Task } from '../task/task.ts';
 import { Engine } from './engine.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'singletree-engine-'));
@@ -58,58 +58,67 @@ const isGapless = async (task: Task): Promise<boolean> =>
 
 describe('a creation', () => {
   test('stores the task with its first event', async () => {
-    const task = await engine.create(aSpec({ title: 'one' }));
+    const task = await engine.create(() => aSpec({ title: 'one' }));
     expect(await store.task(task.id)).toStrictEqual(task);
     expect(await bodies(task)).toEqual(['created']);
   });
 
   test('makes a task a call without a request id', async () => {
-    expect((await engine.create(aSpec())).id).not.toBe((await engine.create(aSpec())).id);
+    expect((await engine.create(aSpec)).id).not.toBe((await engine.create(aSpec)).id);
   });
 
-  test.each<[string, Partial<TaskSpec>, Partial<TaskSpec>]>([
-    ['the same', {}, {}],
-    ["another trace of the caller's", { traceparent: '00-a' }, { traceparent: '00-b' }],
-    ['no trace any more', { traceparent: '00-a' }, {}],
+  test.each<[string, object, object]>([
+    ['the same', { instructions: 'do' }, { instructions: 'do' }],
     ['its labels in another order', { labels: { a: '1', b: '2' } }, { labels: { b: '2', a: '1' } }],
-  ])('under a request id that comes again with %s is the first one', async (_, first, again) => {
-    const requestId = randomUUID();
-    const made = await engine.create(aSpec(first), requestId);
-    expect(await engine.create(aSpec(again), requestId)).toStrictEqual(made);
+  ])('under a request id that comes again with %s is the first one, and the request is not looked at again', async (_, first, again) => {
+    const id = randomUUID();
+    const made = await engine.create(aSpec, { id, content: first });
+    const refuse = () => {
+      throw new Error('the repository is gone since');
+    };
+    expect(await engine.create(refuse, { id, content: again })).toStrictEqual(made);
   });
 
-  test.each<[string, Partial<TaskSpec>]>([
+  test('under a request id that was refused before is made once nothing stands in its way', async () => {
+    const asked = { id: randomUUID(), content: { instructions: 'do' } };
+    await expect(engine.create(() => Promise.reject(new Error('no such repository')), asked)).rejects.toThrow('no such repository');
+    expect((await engine.create(aSpec, asked)).state).toBe('created');
+  });
+
+  test.each<[string, object]>([
     ['instructions', { instructions: 'something else' }],
     ['the order of setup commands', { setup: ['b', 'a'] }],
     ['a label', { labels: { a: '2' } }],
+    ['a field less', { labels: undefined }],
   ])('is refused where its request id came with other content: %s', async (_, again) => {
-    const requestId = randomUUID();
-    const made = await engine.create(aSpec({ setup: ['a', 'b'], labels: { a: '1' } }), requestId);
-    await expect(engine.create(aSpec({ setup: ['a', 'b'], labels: { a: '1' }, ...again }), requestId)).rejects.toMatchObject({
+    const id = randomUUID();
+    const content = { instructions: 'do', setup: ['a', 'b'], labels: { a: '1' } };
+    const made = await engine.create(aSpec, { id, content });
+    await expect(engine.create(aSpec, { id, content: { ...content, ...again } })).rejects.toMatchObject({
       reason: 'REQUEST_ID_REUSED',
-      metadata: { request_id: requestId, task_id: made.id },
+      metadata: { request_id: id, task_id: made.id },
     });
   });
 
   test('that comes twice at once is made once', async () => {
-    const requestId = randomUUID();
-    const other = () => engine.create(aSpec(), requestId);
+    const asked = { id: randomUUID(), content: {} };
+    const other = () => engine.create(aSpec, asked);
     const late = disturbed(other);
-    const task = await late.engine.create(aSpec(), requestId);
+    const task = await late.engine.create(aSpec, asked);
     expect(late.commits).toEqual(['conflict']);
     expect(await other()).toStrictEqual(task);
   });
 
   test('gives up where every try meets a conflict', async () => {
     const stubborn = storeWith(async () => 'conflict');
-    await expect(engineOn(stubborn).create(aSpec())).rejects.toMatchObject({ reason: 'INTERNAL' });
+    await expect(engineOn(stubborn).create(aSpec)).rejects.toMatchObject({ reason: 'INTERNAL' });
   });
 });
 
 describe('a command', () => {
   let task: Task;
   beforeEach(async () => {
-    task = await engine.create(aSpec());
+    task = await engine.create(aSpec);
   });
 
   test('is decided and stored', async () => {
@@ -178,7 +187,7 @@ describe('a command', () => {
 
 describe('a claim', () => {
   test('of one task by two is won by one; the other looks elsewhere', async () => {
-    const task = await engine.create(aSpec());
+    const task = await engine.create(aSpec);
     const late = disturbed(() => engine.execute(task.id, { kind: 'claim', owner: 'first' }));
     expect(await late.engine.execute(task.id, { kind: 'claim', owner: 'second' })).toMatchObject({ refusal: { refused: 'stale' } });
     expect(late.commits).toEqual(['conflict']);
@@ -187,7 +196,7 @@ describe('a claim', () => {
 
   test('of a workspace in place keeps others out until the task is final', async () => {
     const inPlace = aSpec({ workspace: { path: `/in-place/${randomUUID()}`, mode: 'in_place' } });
-    const [holder, waiting] = [await engine.create(inPlace), await engine.create(inPlace)];
+    const [holder, waiting] = [await engine.create(() => inPlace), await engine.create(() => inPlace)];
     await drivenTo(holder, claim);
     expect(await engine.execute(waiting.id, claim)).toMatchObject({ kind: 'refused', refusal: { refused: 'stale' } });
     expect(await store.task(waiting.id)).toStrictEqual(waiting);
@@ -198,7 +207,7 @@ describe('a claim', () => {
 
 describe('a final state', () => {
   const ended = async (outboxOf: readonly string[]): Promise<Task> => {
-    const running = await drivenTo(await engine.create(aSpec()), ...toRunning, exited(), reconciled());
+    const running = await drivenTo(await engine.create(aSpec), ...toRunning, exited(), reconciled());
     await engineOn(store, outboxOf).execute(running.id, { kind: 'judged' }, running.fence);
     return running;
   };
@@ -221,7 +230,7 @@ describe('a final state', () => {
 describe("a client's command under a request id", () => {
   let task: Task;
   beforeEach(async () => {
-    task = await drivenTo(await engine.create(aSpec()), ...toRunning);
+    task = await drivenTo(await engine.create(aSpec), ...toRunning);
   });
   const stops = async (): Promise<number> => (await bodies(task)).filter((kind) => kind === 'stop_requested').length;
 
@@ -245,7 +254,7 @@ describe("a client's command under a request id", () => {
     ['a task that runs', false, 'in_progress'],
     ['a task that it ends at once', true, 'cancelled'],
   ])('that comes twice at once is answered twice: %s', async (_, waiting, state) => {
-    const target = waiting ? await engine.create(aSpec()) : task;
+    const target = waiting ? await engine.create(aSpec) : task;
     const requestId = randomUUID();
     const late = disturbed(() => engine.executeOnce(target.id, stop('cancel'), requestId));
     expect(await late.engine.executeOnce(target.id, stop('cancel'), requestId)).toMatchObject({ kind: 'done', task: { state } });
@@ -263,9 +272,9 @@ describe("a client's command under a request id", () => {
     await engine.executeOnce(task.id, stop('cancel'), requestId);
     const refused = { reason: 'REQUEST_ID_REUSED', metadata: { task_id: task.id } };
     await expect(engine.executeOnce(task.id, stop('terminate'), requestId)).rejects.toMatchObject(refused);
-    const other = await engine.create(aSpec());
+    const other = await engine.create(aSpec);
     await expect(engine.executeOnce(other.id, stop('cancel'), requestId)).rejects.toMatchObject(refused);
-    await expect(engine.create(aSpec(), requestId)).rejects.toMatchObject(refused);
+    await expect(engine.create(aSpec, { id: requestId, content: {} })).rejects.toMatchObject(refused);
     expect(await store.task(other.id)).toStrictEqual(other);
   });
 });

@@ -21,6 +21,13 @@ export type Executed =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'fenced' };
 
+/** A request under the id that its client gave it. */
+export interface ClientRequest {
+  readonly id: string;
+  /** What was asked for, as the client sent it: the same content is the same wish, however this daemon would fill it in by now. */
+  readonly content: object;
+}
+
 type Request = NonNullable<ChangeSet['request']>;
 
 /** Tries of one command against a task that others change at the same time. A conflict means that somebody else got on. */
@@ -34,14 +41,18 @@ export class Engine {
     this.#parts = parts;
   }
 
-  /** Creates a task. The same request id with the same content gives the task that it made the first time. */
-  async create(spec: TaskSpec, requestId?: string): Promise<Task> {
+  /**
+   * Creates a task. The same request id with the same content gives the task that it made the first time, and nothing of the request is
+   * looked at again: `specify` makes of it what the configuration and the machine are today, and refuses it by throwing.
+   */
+  async create(specify: () => TaskSpec | Promise<TaskSpec>, asked?: ClientRequest): Promise<Task> {
     const { store, now, newId } = this.#parts;
-    // The caller's trace is no part of what was asked for: a retried call comes with a new span.
-    const request = requestId === undefined ? undefined : { id: requestId, hash: hashOf({ ...spec, traceparent: undefined }) };
+    const request = asked && { id: asked.id, hash: hashOf(asked.content) };
+    let spec: TaskSpec | undefined;
     for (let tries = 0; tries < mostTries; tries++) {
       const earlier = await this.#doneBefore(request);
       if (earlier) return earlier;
+      spec ??= await specify();
       const { task, events } = createTask(newId(), spec, now());
       const result = await store.commit({ task, expectedVersion: 0, events, ...(request ? { request } : {}) });
       if (result === 'committed') return task;

@@ -1,16 +1,18 @@
-import { create } from '@bufbuild/protobuf';
+import { create, toJson } from '@bufbuild/protobuf';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import {
   CancelTaskResponseSchema,
+  CreateTaskRequestSchema,
   CreateTaskResponseSchema,
   GetTaskResponseSchema,
   ListTasksResponseSchema,
   TaskState,
+  type CreateTaskRequest,
   type Task,
   type TaskService,
 } from '@singletree/protocol';
-import type { Engine } from '../engine/engine.ts';
+import type { ClientRequest, Engine } from '../engine/engine.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import { isFinal, type Task as DomainTask, type TaskSpec } from '../task/task.ts';
@@ -33,6 +35,12 @@ export interface TaskServiceParts extends WatchParts {
 const pageSize = 50;
 const heartbeatMs = 5_000;
 
+/** The caller's trace is no part of what was asked for: a retried call comes with a new span. */
+function asSent(request: CreateTaskRequest): ClientRequest {
+  const { requestId, traceparent, ...content } = toJson(CreateTaskRequestSchema, request);
+  return { id: request.requestId, content };
+}
+
 export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskService> {
   const { engine, store } = parts;
 
@@ -47,16 +55,15 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
 
   return {
     async createTask(request) {
-      if (!parts.accepting())
-        throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
-          hint: 'start it again with: singletree up',
-        });
-      const spec = specFrom(request, parts.defaults, parts.plugins);
-      const path = await parts.checkWorkspace(spec.workspace);
-      const task = await engine.create(
-        { ...spec, workspace: { ...spec.workspace, path } },
-        request.requestId === '' ? undefined : request.requestId,
-      );
+      const specify = async (): Promise<TaskSpec> => {
+        if (!parts.accepting())
+          throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
+            hint: 'start it again with: singletree up',
+          });
+        const spec = specFrom(request, parts.defaults, parts.plugins);
+        return { ...spec, workspace: { ...spec.workspace, path: await parts.checkWorkspace(spec.workspace) } };
+      };
+      const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
       return create(CreateTaskResponseSchema, { task: await view(task) });
     },
 
