@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { DomainError } from '../errors.ts';
 import { hostCall } from '../supervision/host.ts';
+import { notStarted } from './not-started.ts';
 
 /** Where a key comes from. The configuration never holds the key itself. */
 export type KeySource = { readonly env: string } | { readonly file: string } | { readonly command: readonly string[] };
@@ -23,7 +24,8 @@ export function keyReader(harnessId: string, source: KeySource, environment: Nod
     const [file, ...args] = source.command;
     if (file === undefined) throw missing('the command is empty');
     const env = Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
-    const answer = await hostCall(file, args, { env, timeoutMs: 30_000 });
+    const answer = await hostCall(file, args, { env, timeoutMs: 30_000 }).catch(notStarted);
+    if ('missing' in answer) throw missing(`${file} ${answer.missing}`);
     const key = answer.stdout.toString('utf8').trim();
     if (answer.code !== 0 || key === '') throw missing(`${file} gave no key (exit code ${answer.code ?? answer.signal ?? 'unknown'})`);
     return key;

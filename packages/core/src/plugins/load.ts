@@ -67,7 +67,7 @@ async function importHarness(id: string, source: string, resolveFrom: readonly s
       hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
     });
   }
-  const loaded: unknown = await import(pathToFileURL(location).href);
+  const loaded = await importModule(id, source, location);
   const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
   if (!isHarness(harness)) {
     throw new DomainError(
@@ -81,6 +81,16 @@ async function importHarness(id: string, source: string, resolveFrom: readonly s
     });
   }
   return harness;
+}
+
+/** A module is other people's code: that it is missing or throws while it is loaded is told like any other mistake in the configuration. */
+async function importModule(id: string, source: string, location: string): Promise<unknown> {
+  try {
+    return await import(pathToFileURL(location).href);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" cannot be loaded: ${message}`, { cause: error });
+  }
 }
 
 function locate(source: string, resolveFrom: readonly string[]): string | undefined {
@@ -97,16 +107,14 @@ function locate(source: string, resolveFrom: readonly string[]): string | undefi
 }
 
 function isHarness(value: unknown): value is Harness {
+  if (typeof value !== 'object' || value === null) return false;
+  const field = (name: string): unknown => Reflect.get(value, name);
+  const all = (kind: string, names: readonly string[]): boolean =>
+    names.every((name) => typeof field(name) === kind && field(name) !== null);
   return (
-    typeof value === 'object' &&
-    value !== null &&
-    'specificationVersion' in value &&
-    value.specificationVersion === specificationVersion &&
-    'harnessId' in value &&
-    typeof value.harnessId === 'string' &&
-    'command' in value &&
-    typeof value.command === 'function' &&
-    'decoder' in value &&
-    typeof value.decoder === 'function'
+    field('specificationVersion') === specificationVersion &&
+    all('string', ['harnessId', 'displayName', 'defaultExecutable']) &&
+    all('function', ['command', 'decoder', 'probe']) &&
+    all('object', ['options', 'capabilities'])
   );
 }

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Harness, HarnessSettings, Probe, ProbeHost } from '@singletree/harness';
 import { hostCall } from '../supervision/host.ts';
+import { notStarted } from './not-started.ts';
 
 /** Longest time for a CLI to print its version: a cold start of the slowest one takes about two seconds. */
 const versionLimitMs = 20_000;
@@ -17,7 +18,13 @@ export function probeWith(
   return async (maxAgeMs) => {
     if (!newest || monotonicMs() - newest.at > maxAgeMs)
       newest = { at: monotonicMs(), answer: harness.probe(probeHost(settings, environment), settings) };
-    return await newest.answer;
+    const asked = newest;
+    try {
+      return await asked.answer;
+    } catch (error) {
+      if (newest === asked) newest = undefined; // a fault of the machine's is no answer to remember
+      throw error;
+    }
   };
 }
 
@@ -43,12 +50,4 @@ function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Rec
     },
     hasEnvironment: (name) => environment[name] !== undefined,
   };
-}
-
-/** A program that cannot be started is an answer here; the daemon's own lack of descriptors or memory is not. */
-function notStarted(error: unknown): { missing: string } {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return { missing: 'was not found' };
-  if (code === 'EACCES' || code === 'ENOEXEC') return { missing: `cannot be executed (${code})` };
-  throw error;
 }
