@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from './look.ts';
@@ -99,4 +99,18 @@ test.each(['torn', 'missing'])('what a dead shim left is found by its marker whe
   const settled = await settleAll((name) => (name === basename(directory) ? 'stale' : 'keep'));
   expect(settled).toMatchObject([{ directory: basename(directory), found: how === 'torn' ? 'dead' : 'unknown', survivors: [] }]);
   expect(living(markerOf(stateId, basename(directory)))).toEqual([]);
+});
+
+test('a directory that cannot be read keeps nothing else from being settled, and what carries its name is ended', async () => {
+  const [damaged, other] = [await orphaned('sleep 60'), await prepare('echo never')];
+  rmSync(join(damaged, 'owner'));
+  mkdirSync(join(damaged, 'owner'));
+  const names = [basename(damaged), basename(other)];
+  const settled = await settleAll((name) => (names.includes(name) ? 'stale' : 'keep'));
+  expect(settled).toContainEqual(
+    expect.objectContaining({ directory: names[0], found: 'unreadable', failure: expect.stringContaining('EISDIR') }),
+  );
+  expect(settled).toContainEqual(expect.objectContaining({ directory: names[0], found: 'unknown', survivors: [] }));
+  expect(settled).toContainEqual(expect.objectContaining({ directory: names[1], found: 'unowned' }));
+  expect(living(markerOf(stateId, basename(damaged)))).toEqual([]);
 });

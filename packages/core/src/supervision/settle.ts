@@ -23,7 +23,9 @@ export interface Settled extends Swept {
   /** Path below the root. */
   readonly directory: string;
   /** What it was; `unknown`: no such directory, only processes that carry its name. */
-  readonly found: 'unowned' | 'alive' | 'dead' | 'unknown';
+  readonly found: 'unowned' | 'alive' | 'dead' | 'unknown' | 'unreadable';
+  /** Why nothing could be done with an unreadable one. What carries its name is ended all the same. */
+  readonly failure?: string;
 }
 
 const pollMs = 50;
@@ -36,7 +38,10 @@ const none: Swept = { swept: [], survivors: [] };
 export async function settle(request: SettleRequest): Promise<Settled[]> {
   const stale: Promise<Settled | undefined>[] = [];
   for await (const directory of unfinished(request.root)) {
-    if (request.verdict(directory) === 'stale') stale.push(settleDirectory(directory, request));
+    if (request.verdict(directory) === 'stale') {
+      // One that is damaged must not keep the others, and the daemon, from going on.
+      stale.push(settleDirectory(directory, request).catch((error: unknown) => unreadable(directory, error)));
+    }
   }
   const settled = (await Promise.all(stale)).filter((done) => done !== undefined);
   for (const directory of markedDirectories(request.stateId)) {
@@ -46,9 +51,17 @@ export async function settle(request: SettleRequest): Promise<Settled[]> {
   return settled;
 }
 
-/** Process directories, by their paths below the root, that have neither an ending nor been settled before. */
+function unreadable(directory: string, error: unknown): Settled {
+  return { directory, found: 'unreadable', ...none, failure: error instanceof Error ? error.message : String(error) };
+}
+
+/** Process directories, by their paths below the root, that have neither an ending nor been settled before; and what cannot be listed. */
 async function* unfinished(root: string, below = ''): AsyncGenerator<string> {
-  const entries = await readdir(join(root, below), { withFileTypes: true });
+  const entries = await readdir(join(root, below), { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) {
+    yield below;
+    return;
+  }
   const has = (name: ProcessFile): boolean => entries.some((entry) => entry.name === name);
   if (has('spec.json')) {
     if (!has('exit.json') && !has('settled.json')) yield below;
