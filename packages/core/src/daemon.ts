@@ -23,7 +23,7 @@ import { openStateFolder, type StateFolder } from './state-folder/state-folder.t
 import type { Store } from './store/store.ts';
 import { openSqlite } from './store/sqlite/index.ts';
 import { childEnvironment } from './supervision/environment.ts';
-import { hostCall } from './supervision/host.ts';
+import { HostCalls } from './supervision/host-calls.ts';
 import { settle } from './supervision/settle.ts';
 import { isFinal, type Instant, type Task, type TaskSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
@@ -84,8 +84,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       report: (event) => log.info({ event }, 'telemetry'),
     });
     const engine = new Engine({ store, now, newId, destinations: outbox.destinations });
-    const workspaces = openWorkspaces(folder, children, now);
     const processes = { root: folder.paths.processes, stateId: await outboxStore.instanceId() };
+    const hostCalls = new HostCalls(processes.stateId);
+    const workspaces = openWorkspaces(folder, children, hostCalls, now);
     const rooms: Rooms = {
       store,
       engine,
@@ -98,7 +99,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       root: process.getuid?.() === 0,
     };
     await settleLeftovers(store, rooms, log);
-    await closeLeftovers(store, workspaces);
+    await closeLeftovers(store, workspaces, log);
     const dispatcher = new Dispatcher({ rooms, predictor: unknownPredictor, owner: newId(), concurrency: concurrencyOf(loaded), log });
 
     const address = `unix:${socketPath(folder.paths.root, environment)}`;
@@ -153,6 +154,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
       await server.close();
       await dispatcher.stop();
+      await hostCalls.end();
       await outbox.stop(deliveryGraceMs);
       await store.close();
       folder.release();
@@ -193,12 +195,17 @@ async function loadPlugins(
   );
 }
 
-function openWorkspaces(folder: StateFolder, children: Readonly<Record<string, string>>, now: () => Instant): Workspaces {
+function openWorkspaces(
+  folder: StateFolder,
+  children: Readonly<Record<string, string>>,
+  hostCalls: HostCalls,
+  now: () => Instant,
+): Workspaces {
   const path = children['PATH'] ?? '';
   const userHome = children['HOME'] ?? '/';
   const xdgConfigHome = children['XDG_CONFIG_HOME'];
   return new Workspaces({
-    git: createGit({ hostCall, home: folder.paths.gitHome, path }),
+    git: createGit({ hostCall: hostCalls.call, home: folder.paths.gitHome, path }),
     gitHome: { home: folder.paths.gitHome, path, user: { home: userHome, ...(xdgConfigHome === undefined ? {} : { xdgConfigHome }) } },
     folder: folder.paths.worktrees,
     userHome,
@@ -214,14 +221,21 @@ async function settleLeftovers(store: Store, rooms: Rooms, log: Logger): Promise
     now: rooms.now,
     verdict: (directory) => (kept.has(dirname(directory)) ? 'keep' : 'stale'),
   });
-  for (const done of settled) log.warn({ ...done }, 'an earlier process was ended: no task needs it');
+  for (const done of settled) {
+    const said = done.failure === undefined ? 'an earlier process was ended: no task needs it' : 'a process directory could not be settled';
+    log.warn({ ...done }, said);
+  }
 }
 
-/** Removes the checkouts of tasks that ended while their daemon died. */
-async function closeLeftovers(store: Store, workspaces: Workspaces): Promise<void> {
+/** Removes the checkouts of tasks that ended while their daemon died. One that has to stay keeps no daemon from its other tasks. */
+async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger): Promise<void> {
   for (const id of await workspaces.opened()) {
-    const task = await store.task(id);
-    if (task && isFinal(task.state)) await workspaces.close(task);
+    try {
+      const task = await store.task(id);
+      if (task && isFinal(task.state)) await workspaces.close(task);
+    } catch (error) {
+      log.warn({ err: error, task: id }, 'the workspace of a task that has ended could not be removed');
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { appendFile, chmod, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, chmod, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -59,22 +59,41 @@ export async function cloneInto(git: Git, { commonDir, head, root }: CheckoutSou
 
 /**
  * Removes the checkout of a final task, and keeps the daemon's own git directory, by which its frozen trees are still read. In place there is
- * nothing to remove.
+ * nothing to remove. Throws where the checkout must stay, because the repository has lost the ref that keeps its work.
  *
  * @param folder of all workspaces; nothing outside it is removed
  * @param ref the frozen ref without which the work would be lost; absent for a task that froze nothing
  */
 export async function discardWorkspace(git: Git, folder: string, workspace: Workspace, ref?: string): Promise<void> {
   const { root, repository, ownGitDir, mode, task } = workspace;
-  if (ref !== undefined) await git(['rev-parse', '--verify', '--quiet', '--end-of-options', ref], { env: { GIT_DIR: repository } });
   if (mode !== 'in_place') {
     const parent = join(folder, task);
     if (dirname(root) !== parent) throw new Error(`${root} is not in ${parent}, so it is not removed`);
-    await discardCheckout(root, repository);
+    // Whoever has removed a repository has removed what its refs kept.
+    if (await isDirectory(repository)) {
+      if (ref !== undefined && !(await hasRef(git, repository, ref)))
+        throw new Error(`${root} is kept: ${repository} no longer has ${ref}, so nothing else keeps the work`);
+      await discardCheckout(root, repository);
+    }
     await removeWhole(parent);
   }
   await rm(join(ownGitDir, indexName), { force: true });
   await sweepIndexes(ownGitDir);
+}
+
+async function hasRef(git: Git, repository: string, ref: string): Promise<boolean> {
+  const question = ['rev-parse', '--verify', '--quiet', '--end-of-options', ref];
+  return (await git(question, { env: { GIT_DIR: repository }, accept: [1] })).code === 0;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    // One that cannot be reached for another reason is not gone.
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return false;
+    throw error;
+  }
 }
 
 /** Removes a checkout that we made and what its repository knows of it, in whatever state a crash has left them. */
