@@ -57,13 +57,19 @@ export async function writeRecord(workspace: Workspace): Promise<void> {
   await writeDurably(join(workspace.ownGitDir, recordName), JSON.stringify(workspace, null, 2));
 }
 
-/** The workspace that was recorded in a task's own git directory, if its making came to an end. */
+/** The workspace that was recorded in a task's own git directory, if its making came to an end. Throws `workspace_gone` for a torn record. */
 export async function readRecord(ownGitDir: string): Promise<Workspace | undefined> {
-  const text = await readFile(join(ownGitDir, recordName), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const path = join(ownGitDir, recordName);
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  return text === undefined ? undefined : shape.parse(JSON.parse(text));
+  if (text === undefined) return undefined;
+  try {
+    return shape.parse(JSON.parse(text));
+  } catch (error) {
+    throw new WorkspaceFailure('workspace_gone', `${path}, which says where the workspace is, is torn`, error);
+  }
 }
 
 /**
