@@ -29,7 +29,10 @@ test.concurrent('an attempt whose process directory was removed is lost, swept a
   await using daemon = new TestDaemon({ folder: folder.path });
   const reached = join(folder.path, 'reached');
   daemon.follow({
-    runs: [[{ mark: reached }, { waitFor: join(folder.path, 'never') }], [{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }]],
+    runs: [
+      [{ mark: reached }, { waitFor: join(folder.path, 'never') }],
+      [{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }],
+    ],
   });
   const client = await daemon.start();
   const { id } = await client.tasks.create(aTask(repo.path));
@@ -42,4 +45,21 @@ test.concurrent('an attempt whose process directory was removed is lost, swept a
   expect(task).toMatchObject({ state: 'completed', completion: { outcome: 'success', retryCount: 1, retriesByCause: { lost: 1 } } });
   expect(task.attempts.map(({ state }) => state)).toEqual(['lost', 'ended']);
   await expectPromisesKept(client, { ...task, attempts: task.attempts.slice(1) }, daemon.state);
+});
+
+test.concurrent('an agent that stops its own supervisor does not get away from a cancel', async () => {
+  await using folder = await temporaryFolder();
+  await using repo = await repository({ files: { 'a.txt': 'before\n' } });
+  await using daemon = new TestDaemon({ folder: folder.path });
+  const reached = join(folder.path, 'reached');
+  daemon.follow([{ run: "kill -STOP $(awk '{print $4}' /proc/$PPID/stat)" }, { mark: reached }, { waitFor: join(folder.path, 'never') }]);
+  const client = await daemon.start();
+  const { id } = await client.tasks.create(aTask(repo.path));
+  await until(() => existsSync(reached), { what: 'the agent to have stopped its shim' });
+
+  await client.tasks.cancel(id);
+  const task = await finished(client, id, 20_000);
+
+  expect(task.state).toBe('cancelled');
+  await expectNoProcessOf(id);
 });

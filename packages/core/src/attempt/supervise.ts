@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { requestStop, revoke } from '../supervision/directory.ts';
 import { startShim } from '../supervision/host.ts';
 import { look, readSpec } from '../supervision/look.ts';
-import { markerOf, type ExitRecord, type Hardness, type StopRequest } from '../supervision/protocol.ts';
-import { signalProcess } from '../supervision/shim.ts';
+import { markerOf, type ExitRecord, type Hardness, type ProcessIdentity, type StopRequest } from '../supervision/protocol.ts';
+import { findLiving, signalProcess } from '../supervision/shim.ts';
 import { sweepDead } from '../supervision/sweep.ts';
 import type { ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
 import { graces, type Rooms } from './rooms.ts';
@@ -68,6 +68,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
         if (own !== undefined) await requestStop(directory, { kind: own, hardness: 'terminate', by: 'daemon', at: rooms.now() });
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop) await requestStop(directory, requestOf(stop));
+        wake(seen.owner);
         if (await patience.isOver(own !== undefined || stop !== undefined)) signalProcess(seen.owner, 'SIGKILL');
         break;
       }
@@ -88,12 +89,17 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   }
 }
 
+/** A shim that is stopped enforces no limit and hands on no stop. Only what it runs would stop it, so it is continued. */
+function wake(shim: ProcessIdentity): void {
+  if (findLiving(shim)?.state === 'T') signalProcess(shim, 'SIGCONT');
+}
+
 /** What a shim may need beyond its graces on a loaded machine. */
 const marginMs = 10_000;
 
 /**
- * How long a living shim is believed. One that is itself stopped, by its own agent perhaps, would enforce no limit and hand on no
- * stop: once it is long overdue it is killed, and what it leaves is swept. Counted from when this daemon first saw it, so never early.
+ * How long a living shim is believed: one that is long overdue with a stop or a time limit is killed, and what it leaves is swept.
+ * Counted from when this daemon first saw it, so never early.
  */
 function patienceWith(directory: string): { isOver(stopAsked: boolean): Promise<boolean> } {
   const seenAt = performance.now();
