@@ -16,6 +16,8 @@ export interface HostCallOptions {
   readonly timeoutMs?: number;
   /** Most bytes of standard output; more ends the call as `truncated`. */
   readonly maxBytes?: number;
+  /** Ends the call when aborted: the program may put its files in order first. The call then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface HostAnswer {
@@ -33,26 +35,35 @@ export interface HostAnswer {
 const stderrBytes = 1024 * 1024;
 /** How long a descendant may go on holding the outputs after the program itself has ended. */
 const drainMs = 1_000;
+/** How long a program whose call is aborted may take to put its files in order: git removes its locks and half-made checkouts. */
+const abortGraceMs = 2_000;
 
 /**
  * Runs a short program of the daemon's own, a git call or a probe, to its end. It dies with nothing and survives nothing: what may take
  * long, or must survive the daemon, belongs under a shim. Rejects with the system's error (`code: 'ENOENT'`) if it cannot be started.
  */
 export async function hostCall(file: string, args: readonly string[], options: HostCallOptions = {}): Promise<HostAnswer> {
-  const { cwd = '/', env = {}, stdin, timeoutMs = 60_000, maxBytes = 64 * 1024 * 1024 } = options;
+  const { cwd = '/', env = {}, stdin, timeoutMs = 60_000, maxBytes = 64 * 1024 * 1024, signal: ending } = options;
+  ending?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<HostAnswer>();
   const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   let [stdoutLength, stderrLength, timedOut, truncated] = [0, 0, false, false];
-  const killGroup = (): void => {
+  const killGroup = (signal: NodeJS.Signals = 'SIGKILL'): void => {
     // Until its exit is told it is not reaped, so the number is still its own.
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
   };
-  const timer = setTimeout(() => {
+  let timer = setTimeout(() => {
     timedOut = true;
     killGroup();
   }, timeoutMs);
+  const onAbort = (): void => {
+    clearTimeout(timer);
+    killGroup('SIGTERM');
+    timer = setTimeout(killGroup, abortGraceMs);
+  };
+  ending?.addEventListener('abort', onAbort, { once: true });
   child.stdout.on('data', (chunk: Buffer) => {
     stdoutLength += chunk.length;
     if (stdoutLength <= maxBytes) stdout.push(chunk);
@@ -68,16 +79,22 @@ export async function hostCall(file: string, args: readonly string[], options: H
   // A program that does not read its input is no failure of the call.
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin ?? new Uint8Array());
-  child.once('error', (error) => {
+  const release = (): void => {
     clearTimeout(timer);
+    ending?.removeEventListener('abort', onAbort);
+  };
+  child.once('error', (error) => {
+    release();
     reject(error);
   });
   child.once('exit', () => {
-    clearTimeout(timer);
+    release();
     const drained = setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), drainMs);
     child.once('close', (code, signal) => {
       clearTimeout(drained);
-      resolve({ code, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8'), timedOut, truncated });
+      // What it did of its work is nobody's to judge by: it was cut off.
+      if (ending?.aborted) reject(ending.reason);
+      else resolve({ code, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8'), timedOut, truncated });
     });
   });
   return await promise;

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -272,6 +272,14 @@ describe('how it is frozen', () => {
     expect(sh('git for-each-ref refs/singletree/task-1/1')).toBe('');
     sh(`rm -r ${workspace.root}`);
     await expect(freeze(git, workspace, { attempt: 1, base, at: noon })).rejects.toMatchObject({ reason: 'workspace_gone' });
+  });
+
+  test('the lock of an earlier try that was killed while it named the commit is no obstacle', async () => {
+    const { frozenAfter, files, repo } = await bench();
+    const refs = join(repo, '.git/refs/singletree/task-1');
+    mkdirSync(refs, { recursive: true });
+    for (const name of ['base', '1']) writeFileSync(join(refs, `${name}.lock`), '');
+    expect(files((await frozenAfter('echo b > b')).ref)).toMatchObject({ b: 'b\n' });
   });
 
   test('an index that a crash left aside, or none at all, changes nothing', async () => {

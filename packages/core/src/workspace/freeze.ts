@@ -1,3 +1,6 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { readBaseline, writeBaseline } from './baseline.ts';
 import { changesBetween, type FileChange } from './diff.ts';
 import { identity } from './git-home.ts';
@@ -147,5 +150,7 @@ async function fetchCommit(git: Git, { gitDir, repository }: Workspace, commit: 
 }
 
 async function keep(git: Git, { repository }: Workspace, ref: string, commit: string): Promise<void> {
+  // Nobody else writes this ref, so a lock is that of an earlier try that was killed over it, and it would stay for ever.
+  await rm(join(repository, `${ref}.lock`), { force: true });
   await git(['update-ref', '--no-deref', '--end-of-options', ref, commit], { env: { GIT_DIR: repository } });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { hostCall } from '../supervision/host.ts';
-import { createGit, gitVersion, isOlder, oldestGit, type Git, type HostCall } from './git.ts';
+import { createGit, GitFailure, gitVersion, isOlder, oldestGit, type Git, type HostCall } from './git.ts';
 
 const answering = (answer: Partial<Awaited<ReturnType<HostCall>>>): Git =>
   createGit({
@@ -60,7 +60,14 @@ test('a call that fails says what git said, how it ended, and which call it was'
   );
   await expect(answering({ code: null, signal: 'SIGSEGV' })(['diff'])).rejects.toThrow('git diff was ended by SIGSEGV: it said nothing');
   await expect(answering({ truncated: true, code: null })(['ls-files'])).rejects.toThrow('git ls-files said more than');
+  expect(await answering({ code: null, signal: 'SIGSEGV' })(['diff']).catch((error: unknown) => error)).toBeInstanceOf(GitFailure);
   expect(await answering({ code: 1 })(['show-ref'], { accept: [1] })).toMatchObject({ code: 1 });
+});
+
+test.each(['SIGKILL', 'SIGTERM'])('a call that somebody ended by %s tells nothing of the repository', async (signal) => {
+  const ended: unknown = await answering({ code: null, signal })(['worktree', 'add']).catch((error: unknown) => error);
+  expect(ended).toEqual(new Error(`git worktree was ended from outside, by ${signal}`));
+  expect(ended).not.toBeInstanceOf(GitFailure);
 });
 
 test('nothing of the daemon’s environment reaches git', async () => {

@@ -50,7 +50,7 @@ export interface GitAnswer {
   readonly cut: boolean;
 }
 
-/** One call of the daemon's own git. A call that fails throws `GitFailure`. */
+/** One call of the daemon's own git. A call that fails throws `GitFailure`; one that somebody ended tells nothing of the repository and throws another error. */
 export type Git = (args: readonly string[], call?: GitCall) => Promise<GitAnswer>;
 
 /** Git said no. The message is what it said. */
@@ -76,6 +76,9 @@ export interface GitOptions {
   readonly path: string;
   readonly timeoutMs?: number;
 }
+
+/** Git's own ends (SIGSEGV, SIGABRT) come again; of these the machine is the cause, or somebody on it, and the same call may well succeed. */
+const machineSignals: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
 
 /** Most that one call may print. A listing of a million paths fits. */
 const maxBytes = 256 * 1024 * 1024;
@@ -107,6 +110,7 @@ export function createGit({ hostCall, home, path, timeoutMs = 60_000 }: GitOptio
     if (answer.timedOut) throw new GitFailure(command, `took longer than ${timeoutMs / 1000} s`, answer);
     if (answer.truncated && call.cutAtBytes !== undefined) return { code: 0, stdout: answer.stdout, cut: true };
     if (answer.truncated) throw new GitFailure(command, `said more than ${maxBytes} bytes`, answer);
+    if (machineSignals.has(answer.signal ?? '')) throw new Error(`git ${command} was ended from outside, by ${answer.signal}`);
     if (answer.code === null) throw new GitFailure(command, `was ended by ${answer.signal ?? 'a signal'}`, answer);
     if (answer.code !== 0 && !call.accept?.includes(answer.code)) throw new GitFailure(command, `exited with ${answer.code}`, answer);
     return { code: answer.code, stdout: answer.stdout, cut: false };
