@@ -16,7 +16,7 @@ export interface DispatcherParts {
   readonly log: Logger;
 }
 
-/** Waiting tasks looked at in one round. More than can start at once, so that a full harness does not hide the others. */
+/** Waiting tasks looked at at a time. */
 const roundSize = 100;
 /** The longest sleep of the loop: hints and due times wake it earlier. */
 const idleMs = 30_000;
@@ -84,8 +84,8 @@ export class Dispatcher {
       limitByHarness: new Map(Object.entries(this.#parts.concurrency.perHarness)),
     };
     return async (task) => {
-      const { path, mode } = task.spec.workspace;
-      const holder = mode === 'in_place' ? await store.workspaceHolder(path) : undefined;
+      const { reserves } = task.spec.workspace;
+      const holder = reserves === undefined ? undefined : await store.workspaceHolder(reserves);
       const place = due.indexOf(task.id);
       const ahead = place < 0 ? due.length : place;
       return waitingFor(task, { ...common, ahead, ...(holder === undefined ? {} : { workspaceHolder: holder }) }, now());
@@ -110,12 +110,18 @@ export class Dispatcher {
   async #round(): Promise<number> {
     const { store, engine, now } = this.#parts.rooms;
     const at = now();
-    for (const task of await store.due(at, roundSize)) {
-      if (this.#driving.size >= this.#parts.concurrency.total) return idleMs;
-      if (this.#stopped || this.#driving.has(task.id) || !this.#harnessHasRoom(task.spec.harness)) continue;
-      const estimate = await this.#parts.predictor.estimate(task.spec);
-      const claimed = await engine.execute(task.id, { kind: 'claim', owner: this.#parts.owner, ...(estimate ? { estimate } : {}) });
-      if (claimed.kind === 'done') this.#drive(claimed.task);
+    // A claim may fill a harness, whose other tasks then no longer stand before somebody else's: asked again until nothing fits.
+    for (let progress = true; progress;) {
+      progress = false;
+      for (const task of await store.due(at, roundSize, this.#fullHarnesses())) {
+        if (this.#driving.size >= this.#parts.concurrency.total) return idleMs;
+        if (this.#stopped || this.#draining || this.#driving.has(task.id) || this.#fullHarnesses().includes(task.spec.harness)) continue;
+        const estimate = await this.#parts.predictor.estimate(task.spec);
+        const claimed = await engine.execute(task.id, { kind: 'claim', owner: this.#parts.owner, ...(estimate ? { estimate } : {}) });
+        if (claimed.kind !== 'done') continue;
+        this.#drive(claimed.task);
+        progress = true;
+      }
     }
     // What was due and did not fit waits for a slot: the end of a drive wakes the loop.
     const due = await store.nextDue(at);
@@ -164,9 +170,11 @@ export class Dispatcher {
     stopListening();
   }
 
-  #harnessHasRoom(harness: string): boolean {
-    const limit = this.#parts.concurrency.perHarness[harness];
-    return limit === undefined || (this.#runningByHarness().get(harness) ?? 0) < limit;
+  #fullHarnesses(): string[] {
+    const running = this.#runningByHarness();
+    return Object.entries(this.#parts.concurrency.perHarness).flatMap(([harness, limit]) =>
+      (running.get(harness) ?? 0) >= limit ? [harness] : [],
+    );
   }
 
   #runningByHarness(): Map<string, number> {

@@ -38,10 +38,23 @@ export const queryCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'the tasks of full harnesses are not due, and take no place among those that are',
+    async run(make) {
+      await using at = await make();
+      const first = await created(at.store, { harness: 'claude_code', priority: 9 });
+      for (let count = 0; count < 3; count++) await created(at.store, { harness: 'claude_code', priority: 9 });
+      await commit(at.store, change(await created(at.store, { harness: 'codex', priority: 5 }), { state: 'in_review' }));
+      const others = [await created(at.store, { harness: 'opencode' }), await created(at.store, { harness: "it's" })];
+      assert.deepEqual(ids(await at.store.due(noon, 1, [])), ids([first]));
+      assert.deepEqual(ids(await at.store.due(noon, 2, ['claude_code', 'codex', 'nobody'])), ids(others));
+      assert.deepEqual(ids(await at.store.due(noon, 2, ['codex', 'claude_code', "it's"])), ids(others.slice(0, 1)));
+    },
+  },
+  {
     name: 'an in-place task whose workspace another task holds is not due; one in a worktree of it is',
     async run(make) {
       await using at = await make();
-      const inPlace = { workspace: { path: '/place', mode: 'in_place' as const } };
+      const inPlace = { workspace: { path: '/place/sub', mode: 'in_place' as const, reserves: '/place' } };
       const holder = await created(at.store, inPlace);
       const waiting = await created(at.store, inPlace);
       const elsewhere = await created(at.store, { workspace: { path: '/place', mode: 'worktree' } });
@@ -57,7 +70,7 @@ export const queryCases: readonly StoreCase[] = [
     name: 'the next due time is that of the created task that waits least from then on, unless its workspace is taken',
     async run(make) {
       await using at = await make();
-      const inPlace = { workspace: { path: '/place', mode: 'in_place' as const } };
+      const inPlace = { workspace: { path: '/place/sub', mode: 'in_place' as const, reserves: '/place' } };
       await commit(at.store, { ...change(await created(at.store, inPlace), { state: 'assigned' }), reserve: '/place' });
       await created(at.store);
       await commit(at.store, change(await created(at.store, inPlace), { notBefore: noon + 1 }));

@@ -20,9 +20,10 @@ export interface Store {
   /**
    * Tasks that may be claimed now: CREATED and due, or IN_REVIEW without a lease; higher priority first, then older. An
    * in-place task whose workspace another task holds is not among them. The claim itself is a commit, so two callers may
-   * see the same task and only one of them gets it.
+   * see the same task and only one of them gets it. `full` are harnesses that have no room: their tasks are left out, so that
+   * however many wait, they hide nobody else's.
    */
-  due(now: Instant, limit: number): Promise<Task[]>;
+  due(now: Instant, limit: number, full?: readonly string[]): Promise<Task[]>;
   /** When the next task becomes due, of those that wait for a time after this one. */
   nextDue(after: Instant): Promise<Instant | undefined>;
   /** Every task with a lease: at start, what a daemon before this one was driving. */

@@ -11,7 +11,8 @@ import { isCompletion, isEventBody, selectTask, selectTaskBy, taskOf } from './t
 const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND tasks.lease_owner IS NULL))`;
 const workspaceIsFree = `NOT EXISTS (SELECT 1 FROM reservations WHERE path = tasks.in_place_path AND task_id <> tasks.id)`;
 
-export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?) AND ${workspaceIsFree}
+export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?)
+  AND harness NOT IN (SELECT value FROM json_each(?)) AND ${workspaceIsFree}
   ORDER BY priority DESC, created_at, tasks.id LIMIT ?`;
 
 /** A task whose workspace is taken waits for the holder, not for the clock. */
@@ -94,8 +95,8 @@ export class SqliteStore implements Store {
     return this.#one('SELECT doc FROM completions WHERE task_id = ?', [taskId], (row) => documentOf(row, 'doc', isCompletion));
   }
 
-  due(now: Instant, limit: number): Promise<Task[]> {
-    return this.#many(dueTasks, [now, limit], taskOf);
+  due(now: Instant, limit: number, full: readonly string[] = []): Promise<Task[]> {
+    return this.#many(dueTasks, [now, JSON.stringify(full), limit], taskOf);
   }
 
   async nextDue(after: Instant): Promise<Instant | undefined> {
