@@ -135,6 +135,28 @@ test.concurrent.each([
   expect(living(markerOfDirectory(directory))).toEqual([]);
 });
 
+test.concurrent('what a silent child used whose shim was killed: until now while it lives, else up to the last sign of life', async () => {
+  const lost = async (): Promise<{ directory: string; child: number }> => {
+    const directory = await prepare('exec sleep 60');
+    await startShim(directory, {});
+    const child: unknown = await until(
+      () => existsSync(join(directory, 'run.json')) && JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')).pid,
+    );
+    await sleep(700);
+    process.kill(JSON.parse(readFileSync(join(directory, 'owner'), 'utf8')).pid, 'SIGKILL');
+    await until(async () => (await kindOf(directory)) === 'dead');
+    return { directory, child: Number(child) };
+  };
+  const [living, ended] = await Promise.all([lost(), lost()]);
+  process.kill(ended.child, 'SIGKILL');
+  await gone(ended.directory);
+  const swept = await sweepDead(living.directory, markerOfDirectory(living.directory));
+  expect(swept.swept).toEqual([living.child]);
+  expect(swept.usedMs).toBeGreaterThanOrEqual(700);
+  expect(swept.usedMs).toBeLessThan(9_000);
+  expect((await sweepDead(ended.directory, markerOfDirectory(ended.directory))).usedMs, 'it said nothing after its start').toBe(0);
+});
+
 test.concurrent('a stop that comes while the shim is about to start its child is obeyed', async () => {
   const directory = await prepare('trap "" INT TERM; sleep 60');
   spawnShim(directory, emptyFrame, 'keep', { SINGLETREE_FAILPOINTS: `shim.spawn.before=hold:${directory}` });

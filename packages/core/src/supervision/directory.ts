@@ -83,7 +83,7 @@ export interface ClockLine {
   readonly stderr: number;
 }
 
-/** The shim's record of how its logs grew, oldest first; the first line is the start of the child. A torn last line is left out. */
+/** The shim's record of how its logs grew and of its own life, oldest first; the first line is the start of the child. A torn last line is left out. */
 export async function readClock(directory: string): Promise<ClockLine[]> {
   const text = (await readFile(file(directory, 'clock.log'), 'latin1').catch(unlessMissing)) ?? '';
   return text

@@ -7,7 +7,7 @@
  *     owner                  either   who won the directory: the shim (it starts the child) or the daemon (nothing ever starts)
  *     run.json               shim     the child
  *     stdout.log stderr.log  child    what it said
- *     clock.log              shim     how long the logs were when
+ *     clock.log              shim     how long the logs were when: once a second while they grow, else every 5 s as a sign of life
  *     vouch                  daemon   until when the daemon vouches for this process
  *     stop/N                 daemon   wishes to stop, numbered from 1
  *     exit.json              shim     the ending, written last

@@ -63,6 +63,17 @@ describe.concurrent('the ending says what happened', () => {
     expect(clock.map((line) => line.stdout)).toEqual(clock.map((line) => line.stdout).sort((a, b) => a - b));
     expect(clock.at(-1)!.monotonic - clock[0]!.monotonic).toBeGreaterThanOrEqual(1_200);
   });
+
+  test('that a silent child lives, every 5 s', async () => {
+    const directory = await start('sleep 60');
+    const clock = await until(async () => {
+      const lines = await readClock(directory);
+      return lines.length > 1 ? lines : undefined;
+    });
+    expect(clock[1]!.monotonic - clock[0]!.monotonic).toBeGreaterThanOrEqual(5_000);
+    await requestStop(directory, stopOf('kill', 'kill'));
+    expect((await ending(directory)).durationMs).toBeLessThan(9_000);
+  }, 15_000);
 });
 
 describe.concurrent('the child gets', () => {

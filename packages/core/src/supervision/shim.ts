@@ -36,6 +36,8 @@ const frameLimitBytes = 16 * 1024 * 1024;
 const tickMs = 100;
 const stopPollMs = 250;
 const clockMs = 1_000;
+/** Where a shim died together with its child, what that ran is known up to this. */
+const signOfLifeMs = 5_000;
 /** Between two looks at the process table: long enough for a fork or exec that the first look fell into to be over. */
 const scanGapMs = 30;
 /** The process table costs 10 to 20 µs a process: often enough for a short gate, seldom enough beside fifty agents. */
@@ -384,11 +386,12 @@ class Logs {
     return { stdout: fstatSync(this.stdout).size, stderr: fstatSync(this.stderr).size };
   }
 
-  /** Adds a line where the outputs grew, at most one a second but for the last. */
+  /** Adds a line: where the outputs grew, at most one a second but for the last; where they do not, as a sign of life. */
   tell(last = false): void {
     const { stdout, stderr } = this.lengths();
     const now = monotonicMs();
-    if (!last && (stdout + stderr === this.#told.total || now - this.#told.at < clockMs)) return;
+    const pauseMs = stdout + stderr === this.#told.total ? signOfLifeMs : clockMs;
+    if (!last && now - this.#told.at < pauseMs) return;
     this.#told = { at: now, total: stdout + stderr };
     writeSync(this.#clock, `${Date.now()} ${Math.round(now)} ${stdout} ${stderr}\n`);
   }

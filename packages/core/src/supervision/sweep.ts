@@ -13,8 +13,8 @@ export interface Swept {
 }
 
 /**
- * Ends what a shim that is gone left behind, also a child that it had started but not recorded yet, and tells how long that ran as far as the
- * clock log says. Its files only help: the marker alone tells who belongs to the directory, also where that is torn or missing.
+ * Ends what a shim that is gone left behind, also a child that it had started but not recorded yet, and tells how long that ran: until now if
+ * it still did, else up to the last sign of life in the clock log. Its files only help: the marker alone tells who belongs to the directory, also where that is torn or missing.
  *
  * @param marker `markerOf` the state folder's id and of the directory's path
  */
@@ -24,9 +24,12 @@ export async function sweepDead(directory: string, marker: string): Promise<Swep
   // Of another boot, or of a child that is gone, the number may be anybody's by now. Then the marker alone tells who belongs here.
   const leader = run?.bootId === bootId() && findLiving(run) ? run : undefined;
   const tree: ProcessTree = { id: marker, known: new Map(), ...(leader && { leader }) };
-  const { swept, survivors } = await sweep(tree, spec?.graces.sweepMs ?? sweepLimitMs);
   const clock = await readClock(directory);
-  return { swept, survivors, usedMs: (clock.at(-1)?.monotonic ?? 0) - (clock[0]?.monotonic ?? 0) };
+  const [first, last] = [clock[0]?.monotonic ?? 0, clock.at(-1)?.monotonic ?? 0];
+  const { swept, survivors } = await sweep(tree, spec?.graces.sweepMs ?? sweepLimitMs);
+  // The monotonic clock is the same for all processes of one boot.
+  const end = leader && clock.length > 0 ? Math.round(Number(process.hrtime.bigint()) / 1e6) : last;
+  return { swept, survivors, usedMs: end - first };
 }
 
 /** Ends every process that carries the marker, and what descends from it. */
