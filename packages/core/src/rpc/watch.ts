@@ -34,7 +34,7 @@ export async function* watchTask(
 ): AsyncGenerator<WatchTaskResponse> {
   const { store } = parts;
   let sequence = afterSequence;
-  using hint = hintsOf(store, taskId);
+  using hint = hintsOf(store, taskId, signal);
   for (;;) {
     hint.clear();
     const task = await store.task(taskId);
@@ -42,7 +42,8 @@ export async function* watchTask(
     if (sequence > task.sequence) {
       throw new DomainError('SEQUENCE_IN_FUTURE', `task ${taskId} has ${task.sequence} events; after_sequence is ${sequence}`);
     }
-    const events = await store.events(taskId, sequence, batchSize);
+    // What was committed after the task was read is told with the task as it is then.
+    const events = (await store.events(taskId, sequence, batchSize)).filter((event) => event.sequence <= task.sequence);
     if (events.length > 0) {
       const completion = isFinal(task.state) ? await store.completion(taskId) : undefined;
       const view = { task, traceId: parts.traceIdOf(task), completion };
@@ -51,7 +52,7 @@ export async function* watchTask(
       continue;
     }
     if (isFinal(task.state)) return;
-    if (await hint.next(heartbeatMs, signal)) continue;
+    if (await hint.next(heartbeatMs)) continue;
     if (signal.aborted) return;
     const waiting = await (await parts.queue())(task);
     const heartbeat = {
@@ -63,27 +64,31 @@ export async function* watchTask(
   }
 }
 
-/** Tells that a task has changed. A hint that comes between two waits is not lost. */
-function hintsOf(store: Store, taskId: string): Disposable & { clear(): void; next(ms: number, signal: AbortSignal): Promise<boolean> } {
+/** Tells that a task has changed. A hint that comes between two waits is not lost; an abort ends a wait without one. */
+function hintsOf(store: Store, taskId: string, signal: AbortSignal): Disposable & { clear(): void; next(ms: number): Promise<boolean> } {
   let pending = false;
   let wake: () => void = () => undefined;
-  const stop = store.onCommit((changed) => {
+  const stopListening = store.onCommit((changed) => {
     if (changed !== taskId) return;
     pending = true;
     wake();
   });
+  const aborted = (): void => wake();
+  signal.addEventListener('abort', aborted);
   return {
     clear: () => (pending = false),
-    async next(ms, signal) {
-      if (pending) return true;
+    async next(ms) {
+      if (pending || signal.aborted) return pending;
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
       const timer = setTimeout(resolve, ms);
-      signal.addEventListener('abort', () => resolve(), { once: true });
       await promise;
       clearTimeout(timer);
       return pending;
     },
-    [Symbol.dispose]: stop,
+    [Symbol.dispose]() {
+      stopListening();
+      signal.removeEventListener('abort', aborted);
+    },
   };
 }
