@@ -125,19 +125,22 @@ describe.concurrent('in place', () => {
     expect(readFileSync(join(repo.path, 'a.txt'), 'utf8')).toBe('after\n');
   });
 
-  test('a second task waits until the first is final', async () => {
-    await using repo = await repository({ files: { 'a.txt': 'before\n' } });
-    const workspace = { path: repo.path, mode: 'in_place' } as const;
-    const first = await client.tasks.create(aTask(repo.path, { workspace, instructions: 'wait in the middle' }));
+  test('a second task waits until the first is final, also in another folder of the checkout', async () => {
+    await using repo = await repository({ files: { 'a.txt': 'before\n', 'sub/b.txt': 'b\n' } });
+    const inPlace = (path: string) => ({ workspace: { path, mode: 'in_place' } as const });
+    const first = await client.tasks.create(aTask(repo.path, { ...inPlace(repo.path), instructions: 'wait in the middle' }));
     await until(() => existsSync(join(folder, 'reached')), { what: 'the first task to work', timeoutMs: 20_000 });
-    const second = await client.tasks.create(aTask(repo.path, { workspace, taskType: 'planning' }));
+    const second = await client.tasks.create(aTask(repo.path, inPlace(join(repo.path, 'sub'))));
     const waiting = await until(async () => (await client.tasks.get(second.id)).waiting, { what: 'the second task to wait' });
     expect(waiting).toMatchObject({ waitingFor: 'workspace', message: expect.stringContaining(first.id) });
     writeFileSync(join(folder, 'go'), '');
     const [one, two] = [await finished(client, first.id), await finished(client, second.id)];
     expect([one.state, two.state]).toEqual(['completed', 'completed']);
     expect(two.attempts[0]?.preparedAt.getTime()).toBeGreaterThanOrEqual(one.completedAt!.getTime());
-    expect(two.completion?.filesChanged, 'it begins where the first one ended').toBe(0);
+    const changed = ({ baseCommit, frozenCommit }: typeof one): Promise<string> =>
+      repo.git('diff', '--name-only', baseCommit!, frozenCommit!);
+    expect(await changed(one)).toBe('a.txt\n');
+    expect(await changed(two), 'it begins where the first one ended').toBe('sub/a.txt\n');
   });
 });
 

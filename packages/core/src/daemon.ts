@@ -25,7 +25,7 @@ import { openSqlite } from './store/sqlite/index.ts';
 import { childEnvironment } from './supervision/environment.ts';
 import { HostCalls } from './supervision/host-calls.ts';
 import { settle } from './supervision/settle.ts';
-import { isFinal, type Instant, type Task, type TaskSpec } from './task/task.ts';
+import { isFinal, type Instant, type Task, type WorkspaceSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
 import { version } from './version.ts';
 import { createGit } from './workspace/git.ts';
@@ -134,7 +134,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       defaults: defaultsOf(loaded),
       traceIdOf: (task: Task) => traceOf(task).traceId,
       queue: () => dispatcher.queue(),
-      checkWorkspace: (workspace: TaskSpec['workspace']) => workspaces.check(workspace),
+      checkWorkspace: (workspace: WorkspaceSpec) => workspaces.check(workspace),
       accepting: () => !stopping,
     };
     const daemon = { facts, store, plugins, telemetry, stop: (mode: StopMode) => void stop(mode) };

@@ -8,8 +8,8 @@ import {
   type FrozenTree,
   type OpenedWorkspace,
   type Task,
-  type TaskSpec,
   type WorkspaceBase,
+  type WorkspaceSpec,
 } from '../task/task.ts';
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
@@ -39,10 +39,11 @@ export class Workspaces {
     this.#parts = parts;
   }
 
-  /** What can be told of a workspace before a task is made for it. Gives its real path. Throws `DomainError`. */
-  async check({ path, mode }: TaskSpec['workspace']): Promise<string> {
+  /** What can be told of a workspace before a task is made for it. Gives it with real paths, as the task keeps it. Throws `DomainError`. */
+  async check({ path, mode }: WorkspaceSpec): Promise<WorkspaceSpec> {
     await this.#ready();
-    return (await checkWorkspace(this.#parts.git, path, mode)).directory;
+    const { directory, top } = await checkWorkspace(this.#parts.git, path, mode);
+    return { path: directory, mode, ...(mode === 'in_place' ? { reserves: top } : {}) };
   }
 
   async open(task: Task): Promise<OpenedWorkspace> {

@@ -9,7 +9,7 @@ import { openSqlite } from '../store/sqlite/index.ts';
 import type { CommitResult, Store } from '../store/store.ts';
 import type { Command } from '../task/commands.ts';
 import { aSpec, claim, exited, openWorkspace, owned, reconciled, setBase, start, stop } from '../task/samples.testsuite.ts';
-import type { Task } from '../task/task.ts';
+import type { Task, TaskSpec } from '../task/task.ts';
 import { Engine } from './engine.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'singletree-engine-'));
@@ -194,9 +194,10 @@ describe('a claim', () => {
     expect(await store.task(task.id)).toMatchObject({ lease: { owner: 'first' }, attempts: { length: 1 } });
   });
 
-  test('of a workspace in place keeps others out until the task is final', async () => {
-    const inPlace = aSpec({ workspace: { path: `/in-place/${randomUUID()}`, mode: 'in_place' } });
-    const [holder, waiting] = [await engine.create(() => inPlace), await engine.create(() => inPlace)];
+  test('of a workspace in place keeps others out of the whole checkout until the task is final', async () => {
+    const reserves = `/in-place/${randomUUID()}`;
+    const inPlace = (path: string) => (): TaskSpec => aSpec({ workspace: { path, mode: 'in_place', reserves } });
+    const [holder, waiting] = [await engine.create(inPlace(reserves)), await engine.create(inPlace(`${reserves}/sub`))];
     await drivenTo(holder, claim);
     expect(await engine.execute(waiting.id, claim)).toMatchObject({ kind: 'refused', refusal: { refused: 'stale' } });
     expect(await store.task(waiting.id)).toStrictEqual(waiting);

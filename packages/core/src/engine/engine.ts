@@ -74,6 +74,7 @@ export class Engine {
       const before = await this.#parts.store.task(taskId);
       if (!before) throw taskNotFound(taskId);
       if (fence !== undefined && before.fence !== fence) return { kind: 'fenced' };
+      const { reserves } = before.spec.workspace;
       const decision = decide(before, command, this.#parts.now());
       if (isRefusal(decision)) return { kind: 'refused', refusal: decision };
       const result: CommitResult = await this.#parts.store.commit({
@@ -83,7 +84,7 @@ export class Engine {
         ...(fence === undefined ? {} : { fence }),
         ...(request ? { request } : {}),
         ...(decision.completion ? { completion: decision.completion, destinations: this.#parts.destinations } : {}),
-        ...(command.kind === 'claim' && before.spec.workspace.mode === 'in_place' ? { reserve: before.spec.workspace.path } : {}),
+        ...(command.kind === 'claim' && reserves !== undefined ? { reserve: reserves } : {}),
       });
       if (result === 'fenced') return { kind: 'fenced' };
       if (result === 'committed') return { kind: 'done', task: decision.task };

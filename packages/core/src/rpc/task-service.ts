@@ -15,7 +15,7 @@ import {
 import type { ClientRequest, Engine } from '../engine/engine.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
-import { isFinal, type Task as DomainTask, type TaskSpec } from '../task/task.ts';
+import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } from '../task/task.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
 import { readPageToken, writePageToken } from './page-token.ts';
@@ -27,8 +27,8 @@ export interface TaskServiceParts extends WatchParts {
   readonly engine: Engine;
   readonly plugins: Catalogue;
   readonly defaults: TaskDefaults;
-  /** Looks at the workspace while the client still waits: the refusals of a mistyped path belong to the call. Gives its real path. */
-  readonly checkWorkspace: (workspace: TaskSpec['workspace']) => Promise<string>;
+  /** Looks at the workspace while the client still waits: the refusals of a mistyped path belong to the call. Gives it as the task keeps it. */
+  readonly checkWorkspace: (workspace: WorkspaceSpec) => Promise<WorkspaceSpec>;
   readonly accepting: () => boolean;
 }
 
@@ -61,7 +61,7 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
             hint: 'start it again with: singletree up',
           });
         const spec = specFrom(request, parts.defaults, parts.plugins);
-        return { ...spec, workspace: { ...spec.workspace, path: await parts.checkWorkspace(spec.workspace) } };
+        return { ...spec, workspace: await parts.checkWorkspace(spec.workspace) };
       };
       const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
       return create(CreateTaskResponseSchema, { task: await view(task) });

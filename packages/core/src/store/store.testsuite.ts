@@ -185,7 +185,7 @@ export const storeCases: readonly StoreCase[] = [
     name: 'a reservation keeps others out until its task is final',
     async run(make) {
       await using at = await make();
-      const inPlace = { workspace: { path: '/place', mode: 'in_place' as const } };
+      const inPlace = { workspace: { path: '/place/sub', mode: 'in_place' as const, reserves: '/place' } };
       const [first, second] = [await created(at.store, inPlace), await created(at.store, inPlace)];
       const reserve = '/place';
       const results = await Promise.all([at.store.commit({ ...change(first), reserve }), at.store.commit({ ...change(second), reserve })]);

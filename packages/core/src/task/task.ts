@@ -27,6 +27,17 @@ export function isFinal(state: TaskState): state is FinalState {
   return finalStates.includes(state);
 }
 
+export interface WorkspaceSpec {
+  /** The directory that the client named, without symbolic links. */
+  readonly path: string;
+  readonly mode: WorkspaceMode;
+  /**
+   * In place: the top of the checkout that the directory lies in. It is the task's alone until that is final, since the whole checkout is
+   * frozen and judged, whatever folder of it was named.
+   */
+  readonly reserves?: string;
+}
+
 /** What the client asked for, with every default filled in. Never changes after CreateTask. */
 export interface TaskSpec {
   /** At most 200 bytes; absent if the client gave none. */
@@ -39,7 +50,7 @@ export interface TaskSpec {
   readonly harness: string;
   readonly model?: string;
   readonly permissions: PermissionMode;
-  readonly workspace: { readonly path: string; readonly mode: WorkspaceMode };
+  readonly workspace: WorkspaceSpec;
   /** Shell commands that make the workspace ready, run before the first attempt. */
   readonly setup: readonly string[];
   readonly gates: readonly GateSpec[];

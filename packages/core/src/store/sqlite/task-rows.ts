@@ -57,5 +57,5 @@ export function changingValues(task: Task): SQLInputValue[] {
 
 /** The other values of `insertTask`, which never change. */
 export function lastingValues({ spec, createdAt }: Task): SQLInputValue[] {
-  return [spec.priority, createdAt, spec.harness, spec.workspace.mode === 'in_place' ? spec.workspace.path : null];
+  return [spec.priority, createdAt, spec.harness, spec.workspace.reserves ?? null];
 }
