@@ -7,6 +7,7 @@ export interface Plugin {
   readonly id: string;
   /** The package name or path that the configuration gives. */
   readonly source: string;
+  /** Guarded: its methods throw `PluginFailure` for whatever the plugin does wrong. */
   readonly harness: Harness;
   readonly settings: HarnessSettings<unknown>;
   /** Names and values from the configuration's `env`: they may hold credentials, so they travel with the secrets. */

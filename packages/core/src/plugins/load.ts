@@ -5,6 +5,7 @@ import { specificationVersion, type Harness, type HarnessSettings } from '@singl
 import { DomainError } from '../errors.ts';
 import type { Plugin } from './catalogue.ts';
 import { findExecutable } from './executable.ts';
+import { guardHarness } from './guard.ts';
 import { probeWith } from './probe.ts';
 import { keyReader, type KeySource } from './key.ts';
 
@@ -80,7 +81,7 @@ async function importHarness(id: string, source: string, resolveFrom: readonly s
       hint: `name the entry ${harness.harnessId}`,
     });
   }
-  return harness;
+  return guardHarness(harness);
 }
 
 /** A module is other people's code: that it is missing or throws while it is loaded is told like any other mistake in the configuration. */

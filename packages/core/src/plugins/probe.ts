@@ -2,12 +2,19 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Harness, HarnessSettings, Probe, ProbeHost } from '@singletree/harness';
 import { hostCall } from '../supervision/host.ts';
+import { PluginFailure } from './guard.ts';
 import { notStarted } from './not-started.ts';
 
 /** Longest time for a CLI to print its version: a cold start of the slowest one takes about two seconds. */
 const versionLimitMs = 20_000;
 
-/** A probe that remembers its newest answer, so that a claim does not start a CLI each time. */
+/** Longest time for all that a plugin asks before it answers. */
+const probeLimitMs = 60_000;
+
+/**
+ * A probe that remembers its newest answer, so that a claim does not start a CLI each time. A plugin that fails makes a harness that
+ * cannot be used; a fault of the machine's is thrown. Neither is remembered.
+ */
 export function probeWith(
   harness: Harness,
   settings: HarnessSettings<unknown>,
@@ -16,22 +23,50 @@ export function probeWith(
 ): (maxAgeMs: number) => Promise<Probe> {
   let newest: { at: number; answer: Promise<Probe> } | undefined;
   return async (maxAgeMs) => {
-    if (!newest || monotonicMs() - newest.at > maxAgeMs)
-      newest = { at: monotonicMs(), answer: harness.probe(probeHost(settings, environment), settings) };
+    if (!newest || monotonicMs() - newest.at > maxAgeMs) newest = { at: monotonicMs(), answer: probeOnce(harness, settings, environment) };
     const asked = newest;
     try {
       return await asked.answer;
     } catch (error) {
-      if (newest === asked) newest = undefined; // a fault of the machine's is no answer to remember
-      throw error;
+      if (newest === asked) newest = undefined;
+      if (!(error instanceof PluginFailure)) throw error;
+      return { status: 'missing', message: error.message, hint: `look for another version of the plugin of ${harness.harnessId}` };
     }
   };
 }
 
-function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Record<string, string>>): ProbeHost {
+async function probeOnce(
+  harness: Harness,
+  settings: HarnessSettings<unknown>,
+  environment: Readonly<Record<string, string>>,
+): Promise<Probe> {
+  const faults: unknown[] = [];
+  const late = Promise.withResolvers<never>();
+  const silent = new PluginFailure(`the plugin of harness "${harness.harnessId}" gave no answer to probe in ${probeLimitMs / 1000} s`);
+  const timer = setTimeout(() => late.reject(silent), probeLimitMs);
+  try {
+    return await Promise.race([harness.probe(probeHost(settings, environment, faults), settings), late.promise]);
+  } catch (error) {
+    // Whatever the plugin made of a fault of the machine's: that was the cause.
+    throw faults.length > 0 ? faults[0] : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Collects in `faults` what the machine could not do. */
+function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Record<string, string>>, faults: unknown[]): ProbeHost {
+  const missing = (error: unknown): { missing: string } => {
+    try {
+      return notStarted(error);
+    } catch (fault) {
+      faults.push(fault);
+      throw fault;
+    }
+  };
   return {
     async version(args, pattern) {
-      const answer = await hostCall(settings.executable, args, { env: environment, timeoutMs: versionLimitMs }).catch(notStarted);
+      const answer = await hostCall(settings.executable, args, { env: environment, timeoutMs: versionLimitMs }).catch(missing);
       if ('missing' in answer) return { missing: `${settings.executable} ${answer.missing}` };
       const found = pattern.exec(`${answer.stdout.toString('utf8')}\n${answer.stderr}`)?.[1];
       if (found !== undefined) return { found };
