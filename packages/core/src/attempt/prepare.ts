@@ -1,14 +1,23 @@
-import { readFile, realpath } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
 import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
+import { PluginFailure } from '../plugins/guard.ts';
 import type { Command } from '../task/commands.ts';
 import { setupToRun } from '../task/next.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
-import { newestAttempt, openProcess, type Attempt, type OpenedWorkspace, type Task, type TaskProcess } from '../task/task.ts';
+import {
+  newestAttempt,
+  openProcess,
+  type Attempt,
+  type ContextItem,
+  type OpenedWorkspace,
+  type Task,
+  type TaskProcess,
+} from '../task/task.ts';
+import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
 import { prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
@@ -21,8 +30,6 @@ import { exitOf, supervise } from './supervise.ts';
 const probeAgeMs = 60_000;
 /** What a failed setup command's message shows of its output. */
 const setupTailBytes = 4 * 1024;
-/** Largest file that a task may give as context. */
-const contextFileBytes = 1024 * 1024;
 
 /** Makes everything ready for the next attempt, one committed piece at a time; the last piece starts it. */
 export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
@@ -30,7 +37,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   if (process) return await finishSetup(task, process, rooms);
   const plugin = await readyPlugin(task, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
-  if (!task.base) return await nextSetup(task, task.workspace, rooms);
+  if (!task.base) return await nextSetup(task, rooms);
   return await start(task, task.workspace, plugin, rooms);
 }
 
@@ -48,11 +55,11 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
   }
 }
 
-async function nextSetup(task: Task, workspace: OpenedWorkspace, rooms: Rooms): Promise<Command> {
+async function nextSetup(task: Task, rooms: Rooms): Promise<Command> {
   const due = setupToRun(task);
   if (!due) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
   const { command, ordinal } = due;
-  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command), cwd: workspace.cwd }, rooms);
+  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command) }, rooms);
   return { kind: 'open_process', role: 'setup', ordinal, directory };
 }
 
@@ -98,11 +105,7 @@ async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, roo
     secretNames.push(command.apiKeyVariable);
   }
   const { file, args, env, stdin } = command;
-  const directory = await prepareProcess(
-    task,
-    { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd: workspace.cwd },
-    rooms,
-  );
+  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames }, rooms);
   return {
     kind: 'start',
     directory,
@@ -130,8 +133,15 @@ async function chooseSession(
   const { harness } = plugin;
   if (plan.resume === undefined || !harness.capabilities.resume) return fresh;
   if (!harness.baseline) return { session: { kind: 'resume', id: plan.resume } };
-  const baseline = harness.baseline(plan.resume, await readSessionFiles(plugin, plan.resume, rooms.environment));
-  return baseline ? { session: { kind: 'resume', id: plan.resume }, baseline } : fresh;
+  try {
+    const { files, incomplete } = await readSessionFiles(plugin, plan.resume, rooms.environment);
+    // What had been used before would be counted again where a file is not read now and is read after the attempt.
+    const baseline = incomplete ? undefined : harness.baseline(plan.resume, files);
+    return baseline ? { session: { kind: 'resume', id: plan.resume }, baseline } : fresh;
+  } catch (error) {
+    if (error instanceof PluginFailure) return fresh;
+    throw error;
+  }
 }
 
 async function promptFor(
@@ -155,19 +165,11 @@ function findingsText(task: Task, attempt: Attempt): string {
   );
 }
 
-async function contextText(item: Task['spec']['context'][number], workspace: OpenedWorkspace): Promise<ContextText> {
+async function contextText(item: ContextItem, workspace: OpenedWorkspace): Promise<ContextText> {
   if (item.kind === 'text') return { text: item.text };
-  const root = await realpath(workspace.cwd);
-  const path = await realpath(join(root, item.path)).catch(() => undefined);
-  if (path === undefined || !path.startsWith(root + sep))
-    throw new StepFailure('invalid_configuration', `context file ${item.path} is not in the workspace`);
-  const bytes = await readFile(path);
-  if (bytes.length > contextFileBytes) throw new StepFailure('invalid_configuration', `context file ${item.path} is larger than 1 MiB`);
-  try {
-    return { name: item.path, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
-  } catch (error) {
-    throw new StepFailure('invalid_configuration', `context file ${item.path} is not valid UTF-8`, { cause: error });
-  }
+  const read = await readContextFile(workspace.cwd, item.path);
+  if ('refused' in read) throw new StepFailure('invalid_configuration', `context file ${item.path} ${read.refused}`);
+  return { name: item.path, text: read.text };
 }
 
 function modelOf(task: Task, plugin: Plugin): { model?: string } {
@@ -179,7 +181,8 @@ function build(plugin: Plugin, context: AttemptContext): ReturnType<Plugin['harn
   try {
     return plugin.harness.command(context, plugin.settings);
   } catch (error) {
-    if (error instanceof RefusedAttempt) throw new StepFailure('invalid_configuration', error.message, { cause: error });
+    if (error instanceof RefusedAttempt || error instanceof PluginFailure)
+      throw new StepFailure('invalid_configuration', error.message, { cause: error });
     throw error;
   }
 }

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import type { AttemptUsage, EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
+import { countOf, defined, type AttemptUsage, type EndEvidence, type HarnessEvent, type Reconciliation } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
+import { PluginFailure } from '../plugins/guard.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type AttemptAccount, type Task, type TaskProcess } from '../task/task.ts';
 import type { Rooms } from './rooms.ts';
 import { logEnd } from './output-end.ts';
-import { readSessionFiles } from './session-files.ts';
+import { isSessionId, readSessionFiles } from './session-files.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 
 /** Settles what the attempt used, said and made: its whole log, the CLI's own session files, and the workspace as one commit. */
@@ -17,8 +18,9 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const directory = join(rooms.processes.root, process.directory);
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
   const read = await readAll(task, attempt, plugin, directory, lengths);
-  const reconciliation = await fromSessionFiles(plugin, attempt, read, rooms);
-  const usage = read.transcript.fold.summary(reconciliation);
+  const { reconciliation, incomplete } = await fromSessionFiles(plugin, attempt, read, rooms);
+  const told = read.transcript.fold.summary(reconciliation);
+  const usage = incomplete ? { ...told, lowerBound: true } : told;
   const evidence = usage.evidence ?? (await exitEvidence(plugin, process, directory, lengths));
   return {
     kind: 'reconciled',
@@ -54,11 +56,27 @@ async function readAll(
   }
 }
 
-async function fromSessionFiles(plugin: Plugin, attempt: Attempt, read: ReadAll, rooms: Rooms): Promise<Reconciliation | undefined> {
-  const sessionId = read.transcript.fold.summary().sessionId ?? attempt.session?.id;
-  if (sessionId === undefined || !plugin.harness.reconcile) return undefined;
-  const files = await readSessionFiles(plugin, sessionId, rooms.environment);
-  return plugin.harness.reconcile({ sessionId, files, baseline: attempt.baseline, events: read.events });
+/** What the session's files correct; nothing where they or the plugin fail, and then the account may lack something. */
+async function fromSessionFiles(
+  plugin: Plugin,
+  attempt: Attempt,
+  read: ReadAll,
+  rooms: Rooms,
+): Promise<{ readonly reconciliation?: Reconciliation | undefined; readonly incomplete: boolean }> {
+  const sessionId = sessionIdOf(read.transcript.fold.summary(), attempt);
+  if (sessionId === undefined || !plugin.harness.reconcile) return { incomplete: false };
+  try {
+    const { files, incomplete } = await readSessionFiles(plugin, sessionId, rooms.environment);
+    return { reconciliation: plugin.harness.reconcile({ sessionId, files, baseline: attempt.baseline, events: read.events }), incomplete };
+  } catch (error) {
+    if (error instanceof PluginFailure) return { incomplete: true };
+    throw error;
+  }
+}
+
+/** The id that the CLI told, or the one that it was given if what it told is no id. */
+function sessionIdOf(usage: AttemptUsage, attempt: Attempt): string | undefined {
+  return [usage.sessionId, attempt.session?.id].find(isSessionId);
 }
 
 /** What the exit itself tells where the CLI's output had no last word. A stop that we asked for is no evidence of the harness's. */
@@ -71,13 +89,27 @@ async function exitEvidence(
   const { exit } = process;
   if (!exit || exit.stop !== undefined || !plugin.harness.exitEvidence) return undefined;
   const stderrTail = (await logEnd(directory, 'stderr', lengths.stderr)).toString('utf8');
-  return plugin.harness.exitEvidence({ code: exit.code, signal: exit.signal, stderrTail });
+  try {
+    return plugin.harness.exitEvidence({ code: exit.code, signal: exit.signal, stderrTail });
+  } catch (error) {
+    if (error instanceof PluginFailure) return undefined;
+    throw error;
+  }
 }
 
 function accountOf(usage: AttemptUsage, plugin: Plugin, attempt: Attempt): AttemptAccount {
-  const { total, provenance, lowerBound, turns, costUsdMicros, compactions, context, model, harnessVersion, lastText } = usage;
-  const sessionId = usage.sessionId ?? attempt.session?.id;
-  const { cacheWrite1hInputTokens: _, ...kinds } = total;
+  const { total, provenance, turns, compactions, context, model, harnessVersion, lastText } = usage;
+  const sessionId = sessionIdOf(usage, attempt);
+  // A sum that is no count any more, though each of its parts was one, is unknown.
+  const costUsdMicros = countOf(usage.costUsdMicros);
+  const kinds = defined({
+    uncachedInputTokens: countOf(total.uncachedInputTokens),
+    cacheReadInputTokens: countOf(total.cacheReadInputTokens),
+    cacheWriteInputTokens: countOf(total.cacheWriteInputTokens),
+    outputTokens: countOf(total.outputTokens),
+    reasoningOutputTokens: countOf(total.reasoningOutputTokens),
+  });
+  const lowerBound = usage.lowerBound || Object.values(total).some((tokens) => countOf(tokens) === undefined);
   return {
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(model === undefined ? {} : { model }),

@@ -1,4 +1,5 @@
 import {
+  countOf,
   createUsageFold,
   type Baseline,
   type Decoder,
@@ -76,7 +77,8 @@ export class Transcript {
 
   /** What a watcher is shown of an attempt that runs. */
   live(): LiveProgress {
-    const { turns, total, costUsdMicros, context, model } = this.fold.summary();
+    const { turns, total, context, model, ...rest } = this.fold.summary();
+    const costUsdMicros = countOf(rest.costUsdMicros);
     const tokens = [
       total.uncachedInputTokens,
       total.cacheReadInputTokens,
@@ -84,9 +86,10 @@ export class Transcript {
       total.outputTokens,
       total.reasoningOutputTokens,
     ].filter((count) => count !== undefined);
+    const sum = tokens.length > 0 ? countOf(tokens.reduce((left, right) => left + right, 0)) : undefined;
     return {
       turns: turns ?? 0,
-      ...(tokens.length > 0 ? { tokens: tokens.reduce((sum, count) => sum + count, 0) } : {}),
+      ...(sum === undefined ? {} : { tokens: sum }),
       ...(costUsdMicros === undefined ? {} : { costUsdMicros }),
       ...(context.finalTokens !== undefined && context.windowTokens
         ? { contextUtilization: context.finalTokens / context.windowTokens }

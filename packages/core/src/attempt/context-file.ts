@@ -1,0 +1,25 @@
+import { realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { readRegularFile } from './regular-file.ts';
+
+/** Largest file that a task may give as context. */
+const mostBytes = 1024 * 1024;
+
+/** A file that a task gives as context: its text, or why there is none, in words that follow its name. */
+export async function readContextFile(workspace: string, path: string): Promise<{ readonly text: string } | { readonly refused: string }> {
+  const root = await realpath(workspace);
+  const found = await realpath(join(root, path)).catch(notThere);
+  if (found === undefined) return { refused: 'does not exist in the workspace' };
+  if (!found.startsWith(root === sep ? sep : root + sep)) return { refused: 'is not in the workspace' };
+  const read = await readRegularFile(found, mostBytes);
+  if ('refused' in read) return read;
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(read.bytes) };
+  } catch {
+    return { refused: 'is not valid UTF-8' };
+  }
+}
+
+function notThere(): undefined {
+  return undefined;
+}
