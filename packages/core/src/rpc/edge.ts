@@ -13,12 +13,20 @@ export function edge(log: Logger): Interceptor {
   return (next) => async (request) => {
     try {
       if (!request.stream) check(request.method.input, request.message);
-      const response = await next(request);
+      // The request of a server stream is a stream of one message.
+      const response = await next(request.stream ? { ...request, message: checked(request.method.input, request.message) } : request);
       return response.stream ? { ...response, message: guarded(response.message, log) } : response;
     } catch (error) {
       throw translated(error, log);
     }
   };
+}
+
+async function* checked<T extends Message>(schema: DescMessage, messages: AsyncIterable<T>): AsyncIterable<T> {
+  for await (const message of messages) {
+    check(schema, message);
+    yield message;
+  }
 }
 
 async function* guarded<T>(messages: AsyncIterable<T>, log: Logger): AsyncIterable<T> {
@@ -35,7 +43,7 @@ function translated(error: unknown, log: Logger): ConnectError {
 }
 
 /** Throws the reason of the first rule that is broken: the rule's own id where that is one of ours. */
-export function check(schema: DescMessage, message: Message): void {
+function check(schema: DescMessage, message: Message): void {
   const result = validator.validate(schema, message);
   if (result.kind === 'valid') return;
   if (result.kind === 'error') throw result.error;
@@ -49,7 +57,7 @@ function fieldOf(violation: Violation): string {
   return violation.field
     .map((part, index) =>
       'kind' in part
-        ? part.kind === 'field'
+        ? part.kind === 'field' || part.kind === 'oneof'
           ? `${index > 0 ? '.' : ''}${part.name}`
           : `[${String('index' in part ? part.index : 'key' in part ? part.key : '')}]`
         : '',

@@ -16,7 +16,7 @@ import {
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { FileChange } from '../../task/task.ts';
 import { enumOf } from '../words.ts';
-import { failureToProto, opt, usageToProto } from './parts.ts';
+import { count, failureToProto, opt, usageToProto } from './parts.ts';
 
 /** The completion event as clients see it. */
 export function completionToProto(event: CompletionEvent, traceId: string): TaskCompletionEvent {
@@ -38,20 +38,20 @@ export function completionToProto(event: CompletionEvent, traceId: string): Task
     ...opt('model', event.model),
     ...opt('provider', event.provider),
     attemptCount: event.attemptCount,
-    ...opt('queueDurationMs', event.queueDurationMs, BigInt),
-    ...opt('taskDurationMs', event.taskDurationMs, BigInt),
-    ...opt('activeDurationMs', phases?.activeMs, BigInt),
-    ...opt('gateDurationMs', phases?.gateMs, BigInt),
-    ...opt('backoffDurationMs', phases?.backoffMs, BigInt),
-    ...opt('blockedDurationMs', phases?.blockedMs, BigInt),
-    ...opt('reviewDurationMs', phases?.reviewMs, BigInt),
-    ...opt('estimatedInputTokens', event.estimatedInputTokens, BigInt),
-    ...opt('estimatedOutputTokens', event.estimatedOutputTokens, BigInt),
-    ...opt('estimatedCostUsdMicros', event.estimatedCostUsdMicros, BigInt),
-    ...opt('actualInputTokens', event.actualInputTokens, BigInt),
-    ...opt('actualOutputTokens', event.actualOutputTokens, BigInt),
+    ...count('queueDurationMs', event.queueDurationMs),
+    ...count('taskDurationMs', event.taskDurationMs),
+    ...count('activeDurationMs', phases?.activeMs),
+    ...count('gateDurationMs', phases?.gateMs),
+    ...count('backoffDurationMs', phases?.backoffMs),
+    ...count('blockedDurationMs', phases?.blockedMs),
+    ...count('reviewDurationMs', phases?.reviewMs),
+    ...count('estimatedInputTokens', event.estimatedInputTokens),
+    ...count('estimatedOutputTokens', event.estimatedOutputTokens),
+    ...count('estimatedCostUsdMicros', event.estimatedCostUsdMicros),
+    ...count('actualInputTokens', event.actualInputTokens),
+    ...count('actualOutputTokens', event.actualOutputTokens),
     ...opt('usage', event.usage, usageToProto),
-    ...opt('actualCostUsdMicros', event.actualCostUsdMicros, BigInt),
+    ...count('actualCostUsdMicros', event.actualCostUsdMicros),
     ...opt('costSource', event.costSource, (word) => enumOf(CostSource, word)),
     costLowerBound: event.costLowerBound ?? false,
     ...opt('priceVersion', event.priceVersion),
@@ -70,14 +70,14 @@ export function completionToProto(event: CompletionEvent, traceId: string): Task
     ...opt('language', event.language),
     ...opt('repoSizeCategory', event.repoSizeCategory, (word) => enumOf(RepoSizeCategory, word)),
     ...opt('turnsPerTask', event.turnsPerTask),
-    ...opt('tokensPerTask', event.tokensPerTask, BigInt),
-    ...opt('costPerTaskUsdMicros', event.actualCostUsdMicros, BigInt),
+    ...count('tokensPerTask', event.tokensPerTask),
+    ...count('costPerTaskUsdMicros', event.actualCostUsdMicros),
     turnsLowerBound: event.turnsLowerBound ?? false,
     ...opt('summary', event.summary),
     artifacts: event.files.map(artifactToProto),
     ...opt('filesChanged', event.filesChanged),
-    ...opt('linesAdded', event.linesAdded, BigInt),
-    ...opt('linesRemoved', event.linesRemoved, BigInt),
+    ...count('linesAdded', event.linesAdded),
+    ...count('linesRemoved', event.linesRemoved),
     ...opt('baseCommit', event.base),
     ...opt('frozenCommit', event.commit),
     ...opt('frozenRef', event.ref),
@@ -95,7 +95,7 @@ function artifactToProto(file: FileChange): Artifact {
   return create(ArtifactSchema, {
     kind: artifactKinds[file.change],
     path: file.path,
-    ...opt('linesAdded', file.linesAdded, BigInt),
-    ...opt('linesRemoved', file.linesRemoved, BigInt),
+    ...count('linesAdded', file.linesAdded),
+    ...count('linesRemoved', file.linesRemoved),
   });
 }

@@ -25,7 +25,7 @@ import type { Task } from '../../task/task.ts';
 import type { Edge } from '../../task/transitions.ts';
 import { enumOf } from '../words.ts';
 import { completionToProto } from './completion.ts';
-import { opt, stopKind } from './parts.ts';
+import { count, opt, stopKind } from './parts.ts';
 import { gateResultToProto } from './task.ts';
 
 type Kind = NonNullable<MessageInitShape<typeof TaskEventSchema>['kind']>;
@@ -161,7 +161,7 @@ function harnessKind(event: HarnessEvent): Kind {
           ...opt('model', event.model),
           usage: tokensToProto(event.usage),
           provisional: event.provisional ?? false,
-          ...opt('costUsdMicros', event.costUsdMicros, BigInt),
+          ...count('costUsdMicros', event.costUsdMicros),
           ...subagentOf(event.thread),
         },
       };
@@ -172,9 +172,9 @@ function harnessKind(event: HarnessEvent): Kind {
           byModel: event.byModel.map((part) => ({
             ...opt('model', part.model),
             usage: tokensToProto(part.usage),
-            ...opt('costUsdMicros', part.costUsdMicros, BigInt),
+            ...count('costUsdMicros', part.costUsdMicros),
           })),
-          ...opt('contextWindowTokens', event.contextWindowTokens, BigInt),
+          ...count('contextWindowTokens', event.contextWindowTokens),
         },
       };
     case 'usage.incomplete':
@@ -204,17 +204,24 @@ function harnessKind(event: HarnessEvent): Kind {
         case: 'contextCompacted',
         value: {
           ...opt('trigger', event.trigger, (word) => enumOf(CompactionTrigger, word)),
-          ...opt('tokensBefore', event.tokensBefore, BigInt),
-          ...opt('tokensAfter', event.tokensAfter, BigInt),
+          ...count('tokensBefore', event.tokensBefore),
+          ...count('tokensAfter', event.tokensAfter),
         },
       };
     case 'model.retried':
       return {
         case: 'modelRetried',
-        value: { message: event.reason, ...opt('status', event.status), ...opt('delay', event.delayMs, durationFromMs) },
+        value: {
+          message: event.reason,
+          ...opt('status', event.status),
+          ...opt('delay', event.delayMs, (ms) => durationFromMs(Math.round(ms))),
+        },
       };
     case 'rate.limited':
-      return { case: 'rateLimited', value: { ...opt('message', event.message), ...opt('resetsAt', event.resetsAtMs, timestampFromMs) } };
+      return {
+        case: 'rateLimited',
+        value: { ...opt('message', event.message), ...opt('resetsAt', event.resetsAtMs, (ms) => timestampFromMs(Math.round(ms))) },
+      };
     case 'permission.denied':
       return { case: 'permissionDenied', value: { tool: event.tool, ...opt('message', event.message) } };
     case 'subagent.started':
@@ -251,11 +258,11 @@ function wholeOf(event: { readonly source: string; readonly truncated?: Truncati
 
 function tokensToProto(usage: TokenUsage): Usage {
   return create(UsageSchema, {
-    ...opt('uncachedInputTokens', usage.uncachedInputTokens, BigInt),
-    ...opt('cacheReadInputTokens', usage.cacheReadInputTokens, BigInt),
-    ...opt('cacheWriteInputTokens', usage.cacheWriteInputTokens, BigInt),
-    ...opt('cacheWrite1hInputTokens', usage.cacheWrite1hInputTokens, BigInt),
-    ...opt('outputTokens', usage.outputTokens, BigInt),
-    ...opt('reasoningOutputTokens', usage.reasoningOutputTokens, BigInt),
+    ...count('uncachedInputTokens', usage.uncachedInputTokens),
+    ...count('cacheReadInputTokens', usage.cacheReadInputTokens),
+    ...count('cacheWriteInputTokens', usage.cacheWriteInputTokens),
+    ...count('cacheWrite1hInputTokens', usage.cacheWrite1hInputTokens),
+    ...count('outputTokens', usage.outputTokens),
+    ...count('reasoningOutputTokens', usage.reasoningOutputTokens),
   });
 }

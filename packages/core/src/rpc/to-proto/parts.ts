@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { countOf } from '@singletree/harness';
 import {
   EvidenceResult,
   EvidenceSchema,
@@ -25,13 +26,18 @@ export function opt(key: string, value: unknown, convert: (value: unknown) => un
   return value === undefined ? {} : { [key]: convert(value) };
 }
 
+/** A count that the wire can carry; what is none, because sums grew beyond all sense, is as good as unknown. */
+export function count<K extends string>(key: K, value: number | undefined): { [key in K]?: bigint } {
+  return opt(key, countOf(value), BigInt);
+}
+
 export function usageToProto(usage: TaskUsage): Usage {
   return create(UsageSchema, {
-    ...opt('uncachedInputTokens', usage.uncachedInputTokens, BigInt),
-    ...opt('cacheReadInputTokens', usage.cacheReadInputTokens, BigInt),
-    ...opt('cacheWriteInputTokens', usage.cacheWriteInputTokens, BigInt),
-    ...opt('outputTokens', usage.outputTokens, BigInt),
-    ...opt('reasoningOutputTokens', usage.reasoningOutputTokens, BigInt),
+    ...count('uncachedInputTokens', usage.uncachedInputTokens),
+    ...count('cacheReadInputTokens', usage.cacheReadInputTokens),
+    ...count('cacheWriteInputTokens', usage.cacheWriteInputTokens),
+    ...count('outputTokens', usage.outputTokens),
+    ...count('reasoningOutputTokens', usage.reasoningOutputTokens),
     provenance: enumOf(Provenance, usage.provenance),
     lowerBound: usage.lowerBound,
   });

@@ -36,7 +36,7 @@ import { generatedTokens, inputTokens, sumKnown, sumUsage } from '../../task/usa
 import type { WaitingFor as DomainWaiting } from '../../task/waiting.ts';
 import { enumOf } from '../words.ts';
 import { completionToProto } from './completion.ts';
-import { evidenceToProto, failureToProto, opt, stopKind, stopToProto, usageToProto } from './parts.ts';
+import { count, evidenceToProto, failureToProto, opt, stopKind, stopToProto, usageToProto } from './parts.ts';
 
 export interface TaskView {
   readonly task: domain.Task;
@@ -102,8 +102,8 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     gateResults: task.gateResults.map((result) => gateResultToProto(result, brief)),
     ...opt('usage', usage, usageToProto),
     ...opt('turnsPerTask', sumKnown([...accounts.map((account) => account?.turns), live?.turns])),
-    ...opt('tokensPerTask', sumKnown([usage && inputTokens(usage), usage && generatedTokens(usage), live?.tokens]), BigInt),
-    ...opt('costPerTaskUsdMicros', sumKnown([...accounts.map((account) => account?.costUsdMicros), live?.costUsdMicros]), BigInt),
+    ...count('tokensPerTask', sumKnown([usage && inputTokens(usage), usage && generatedTokens(usage), live?.tokens])),
+    ...count('costPerTaskUsdMicros', sumKnown([...accounts.map((account) => account?.costUsdMicros), live?.costUsdMicros])),
     ...(task.workspace && !isFinal(task.state) ? { workspacePath: task.workspace.cwd } : {}),
     ...opt('baseCommit', task.base?.commit),
     ...opt('frozenCommit', tree?.commit),
@@ -146,7 +146,7 @@ function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
     charged: attempt.charged ?? false,
     ...opt('turns', account?.turns ?? attempt.live?.turns),
     ...opt('usage', account?.usage, usageToProto),
-    ...opt('costUsdMicros', account?.costUsdMicros ?? attempt.live?.costUsdMicros, BigInt),
+    ...count('costUsdMicros', account?.costUsdMicros ?? attempt.live?.costUsdMicros),
     ...opt('costSource', account?.costSource, (word) => enumOf(CostSource, word)),
     ...opt('contextUtilization', final !== undefined && window ? Math.min(1, final / window) : attempt.live?.contextUtilization),
     survivors: (attempt.survivors ?? []).map((pid) => ({ pid })),
