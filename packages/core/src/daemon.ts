@@ -17,7 +17,6 @@ import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
 import { routes } from './rpc/routes.ts';
 import { serve } from './rpc/server.ts';
-import { writeAddress } from './state-folder/address.ts';
 import { socketPath } from './state-folder/socket-path.ts';
 import { openStateFolder, type StateFolder } from './state-folder/state-folder.ts';
 import type { Store } from './store/store.ts';
@@ -142,7 +141,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await dispatcher.start();
     outbox.start();
     // Last: whoever finds the address finds a daemon that works.
-    writeAddress(folder.paths.address, facts);
+    folder.leaveAddress(facts);
     const idle =
       options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => void stop('leave') });
 

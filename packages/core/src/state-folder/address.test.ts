@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readAddress, removeAddress, writeAddress, type Address } from './address.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { keepAddress, readAddress, removeAddress, writeAddress, type Address } from './address.ts';
 
 let folder: string;
 let file: string;
@@ -44,5 +44,32 @@ test('a missing, removed, empty, torn or foreign file is no address', () => {
   expect(readAddress(file)).toBeUndefined();
   removeAddress(file);
   removeAddress(file);
+  expect(readAddress(file)).toBeUndefined();
+});
+
+test.each<[string, () => void]>([
+  ['removed', () => removeAddress(file)],
+  ['torn', () => truncateSync(file, 20)],
+  ['replaced by that of a daemon that is none', () => writeAddress(file, { ...address, pid: 1 })],
+])('a kept one is there again after it was %s', async (_, harm) => {
+  const kept = keepAddress(file, address, 5);
+  try {
+    expect(readAddress(file)).toEqual(address);
+    harm();
+    await vi.waitFor(() => expect(readAddress(file)).toEqual(address));
+  } finally {
+    kept.stop();
+  }
+});
+
+test('one that cannot be written again now is written later, and none after the end', async () => {
+  const kept = keepAddress(file, address, 5);
+  rmSync(folder, { recursive: true });
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  mkdirSync(folder);
+  await vi.waitFor(() => expect(readAddress(file)).toEqual(address));
+  kept.stop();
+  removeAddress(file);
+  await new Promise((resolve) => setTimeout(resolve, 30));
   expect(readAddress(file)).toBeUndefined();
 });

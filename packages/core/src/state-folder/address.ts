@@ -23,6 +23,26 @@ export function writeAddress(file: string, { address, pid, version, startedAt, c
   renameSync(aside, file);
 }
 
+const lookEveryMs = 2_000;
+
+/**
+ * Leaves the address for as long as the daemon lives: a file that somebody removes or overwrites is written again, since without it nobody
+ * finds the daemon, and nobody can start another.
+ */
+export function keepAddress(file: string, address: Address, everyMs: number = lookEveryMs): { stop(): void } {
+  writeAddress(file, address);
+  const look = (): void => {
+    try {
+      if (readAddress(file)?.pid !== address.pid) writeAddress(file, address);
+    } catch {
+      // A full disk passes; the next look tries again.
+    }
+  };
+  const timer = setInterval(look, everyMs);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
 /**
  * What the last daemon left, or undefined if there is nothing whole. It may be dead: a daemon that is killed leaves its address behind.
  */

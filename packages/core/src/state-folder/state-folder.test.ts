@@ -198,7 +198,8 @@ describe('one daemon per state folder', { timeout: 20_000 }, () => {
 
   test('in one process too, until it is released; release takes the address away', () => {
     const first = open();
-    writeAddress(first.paths.address, { ...address, pid: process.pid });
+    first.leaveAddress({ ...address, pid: process.pid });
+    expect(existsSync(first.paths.address)).toBe(true);
     expect(refusalOf(state)).toBeInstanceOf(StateFolderInUse);
     first.release();
     first.release();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readAddress, removeAddress } from './address.ts';
+import { keepAddress, readAddress, removeAddress, type Address } from './address.ts';
 import { isInMemory, mountOf } from './file-system.ts';
 import { statePaths, type StatePaths } from './paths.ts';
 import { privateFolder } from './private-folder.ts';
@@ -11,6 +11,8 @@ export interface StateFolder {
   readonly paths: StatePaths;
   /** What the person who starts the daemon should know, one line each. */
   readonly warnings: readonly string[];
+  /** Tells clients where the daemon is, until `release`. */
+  leaveAddress(address: Address): void;
   /** Takes the address away and lets another daemon in. */
   release(): void;
 }
@@ -29,10 +31,15 @@ export function openStateFolder(path: string, operations: FolderOperations = fol
     throw new StateFolderInUse(root, mount?.type ?? 'of unknown type', holder && isAlive(holder.pid) ? holder : undefined);
   }
   for (const folder of [paths.processes, paths.worktrees, paths.gitHome]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  let kept: ReturnType<typeof keepAddress> | undefined;
   return {
     paths,
     warnings: isInMemory(mount) ? [`the state folder ${root} is in memory (${mount?.type}): tasks do not survive a reboot`] : [],
+    leaveAddress(address) {
+      kept = keepAddress(paths.address, address);
+    },
     release() {
+      kept?.stop();
       removeAddress(paths.address);
       lock.release();
     },
