@@ -49,13 +49,20 @@ export function apply(task: Task, now: Instant, change: Change): Decision {
     if (to !== 'created') after = without(after, ['notBefore']);
     if (to !== 'blocked') after = without(after, ['blocked']);
     if (isFinal(to)) {
-      if (change.failure) after = { ...after, failure: change.failure };
+      if (change.failure) after = { ...after, failure: change.failure, attempts: endedBy(change.failure, after) };
       bodies.push({ kind: 'completed', state: to });
     }
   }
   const events = bodies.map((body, index) => ({ sequence: task.sequence + 1 + index, at: now, body }));
   after = { ...after, sequence: task.sequence + events.length };
   return isFinal(after.state) ? { task: after, events, completion: completionOf(after) } : { task: after, events };
+}
+
+/** The attempt with which the task has ended says why, in review too. One that never started, or had its own end before, does not. */
+function endedBy(failure: Failure, task: Task): readonly Attempt[] {
+  const newest = task.attempts.at(-1);
+  const isOpen = newest && newest.state !== 'revoked' && newest.failure === undefined;
+  return isOpen ? withAttempt(task, { failure }) : task.attempts;
 }
 
 /** The newest attempt, changed. */

@@ -179,10 +179,19 @@ describe('a step that cannot be done', () => {
     ['assigned, base', { state: 'revoked', charged: false }],
     ['running, ended', { state: 'ended', charged: true, failure: { reason: 'workspace_gone', message: 'not there' } }],
     ['running, lost', { state: 'lost', charged: true, failure: { reason: 'workspace_gone' } }],
-    ['review, green', { state: 'ended', charged: true, tree: { commit: 'c1' } }],
+    [
+      'review, green',
+      { state: 'ended', charged: true, tree: { commit: 'c1' }, failure: { reason: 'workspace_gone', message: 'not there' } },
+    ],
   ])('fails a task that is %s, and leaves no attempt open', (name, attempt) => {
     const before = after(situations[name]!);
     expect(after(before, fail)).toMatchObject({ state: 'failed', failure: { reason: 'workspace_gone' }, attempts: [attempt] });
+  });
+
+  test('leaves the attempts alone that had an end of their own, or never started', () => {
+    const waits = after(atRunning, exited(), silent());
+    expect(after(waits, cancel).attempts).toMatchObject([{ failure: { reason: 'harness_failed' } }]);
+    expect(after(situations['assigned, base']!, fail).attempts[0]).not.toHaveProperty('failure');
   });
 
   test('leaves no live figures on an attempt that has ended', () => {
@@ -211,6 +220,9 @@ describe('a step that cannot be done', () => {
   test('blocks in review: no new attempt, and the gates run again', () => {
     const parked = after(situations['review, red']!, block);
     expect(parked).toMatchObject({ blocked: { from: 'in_review' }, gateResults: { length: 2 } });
+    // The attempt is not over yet; it is once the task ends here.
+    expect(parked.attempts[0]).not.toHaveProperty('failure');
+    expect(after(parked, cancel).attempts).toMatchObject([{ failure: { reason: 'cancelled' } }]);
     const back = after(parked, { kind: 'unblock' }, claim, passed, passed, { kind: 'judged' });
     expect(back).toMatchObject({
       state: 'completed',

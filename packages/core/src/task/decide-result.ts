@@ -58,7 +58,7 @@ export function judged(task: Task, command: Extract<Command, { kind: 'judged' }>
       reason: 'gate_could_not_run',
       message: [`gate ${errored.name} could not run`, errored.message, errored.hint].filter(Boolean).join('; '),
     };
-    return apply(task, now, { edge: 'fail', failure, set: { attempts: withAttempt(task, { failure }) } });
+    return apply(task, now, { edge: 'fail', failure });
   }
   const red = required.filter((gate) => gate.verdict === 'failed');
   if (red.length === 0) return apply(task, now, { edge: 'accept' });
