@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Command } from './commands.ts';
 import { decide } from './decide.ts';
 import {
   aGate,
@@ -13,6 +14,7 @@ import {
   openWorkspace,
   owned,
   reconciled,
+  stop,
 } from './samples.testsuite.ts';
 import { cancel, setup, situations } from './situations.testsuite.ts';
 import type { GateResult, Task } from './task.ts';
@@ -206,6 +208,21 @@ describe('a gate', () => {
     });
     expect([task.state, task.failure?.reason]).toEqual([state, reason]);
     expect(task.gateResults).toHaveLength(1);
+  });
+
+  test.each(['cancel', 'terminate', 'kill'] as const)('that was stopped with its task has no result: %s', (kind) => {
+    const gate = result({ verdict: 'errored' });
+    const ended: Command = { kind: 'exited', directory: 'g1', exit: anExit({ code: null, signal: 'SIGTERM', stop: kind }), gate };
+    const { task, events, completion } = decided(inReview(true), opening, stop(kind), ended);
+    expect(task).toMatchObject({ usedMs: 800, gateResults: [], attempts: [{ failure: { by: 'anna' } }] });
+    expect(events.map(({ body }) => body.kind)).toEqual(['state_changed', 'completed']);
+    expect(completion).toMatchObject({ qualityGatesRun: [], qualityGatesErrored: [] });
+    expect(completion).not.toHaveProperty('qualityGatePassed');
+  });
+
+  test('that had ended by itself when the stop came keeps its result', () => {
+    const { task } = decided(inReview(true), opening, cancel, { kind: 'exited', directory: 'g1', exit: anExit(), gate: result() });
+    expect(task).toMatchObject({ state: 'cancelled', gateResults: [{ name: 'test' }] });
   });
 
   test.each([

@@ -119,14 +119,19 @@ function setupExited(task: Task, process: TaskProcess, exit: ProcessExit, messag
   });
 }
 
-/** A gate may have a time limit of its own; that one only decides its verdict. */
+/**
+ * A gate may have a time limit of its own; that one only decides its verdict. One that was stopped together with its task was not at fault and
+ * found nothing: it has no result, as if it had not been run.
+ */
 function gateExited(task: Task, process: TaskProcess, exit: ProcessExit, gate: GateResult, now: Instant): Decision {
   const set = closed(task, process, { state: 'exited', exit }, exit.durationMs);
+  const { survivors, stop } = exit;
+  if (stop === 'cancel' || stop === 'terminate' || stop === 'kill') return concluded(task, process, now, { set, survivors, events: [] });
   return concluded(task, process, now, {
     set: { ...set, gateResults: [...task.gateResults, gate] },
-    survivors: exit.survivors,
+    survivors,
     events: [gateFinished(gate, exit.durationMs)],
-    ...(exit.stop === 'timeout' && set.usedMs >= task.spec.limits.timeoutMs ? { limit: timedOut(task) } : {}),
+    ...(stop === 'timeout' && set.usedMs >= task.spec.limits.timeoutMs ? { limit: timedOut(task) } : {}),
   });
 }
 
