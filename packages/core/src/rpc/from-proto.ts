@@ -36,9 +36,7 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
       metadata: { harness, permissions },
     });
   }
-  refuseNul('instructions', request.instructions);
-  request.acceptanceCriteria.forEach((criterion, index) => refuseNul(`acceptance_criteria[${index}]`, criterion));
-  request.context.forEach(({ source }, index) => refuseNul(`context[${index}]`, source.value ?? ''));
+  refuseNul(request);
   return {
     ...(request.title === '' ? {} : { title: request.title }),
     instructions: request.instructions,
@@ -76,13 +74,38 @@ function gateFrom(gate: Gate, defaults: TaskDefaults): GateSpec {
   };
 }
 
-/** No CLI and no file of standard input carries a NUL as text. The offset is in bytes of UTF-8. */
-function refuseNul(field: string, text: string): void {
-  const at = text.indexOf('\0');
-  if (at < 0) return;
-  const offset = Buffer.byteLength(text.slice(0, at));
-  throw new DomainError('INVALID_PROMPT', `${field} holds a NUL at byte ${offset}`, {
-    hint: 'a prompt is text in UTF-8 without NUL',
-    metadata: { field, offset: String(offset) },
+/** No prompt, argument or path carries a NUL: a task with one could be kept and never be started. */
+function refuseNul(request: CreateTaskRequest): void {
+  const numbered = (field: string, texts: readonly string[]): Record<string, string> =>
+    Object.fromEntries(texts.map((text, index) => [`${field}[${index}]`, text]));
+  const { gates, labels } = request;
+  refuseNulIn('INVALID_PROMPT', {
+    title: request.title,
+    instructions: request.instructions,
+    ...numbered('acceptance_criteria', request.acceptanceCriteria),
+    ...numbered(
+      'context',
+      request.context.map(({ source }) => source.value ?? ''),
+    ),
   });
+  refuseNulIn('INVALID_REQUEST', {
+    model: request.model ?? '',
+    'workspace.path': request.workspace?.path ?? '',
+    ...numbered('setup', request.setup),
+    ...Object.fromEntries(gates.map(({ command }, index) => [`gates[${index}].command`, command])),
+    ...Object.fromEntries(Object.entries(labels).map(([key, value]) => [`labels[${key}]`, value])),
+  });
+}
+
+/** Names the field and the offset in bytes of UTF-8. */
+function refuseNulIn(reason: 'INVALID_PROMPT' | 'INVALID_REQUEST', texts: Readonly<Record<string, string>>): void {
+  for (const [field, text] of Object.entries(texts)) {
+    const at = text.indexOf('\0');
+    if (at < 0) continue;
+    const offset = Buffer.byteLength(text.slice(0, at));
+    throw new DomainError(reason, `${field} holds a NUL at byte ${offset}`, {
+      hint: 'it must be text in UTF-8 without NUL',
+      metadata: { field, offset: String(offset) },
+    });
+  }
 }
