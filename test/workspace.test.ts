@@ -17,6 +17,7 @@ beforeAll(async () => {
   daemon.follow({
     prompts: [
       { match: 'wait in the middle', script: held },
+      { match: 'remove your own folder', script: [{ run: 'rm -r ../pkg' }, { say: 'Done.' }] },
       { match: '', script: done },
     ],
   });
@@ -96,6 +97,22 @@ describe.concurrent('what a gate does to the tree', () => {
     expect(await repo.git('diff', '--name-only', task.baseCommit!, task.frozenCommit!)).toBe('a.txt\n');
     expect(await repo.git('status', '--porcelain'), 'the repository itself').toBe('');
   });
+});
+
+test('an agent that removes the folder which was named has done its work: the rest is frozen, and gates run where it was', async () => {
+  await using repo = await repository({ files: { 'a.txt': 'a\n', 'pkg/b.txt': 'b\n' } });
+  const created = await client.tasks.create(
+    aTask(join(repo.path, 'pkg'), {
+      instructions: 'remove your own folder',
+      gates: [
+        { name: 'again', command: 'test "$(basename "$PWD")" = pkg && test ! -e b.txt && rmdir "$PWD"' },
+        { name: 'test', command: 'test -f ../a.txt' },
+      ],
+    }),
+  );
+  const task = await finished(client, created.id);
+  expect(task, task.failure?.message).toMatchObject({ state: 'completed', completion: { outcome: 'success', filesChanged: 1 } });
+  expect(await repo.git('diff', '--name-status', task.baseCommit!, task.frozenCommit!)).toBe('D\tpkg/b.txt\n');
 });
 
 describe.concurrent('in place', () => {

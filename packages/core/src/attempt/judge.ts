@@ -13,13 +13,14 @@ export async function judge(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishGate(task, process, rooms);
   const tree = newestAttempt(task)?.tree;
-  if (!task.workspace || !tree) throw new Error(`bug: task ${task.id} is in review without a frozen tree`);
+  if (!tree) throw new Error(`bug: task ${task.id} is in review without a frozen tree`);
   // Before the first gate and after each: what a gate changed must not be judged by the next one, nor be kept.
   await rooms.workspaces.restore(task, tree);
   const due = gateToRun(task);
   if (!due) return { kind: 'judged' };
   const { gate, ordinal } = due;
-  const run = { role: 'gate' as const, ordinal, ...shellCommand(gate.command), cwd: task.workspace.cwd, timeoutMs: gate.timeoutMs };
+  const cwd = await rooms.workspaces.enter(task);
+  const run = { role: 'gate' as const, ordinal, ...shellCommand(gate.command), cwd, timeoutMs: gate.timeoutMs };
   return { kind: 'open_process', role: 'gate', ordinal, directory: await prepareProcess(task, run, rooms) };
 }
 

@@ -38,7 +38,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const plugin = await readyPlugin(task, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
-  return await start(task, task.workspace, plugin, rooms);
+  return await start(task, plugin, rooms);
 }
 
 async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
@@ -59,7 +59,8 @@ async function nextSetup(task: Task, rooms: Rooms): Promise<Command> {
   const due = setupToRun(task);
   if (!due) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
   const { command, ordinal } = due;
-  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command) }, rooms);
+  const cwd = await rooms.workspaces.enter(task);
+  const directory = await prepareProcess(task, { role: 'setup', ordinal, ...shellCommand(command), cwd }, rooms);
   return { kind: 'open_process', role: 'setup', ordinal, directory };
 }
 
@@ -83,16 +84,17 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
   }
 }
 
-async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, rooms: Rooms): Promise<Command> {
+async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Command> {
   const plan = planAttempt(task);
   if (plan.workspace === 'base') await rooms.workspaces.startOver(task);
   else await restoreNewest(task, rooms);
+  const cwd = await rooms.workspaces.enter(task);
   const { session, baseline } = await chooseSession(plan, plugin, rooms);
   const resumed = session.kind === 'resume';
-  const prompt = await promptFor(task, plan, resumed, workspace);
+  const prompt = await promptFor(task, plan, resumed, cwd);
   const context: AttemptContext = {
     prompt: prompt.text,
-    workspace: workspace.cwd,
+    workspace: cwd,
     session,
     permissions: task.spec.permissions,
     root: rooms.root,
@@ -105,7 +107,7 @@ async function start(task: Task, workspace: OpenedWorkspace, plugin: Plugin, roo
     secretNames.push(command.apiKeyVariable);
   }
   const { file, args, env, stdin } = command;
-  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames }, rooms);
+  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd }, rooms);
   return {
     kind: 'start',
     directory,
@@ -148,12 +150,12 @@ async function promptFor(
   task: Task,
   plan: AttemptPlan,
   resumed: boolean,
-  workspace: OpenedWorkspace,
+  cwd: string,
 ): Promise<{ kind: NonNullable<Attempt['prompt']>; text: string }> {
   const findings = plan.findingsOf ? findingsText(task, plan.findingsOf) : undefined;
   if (resumed && findings !== undefined) return { kind: 'findings', text: findings };
   if (resumed && plan.prompt === 'continue') return { kind: 'continue', text: renderContinue() };
-  const full = renderPrompt(task.spec, await Promise.all(task.spec.context.map((item) => contextText(item, workspace))));
+  const full = renderPrompt(task.spec, await Promise.all(task.spec.context.map((item) => contextText(item, cwd))));
   return findings === undefined ? { kind: 'full', text: full } : { kind: 'full_with_findings', text: `${full}\n${findings}` };
 }
 
@@ -165,9 +167,9 @@ function findingsText(task: Task, attempt: Attempt): string {
   );
 }
 
-async function contextText(item: ContextItem, workspace: OpenedWorkspace): Promise<ContextText> {
+async function contextText(item: ContextItem, cwd: string): Promise<ContextText> {
   if (item.kind === 'text') return { text: item.text };
-  const read = await readContextFile(workspace.cwd, item.path);
+  const read = await readContextFile(cwd, item.path);
   if ('refused' in read) throw new StepFailure('invalid_configuration', `context file ${item.path} ${read.refused}`);
   return { name: item.path, text: read.text };
 }

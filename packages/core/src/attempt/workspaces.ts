@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
@@ -54,6 +54,17 @@ export class Workspaces {
       const opened = await openWorkspace({ git, folder, task: task.id, directory: path, mode, userHome });
       const { root, cwd, repository, head, uncommitted } = opened;
       return { root, cwd, repository, ...(head === undefined ? {} : { head }), ...(uncommitted === undefined ? {} : { uncommitted }) };
+    });
+  }
+
+  /** The directory for the task's next process. It is made again where an agent has removed it, which git does not see: it is empty. */
+  async enter(task: Task): Promise<string> {
+    return await asStep(async () => {
+      const { cwd } = await this.#recorded(task);
+      await mkdir(cwd, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+        throw new WorkspaceFailure('workspace_gone', `the directory ${cwd} is gone and cannot be made again: ${error.message}`, error);
+      });
+      return cwd;
     });
   }
 
@@ -139,8 +150,8 @@ export class Workspaces {
   async #recorded(task: Task): Promise<Workspace> {
     await this.#ready();
     const workspace = await recordedWorkspace(this.#parts.folder, task.id);
-    await stat(workspace.cwd).catch((error: unknown) => {
-      throw new WorkspaceFailure('workspace_gone', `the workspace ${workspace.cwd} is gone`, error);
+    await stat(workspace.root).catch((error: unknown) => {
+      throw new WorkspaceFailure('workspace_gone', `the workspace ${workspace.root} is gone`, error);
     });
     return workspace;
   }

@@ -34,7 +34,6 @@ export async function openWorkspace(options: OpenOptions): Promise<Workspace> {
   if (recorded === undefined) return record(await makeOr(() => make(options, ownGitDir)));
   await sweepIndexes(ownGitDir);
   if (!(await isThere(recorded))) return record(await makeOr(() => makeAgain(options.git, recorded)));
-  await mkdir(recorded.cwd, { recursive: true });
   return recorded;
 }
 
@@ -122,7 +121,6 @@ async function makeAgain(git: Git, workspace: Workspace): Promise<Workspace> {
     throw new WorkspaceFailure('workspace_gone', `${root} is no longer a git checkout`);
   await discardCheckout(root, repository);
   const gitDir = await addWorktree(git, { commonDir: repository, head, root });
-  await mkdir(workspace.cwd, { recursive: true });
   return { ...workspace, gitDir };
 }
 
@@ -142,7 +140,7 @@ async function checkWritable(directory: string): Promise<void> {
   }
 }
 
-export function noCommit({ top }: Located): DomainError {
+function noCommit({ top }: Located): DomainError {
   return new DomainError('NO_COMMIT', `the repository ${top} has no commit that a worktree could start from`, {
     hint: `git -C ${quoted(top)} add -A && git -C ${quoted(top)} commit -m 'First commit', or work in place`,
     metadata: { path: top },
