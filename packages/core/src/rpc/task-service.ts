@@ -16,6 +16,7 @@ import type { ClientRequest, Engine } from '../engine/engine.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } from '../task/task.ts';
+import { checkContext } from './check-context.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
 import { readPageToken, writePageToken } from './page-token.ts';
@@ -61,7 +62,9 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
             hint: 'start it again with: singletree up',
           });
         const spec = specFrom(request, parts.defaults, parts.plugins);
-        return { ...spec, workspace: await parts.checkWorkspace(spec.workspace) };
+        const workspace = await parts.checkWorkspace(spec.workspace);
+        await checkContext(spec, workspace.path);
+        return { ...spec, workspace };
       };
       const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
       return create(CreateTaskResponseSchema, { task: await view(task) });
