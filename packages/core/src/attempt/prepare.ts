@@ -8,15 +8,7 @@ import type { Command } from '../task/commands.ts';
 import { setupToRun } from '../task/next.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
-import {
-  newestAttempt,
-  openProcess,
-  type Attempt,
-  type ContextItem,
-  type OpenedWorkspace,
-  type Task,
-  type TaskProcess,
-} from '../task/task.ts';
+import { newestAttempt, openProcess, type Attempt, type ContextItem, type Task, type TaskProcess } from '../task/task.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
 import { prepareProcess } from './processes.ts';
@@ -35,13 +27,14 @@ const setupTailBytes = 4 * 1024;
 export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishSetup(task, process, rooms);
-  const plugin = await readyPlugin(task, rooms);
+  const { plugin, warning } = await readyPlugin(task, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
-  return await start(task, plugin, rooms);
+  return { ...(await start(task, plugin, rooms)), ...(warning === undefined ? {} : { warning }) };
 }
 
-async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
+/** A CLI of another version than was checked may do its work all the same: it runs, with a warning. */
+async function readyPlugin(task: Task, rooms: Rooms): Promise<{ plugin: Plugin; warning?: string | undefined }> {
   const plugin = rooms.plugins.get(task.spec.harness);
   const probe = await plugin.probe(probeAgeMs);
   switch (probe.status) {
@@ -50,8 +43,9 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Plugin> {
     case 'unauthenticated':
       throw new StepFailure('unauthenticated', `${probe.message}: ${probe.hint}`);
     case 'unsupported_version':
+      return { plugin, warning: `${probe.message}: ${probe.hint}` };
     case 'ready':
-      return plugin;
+      return { plugin, warning: probe.warning };
   }
 }
 
@@ -84,7 +78,7 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
   }
 }
 
-async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Command> {
+async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<Command, { kind: 'start' }>> {
   const plan = planAttempt(task);
   if (plan.workspace === 'base') await rooms.workspaces.startOver(task);
   else await restoreNewest(task, rooms);

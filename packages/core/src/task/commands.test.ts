@@ -19,12 +19,25 @@ import {
   stop,
 } from './samples.testsuite.ts';
 import { block, cancel, setup, situations } from './situations.testsuite.ts';
+import type { Task } from './task.ts';
 
 const atCreated = situations['created']!;
 const atStarted = situations['running, not owned']!;
 const atRunning = situations['running']!;
 
 describe('a start', () => {
+  test('tells what speaks against the CLI, once for all attempts', () => {
+    const warned = (attempt: number) => start(attempt, { warning: 'version 9 is not known' });
+    const told = (task: Task, command: Command) =>
+      decided(task, command).events.flatMap(({ body }) => (body.kind === 'warning' ? [body.message] : []));
+    const ready = situations['assigned, base']!;
+    expect(told(ready, warned(1))).toEqual(['version 9 is not known']);
+    expect(after(ready, warned(1)).attempts[0]).not.toHaveProperty('warning');
+    expect(told(ready, start())).toEqual([]);
+    const again = after(ready, warned(1), owned(), exited(), silent(), claim);
+    expect(told(again, warned(2))).toEqual([]);
+  });
+
   test('opens the harness with all that the attempt has to remember', () => {
     const baseline = { version: 1, data: { bytes: 9 } };
     const begun = start(1, { session: { id: 's', resumed: true }, prompt: 'continue', decoderVersion: 4, apiKeyVariable: 'KEY', baseline });

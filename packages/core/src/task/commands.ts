@@ -40,6 +40,8 @@ export type Command =
       readonly decoderVersion: number;
       readonly apiKeyVariable?: string;
       readonly baseline?: NonNullable<Attempt['baseline']>;
+      /** What the probe has against the CLI although it may run; told with the task's first attempt. */
+      readonly warning?: string;
     }
   /** A shim owns the directory: from here on the attempt counts as started. */
   | { readonly kind: 'owned'; readonly directory: string; readonly pid: number; readonly at: Instant }

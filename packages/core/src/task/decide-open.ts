@@ -2,7 +2,7 @@ import { apply, illegal, stale, withAttempt, type Decision, type Refusal } from 
 import type { Command } from './commands.ts';
 import type { TaskEventBody } from './events.ts';
 import { gateToRun, setupToRun } from './next.ts';
-import { isQuiet, newestAttempt, type Instant, type Task, type TaskProcess } from './task.ts';
+import { isQuiet, newestAttempt, startedAttempts, type Instant, type Task, type TaskProcess } from './task.ts';
 
 /** Whether the workspace is there, its base is not settled yet, and nothing runs in it: the time for the next setup command. */
 export function isBeingMade(task: Task): boolean {
@@ -40,7 +40,7 @@ function isUsed(task: Task, directory: string): boolean {
 export function start(task: Task, command: Extract<Command, { kind: 'start' }>, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
   if (task.state !== 'assigned' || !attempt || !task.base || !isQuiet(task)) return illegal(task, command);
-  const { kind: _, baseline, ...begun } = command;
+  const { kind: _, baseline, warning, ...begun } = command;
   const { directory } = begun;
   if (isUsed(task, directory)) return stale(`${directory} was used before`);
   const process: TaskProcess = { attempt: attempt.number, role: 'harness', ordinal: 0, directory, state: 'open', openedAt: now };
@@ -50,5 +50,6 @@ export function start(task: Task, command: Extract<Command, { kind: 'start' }>, 
       processes: [...task.processes, process],
       attempts: withAttempt(task, { ...begun, ...(baseline ? { baseline } : {}) }),
     },
+    events: warning !== undefined && startedAttempts(task).length === 0 ? [{ kind: 'warning', message: warning }] : [],
   });
 }
