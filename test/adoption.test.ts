@@ -44,3 +44,31 @@ test('a daemon that is killed while the agent works adopts it: same attempt, no 
   expect(ranges.at(-1)?.toOffset).toBe(log);
   expect(processesWithMarker(created.id)).toEqual([]);
 });
+
+test.concurrent.each(['kill', 'stop'] as const)(
+  'a checkout that is cut off (%s) is made again, and what was left of it is gone',
+  async (end) => {
+    await using folder = await temporaryFolder();
+    await using repo = await repository({
+      files: { 'a.txt': 'before\n', 'large.bin': 'large\n', '.gitattributes': '*.bin filter=slow\n' },
+    });
+    await using daemon = new TestDaemon({ folder: folder.path });
+    const first = join(folder.path, 'first');
+    // As a large file that is fetched: slow the first time, there the second.
+    await repo.git('config', 'filter.slow.smudge', `mkdir ${first} && sleep 300; cat`);
+    daemon.follow([{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }]);
+    const client = await daemon.start();
+    const created = await client.tasks.create(aTask(repo.path, { gates: [{ name: 'whole', command: 'cat large.bin' }] }));
+    await until(() => existsSync(first), { what: 'the checkout to begin' });
+
+    await daemon[end]();
+    const left = processesWithMarker(created.id).length;
+    expect(left > 0, 'who stops in good order leaves nobody in the checkout').toBe(end === 'kill');
+    const task = await finished(await daemon.start(), created.id);
+
+    expect(task, task.failure?.message).toMatchObject({ state: 'completed', completion: { outcome: 'success', filesChanged: 1 } });
+    expect(processesWithMarker(created.id)).toEqual([]);
+    const worktrees = async (): Promise<number> => (await repo.git('worktree', 'list')).trimEnd().split('\n').length;
+    await until(async () => (await worktrees()) === 1, { what: 'the worktree to be removed, and none beside it' });
+  },
+);
