@@ -20,7 +20,8 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const read = await readAll(task, attempt, plugin, directory, lengths);
   const { reconciliation, incomplete } = await fromSessionFiles(plugin, attempt, read, rooms);
   const told = read.transcript.fold.summary(reconciliation);
-  const usage = incomplete ? { ...told, lowerBound: true } : told;
+  const unread = read.failure !== undefined && told.provenance === 'reported';
+  const usage = incomplete || unread ? { ...told, lowerBound: true } : told;
   const evidence = usage.evidence ?? (await exitEvidence(plugin, process, directory, lengths));
   return {
     kind: 'reconciled',

@@ -116,6 +116,8 @@ describe('what a request asks for', () => {
 });
 
 test.each<[string, Request, number]>([
+  ['title', { title: 'a\0' }, 1],
+  ['labels[team]', { labels: { area: 'a', team: 'b\0' } }, 1],
   ['instructions', { instructions: 'a\0b' }, 1],
   ['instructions', { instructions: '\0' }, 0],
   ['instructions', { instructions: 'é😀\0\0' }, 6],
@@ -144,7 +146,7 @@ test.each<[string, Request, number]>([
   }
   expect(refused).toBeInstanceOf(DomainError);
   expect(refused).toMatchObject({
-    reason: /^(instructions|acceptance|context)/.test(field) ? 'INVALID_PROMPT' : 'INVALID_REQUEST',
+    reason: /^(title|instructions|acceptance|context)/.test(field) ? 'INVALID_PROMPT' : 'INVALID_REQUEST',
     message: `${field} holds a NUL at byte ${offset}`,
     metadata: { field, offset: String(offset) },
   });
