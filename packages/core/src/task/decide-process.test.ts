@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Command } from './commands.ts';
 import { decide } from './decide.ts';
 import {
-  aGate,
   after,
+  aGate,
   anExit,
   claim,
   created,
@@ -14,6 +14,8 @@ import {
   openWorkspace,
   owned,
   reconciled,
+  setBase,
+  start,
   stop,
 } from './samples.testsuite.ts';
 import { cancel, setup, situations } from './situations.testsuite.ts';
@@ -63,6 +65,20 @@ describe('a harness', () => {
     ['died', died(), situations['running, not owned']!.updatedAt],
   ])('has started also if it %s before that was recorded', (_, end, startedAt) => {
     expect(after(situations['running, not owned']!, end).attempts[0]).toMatchObject({ startedAt });
+  });
+
+  test('that is revoked again and again is given up, although none of its attempts is charged', () => {
+    const revoke = (task: Task): Task => {
+      const number = task.attempts.length + 1;
+      return after(task, claim, start(number), { kind: 'revoked', directory: `harness-${number}` });
+    };
+    const prepared = after(created(), claim, openWorkspace, setBase, { kind: 'release', message: 'busy', notBefore: noon });
+    const waiting = Array.from({ length: 8 }).reduce(revoke, prepared);
+    expect(waiting).toMatchObject({ state: 'created', attempts: { length: 9 } });
+    expect(revoke(waiting)).toMatchObject({
+      state: 'failed',
+      failure: { reason: 'internal', message: '10 attempts could not be started' },
+    });
   });
 
   test('records what it says in gapless ranges, with what a watcher sees', () => {
