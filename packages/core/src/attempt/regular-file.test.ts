@@ -20,7 +20,7 @@ mkdirSync(at('w/directory'), { recursive: true });
 writeFileSync(at('w/ten.txt'), '0123456789');
 writeFileSync(at('w/latin1.txt'), Buffer.from([0x67, 0xfc, 0x6e]));
 writeFileSync(at('w/large.txt'), 'x'.repeat(1024 * 1024 + 1));
-execFileSync('mkfifo', [at('w/fifo')]);
+execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', at('w/fifo')]);
 symlinkSync('ten.txt', at('w/link'));
 symlinkSync('nowhere', at('w/broken'));
 symlinkSync('../outside.txt', at('w/leads-out'));
