@@ -1,44 +1,31 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { uuidv7 } from '../ids.ts';
 import type { OutboxStore } from '../store/outbox.ts';
-import { openSqlite } from '../store/sqlite/index.ts';
 import type { CommitResult, Store } from '../store/store.ts';
+import { storeWith, temporaryStore } from '../store/temporary.testsuite.ts';
 import type { Command } from '../task/commands.ts';
 import { aSpec, claim, exited, openWorkspace, owned, reconciled, setBase, start, stop } from '../task/samples.testsuite.ts';
 import type { Task, TaskSpec } from '../task/task.ts';
 import { Engine } from './engine.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'singletree-engine-'));
-const { store, outbox } = openSqlite({ path: join(folder, 'singletree.db'), newId: randomUUID });
-afterAll(async () => {
-  await store.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
+const { store, outbox } = temporaryStore();
 const newId = uuidv7(Date.now);
 const engineOn = (on: Store, destinations: readonly string[] = []): Engine => new Engine({ store: on, now: Date.now, newId, destinations });
 const engine = engineOn(store);
-
-/** The store with another `commit`. */
-function storeWith(commit: Store['commit']): Store {
-  return new Proxy(store, { get: (target, key: keyof Store) => (key === 'commit' ? commit : target[key].bind(target)) });
-}
 
 /** The store, but something happens right before its next commits: after the engine has read and decided. */
 function disturbed(...disturbances: readonly (() => Promise<unknown>)[]): { readonly engine: Engine; readonly commits: CommitResult[] } {
   const left = [...disturbances];
   const commits: CommitResult[] = [];
-  const late = storeWith(async (change) => {
+  const commit: Store['commit'] = async (change) => {
     await left.shift()?.();
     const result = await store.commit(change);
     commits.push(result);
     return result;
-  });
-  return { engine: engineOn(late), commits };
+  };
+  return { engine: engineOn(storeWith(store, { commit })), commits };
 }
 
 async function drivenTo(task: Task, ...commands: readonly Command[]): Promise<Task> {
@@ -110,7 +97,7 @@ describe('a creation', () => {
   });
 
   test('gives up where every try meets a conflict', async () => {
-    const stubborn = storeWith(async () => 'conflict');
+    const stubborn = storeWith(store, { commit: async () => 'conflict' });
     await expect(engineOn(stubborn).create(aSpec)).rejects.toMatchObject({ reason: 'INTERNAL' });
   });
 });
