@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { uuidv7 } from '../ids.ts';
 import type { OutboxStore } from '../store/outbox.ts';
