@@ -2,6 +2,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // One for each core: much of the time is waiting for processes, and vitest would keep one core free.
+    maxWorkers: 2,
     reporters: ['default', './tools/reporter.ts'],
     coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**', '**/*.testsuite.ts'] },
     projects: [

@@ -190,7 +190,6 @@ export function waitingToProto(cause: DomainWaiting, since: number): Waiting {
 
 function firstLine(text: string): string {
   const line = text.split('\n').find((each) => each.trim() !== '') ?? '';
-  // oxlint-disable-next-line no-control-regex -- a title is one clean line, whatever the instructions hold
   return line
     .replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
     .trim()
