@@ -122,6 +122,7 @@ export class Workspaces {
       await this.#ready();
       return await discardWorkspace(git, folder, workspace, newestTree(task)?.ref);
     }
+    if (last) return; // its record is torn: an attempt has worked there, and only a person can tell what is left
     // Its making was cut off, and nobody has worked in it.
     for (const name of [task.id, `${task.id}.git`]) await rm(join(folder, name), { recursive: true, force: true });
   }

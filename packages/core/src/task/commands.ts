@@ -66,7 +66,7 @@ export type Command =
       readonly kind: 'died';
       readonly directory: string;
       readonly survivors: readonly number[];
-      /** Milliseconds it ran, as far as its clock log tells. */
+      /** Milliseconds that it ran, as far as its last signs of life tell. */
       readonly usedMs: number;
     }
   /** The daemon won the directory, so nothing was ever started in it. */

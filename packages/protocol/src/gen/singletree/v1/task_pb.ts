@@ -2087,7 +2087,7 @@ export const WorkspaceMode = {
   WORKTREE: 1,
 
   /**
-   * The directory itself. No other task may work in it at the same time.
+   * The directory itself. No other task may work in place in the same checkout at the same time.
    *
    * @generated from enum value: WORKSPACE_MODE_IN_PLACE = 2;
    */
