@@ -124,6 +124,10 @@ describe('help', () => {
     expect((await type(['help', name])).stdout).toBe(stdout);
   });
 
+  test('does not promise what is not built', async () => {
+    expect((await type(['down', '--help'])).stdout).toMatch(/^ +--kill +.*not built yet/m);
+  });
+
   test('exit codes have a page', async () => {
     expect((await type(['help', 'exit-codes'])).stdout).toMatch(/^ {3}69 {3}no daemon reachable$/m);
     expect(JSON.parse((await type(['help', 'exit-codes', '--json'])).stdout)).toContainEqual({ code: 130, meaning: 'cancelled' });

@@ -20,7 +20,7 @@ export const down: CommandModule = {
     command
       .addOption(new Option('--leave', 'agents live on, and the next daemon takes them over (default)').conflicts(['drain', 'kill']))
       .addOption(new Option('--drain', 'wait until what runs has finished').conflicts(['leave', 'kill']))
-      .addOption(new Option('--kill', 'end the agents too').conflicts(['leave', 'drain']))
+      .addOption(new Option('--kill', 'end the agents too (not built yet)').conflicts(['leave', 'drain']))
       .addHelpText('after', '\nReturns when the daemon has ended.\n\nExample:\n  singletree down --drain');
   },
 
