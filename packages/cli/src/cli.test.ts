@@ -130,6 +130,7 @@ describe('help', () => {
 
   test('exit codes have a page', async () => {
     expect((await type(['help', 'exit-codes'])).stdout).toMatch(/^ {3}69 {3}no daemon reachable$/m);
+    expect((await type(['help', 'exit-codes'])).stdout).toMatch(/^ {4}1 {3}failure.* state folder that is in use$/m);
     expect(JSON.parse((await type(['help', 'exit-codes', '--json'])).stdout)).toContainEqual({ code: 130, meaning: 'cancelled' });
   });
 });

@@ -18,7 +18,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export const exitCodeHelp: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [exitCodes.success, 'success'],
-  [exitCodes.failure, 'failure; of several tasks with different codes'],
+  [exitCodes.failure, 'failure; of several tasks with different codes; also a second daemon on a state folder that is in use'],
   [exitCodes.usage, 'usage or bad input: nothing was created'],
   [exitCodes.partial, 'partial: a change was kept, but not all that was required'],
   [exitCodes.timeout, 'timeout (4 is "not logged in" in gh; here that is 77)'],
