@@ -167,7 +167,13 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'harnesses.codex.api_key in FILE, line 3: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
     ],
     ['version: 2\n', 'version in FILE, line 1: this program reads version 1'],
-    ['concurrency: { total: 0 }\n', 'concurrency.total in FILE, line 1: Too small: expected number to be >=1'],
+    ['concurrency: { total: 0 }\n', 'concurrency.total in FILE, line 1: expected a whole number from 1 to 1000, got 0'],
+    ['concurrency: { total: 1001 }\n', 'concurrency.total in FILE, line 1: expected a whole number from 1 to 1000, got 1001'],
+    [
+      'concurrency: { per_harness: { codex: 1.5 } }\n',
+      'concurrency.per_harness.codex in FILE, line 1: expected a whole number, 1 or more, got 1.5',
+    ],
+    ['defaults: { max_attempts: many }\n', 'defaults.max_attempts in FILE, line 1: expected a whole number from 1 to 20, got "many"'],
     ['defaults: { timeout: 90 }\n', 'defaults.timeout in FILE, line 1: expected a duration such as 90s, 5m or 1h30m'],
     ['defaults: { timeout: 5 min }\n', 'defaults.timeout in FILE, line 1: "5 min" is not a duration; write for example 90s, 5m or 1h30m'],
     ['defaults: { timeout: 0s }\n', 'defaults.timeout in FILE, line 1: a duration must be longer than 0'],
@@ -201,7 +207,7 @@ describe('a variable sets one value above the file', () => {
     [{ SINGLETREE_HARNESSES_MINE_MODEL: 'x' }, /^unknown environment variable SINGLETREE_HARNESSES_MINE_MODEL/],
     [
       { SINGLETREE_CONCURRENCY_TOTAL: 'x' },
-      'concurrency.total in environment variable SINGLETREE_CONCURRENCY_TOTAL: Invalid input: expected number, received string',
+      'concurrency.total in environment variable SINGLETREE_CONCURRENCY_TOTAL: expected a whole number from 1 to 1000, got "x"',
     ],
     [{ SINGLETREE_DEFAULTS_TIMEOUT: '' }, /^defaults\.timeout in environment variable SINGLETREE_DEFAULTS_TIMEOUT: "" is not a duration/],
     [

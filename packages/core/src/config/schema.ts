@@ -11,6 +11,12 @@ const size = z
   .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 64MiB`))
   .refine((bytes) => bytes > 0, 'a size must be larger than 0');
 
+const wholeNumber = (least: number, most: number = Number.MAX_SAFE_INTEGER): z.ZodInt => {
+  const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`;
+  const error = ({ input }: { readonly input?: unknown }): string => `expected a whole number${range}, got ${JSON.stringify(input)}`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
+};
+
 const key = z.union(
   [
     z.strictObject({ env: z.string().min(1) }),
@@ -38,13 +44,13 @@ const harness = z.strictObject({
 export const configurationSchema = z.strictObject({
   version: z.literal(1, 'this program reads version 1').default(1),
   concurrency: z
-    .strictObject({ total: z.int().min(1).max(1000).default(4), per_harness: z.record(z.string(), z.int().min(1)).default({}) })
+    .strictObject({ total: wholeNumber(1, 1000).default(4), per_harness: z.record(z.string(), wholeNumber(1)).default({}) })
     .prefault({}),
   defaults: z
     .strictObject({
       harness: z.string().default('claude_code'),
       permissions: z.enum(['all', 'edits', 'read']).optional(),
-      max_attempts: z.int().min(1).max(20).default(3),
+      max_attempts: wholeNumber(1, 20).default(3),
       timeout: duration.prefault('1h'),
       max_output: size.prefault('64MiB'),
       gate_timeout: duration.prefault('15m'),
