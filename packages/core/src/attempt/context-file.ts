@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { invalidUtf8At } from '../utf8.ts';
 import { readRegularFile } from './regular-file.ts';
 
 /** Largest file that a task may give as context. */
@@ -13,11 +14,11 @@ export async function readContextFile(workspace: string, path: string): Promise<
   if (!found.startsWith(root === sep ? sep : root + sep)) return { refused: 'is not in the workspace' };
   const read = await readRegularFile(found, mostBytes);
   if ('refused' in read) return read;
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(read.bytes) };
-  } catch {
-    return { refused: 'is not valid UTF-8' };
-  }
+  const invalid = invalidUtf8At(read.bytes);
+  if (invalid !== undefined) return { refused: `is not valid UTF-8 at byte ${invalid}` };
+  const nul = read.bytes.indexOf(0);
+  if (nul >= 0) return { refused: `holds a NUL at byte ${nul}` };
+  return { text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(read.bytes) };
 }
 
 function notThere(): undefined {

@@ -19,6 +19,7 @@ writeFileSync(at('outside.txt'), 'outside');
 mkdirSync(at('w/directory'), { recursive: true });
 writeFileSync(at('w/ten.txt'), '0123456789');
 writeFileSync(at('w/latin1.txt'), Buffer.from([0x67, 0xfc, 0x6e]));
+writeFileSync(at('w/nul.txt'), 'é\0');
 writeFileSync(at('w/large.txt'), 'x'.repeat(1024 * 1024 + 1));
 execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', at('w/fifo')]);
 symlinkSync('ten.txt', at('w/link'));
@@ -58,7 +59,8 @@ describe('a context file', () => {
     ['a directory', 'directory', 'is not a regular file'],
     ['a link to a FIFO', 'link-to-fifo', 'is not a regular file'],
     ['larger than 1 MiB', 'large.txt', 'is larger than 1048576 bytes'],
-    ['no UTF-8', 'latin1.txt', 'is not valid UTF-8'],
+    ['no UTF-8', 'latin1.txt', 'is not valid UTF-8 at byte 1'],
+    ['a NUL', 'nul.txt', 'holds a NUL at byte 2'],
   ])('is refused: %s', async (_, path, refused) => expect(await readContextFile(at('w'), path)).toEqual({ refused }));
 });
 
