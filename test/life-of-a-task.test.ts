@@ -1,4 +1,6 @@
-import { repository, temporaryFolder } from '@singletree/testing';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { repository, temporaryFolder, until } from '@singletree/testing';
 import { expect, test } from 'vitest';
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
 
@@ -25,4 +27,23 @@ test('a task goes all the way: attempt, gate, completion event', async () => {
     turnsPerTask: 1,
     summary: 'Done.',
   });
+});
+
+test('an attempt that is cut off before anything was counted has no figures, which is not 0', async () => {
+  await using folder = await temporaryFolder();
+  await using repo = await repository({ files: { 'a.txt': 'before\n' } });
+  await using daemon = new TestDaemon({ folder: folder.path });
+  const reached = join(folder.path, 'reached');
+  daemon.follow([{ call: { input: 0, output: 0 } }, { mark: reached }, { hang: true }]);
+  const client = await daemon.start();
+  const { id } = await client.tasks.create(aTask(repo.path));
+  await until(() => existsSync(reached), { what: 'the agent to work' });
+
+  await client.tasks.cancel(id);
+  const { completion } = await finished(client, id);
+
+  expect(completion).toMatchObject({ outcome: 'failure', failure: { reason: 'cancelled' } });
+  for (const figure of ['usage', 'actualInputTokens', 'actualOutputTokens', 'tokensPerTask', 'actualCostUsdMicros']) {
+    expect(completion, figure).not.toHaveProperty(figure);
+  }
 });

@@ -111,14 +111,17 @@ function accountOf(usage: AttemptUsage, plugin: Plugin, attempt: Attempt): Attem
     reasoningOutputTokens: countOf(total.reasoningOutputTokens),
   });
   const lowerBound = usage.lowerBound || Object.values(total).some((tokens) => countOf(tokens) === undefined);
+  // At least nothing is no figure: a call may have been under way that nobody counted.
+  const isTold = (count: number | undefined): count is number => count !== undefined && !(lowerBound && count === 0);
+  const hasUsage = provenance !== 'missing' && (!lowerBound || Object.values(kinds).some(isTold));
   return {
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(model === undefined ? {} : { model }),
     ...(plugin.harness.provider === undefined ? {} : { provider: plugin.harness.provider }),
     ...(harnessVersion === undefined ? {} : { harnessVersion }),
-    ...(provenance === 'missing' ? {} : { usage: { ...kinds, provenance, lowerBound } }),
-    ...(turns === undefined ? {} : { turns }),
-    ...(costUsdMicros === undefined ? {} : { costUsdMicros, costSource: 'harness' as const }),
+    ...(hasUsage ? { usage: { ...kinds, provenance, lowerBound } } : {}),
+    ...(isTold(turns) ? { turns } : {}),
+    ...(isTold(costUsdMicros) ? { costUsdMicros, costSource: 'harness' as const } : {}),
     ...(compactions === undefined ? {} : { compactions }),
     context,
     ...(lastText === undefined ? {} : { summary: lastText }),

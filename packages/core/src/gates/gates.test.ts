@@ -47,7 +47,7 @@ describe('the verdict', () => {
       verdict: 'errored',
       exitCode: 127,
       message: 'exit 127: a command in it was not found · sh: 1: jest: not found',
-      hint: "the dependencies of package-lock.json are not installed in this workspace (no node_modules): add --setup 'npm ci'",
+      hint: "this workspace has no node_modules: if the command needs the dependencies of package-lock.json, add --setup 'npm ci'",
       tail: 'sh: 1: jest: not found\n',
     });
     expect(judgementOf({ code: null, signal: 'SIGSEGV' }, Buffer.alloc(0), new Set())).toEqual({ verdict: 'failed' });

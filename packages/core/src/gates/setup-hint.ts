@@ -26,5 +26,5 @@ export function setupHint(code: number | null, output: string, entries: Readonly
   if (code === 0 || (code !== 127 && !signsOfMissing.test(output))) return undefined;
   const project = projects.find(({ manifest }) => entries.has(manifest));
   if (project === undefined || project.installed.some((name) => entries.has(name))) return undefined;
-  return `the dependencies of ${project.manifest} are not installed in this workspace (no ${project.installed[0] ?? ''}): add --setup '${project.setup}'`;
+  return `this workspace has no ${project.installed[0] ?? ''}: if the command needs the dependencies of ${project.manifest}, add --setup '${project.setup}'`;
 }
