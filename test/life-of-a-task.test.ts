@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { repository, temporaryFolder, until } from '@singletree/testing';
+import { repository, temporaryFolder } from '@singletree/testing';
 import { expect, test } from 'vitest';
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
 
@@ -33,16 +31,13 @@ test('an attempt that is cut off before anything was counted has no figures, whi
   await using folder = await temporaryFolder();
   await using repo = await repository({ files: { 'a.txt': 'before\n' } });
   await using daemon = new TestDaemon({ folder: folder.path });
-  const reached = join(folder.path, 'reached');
-  daemon.follow([{ call: { input: 0, output: 0 } }, { mark: reached }, { hang: true }]);
+  daemon.follow([{ call: { input: 0, output: 0 } }, { kill: 'SIGKILL' }]);
   const client = await daemon.start();
-  const { id } = await client.tasks.create(aTask(repo.path));
-  await until(() => existsSync(reached), { what: 'the agent to work' });
 
-  await client.tasks.cancel(id);
+  const { id } = await client.tasks.create(aTask(repo.path, { limits: { maxAttempts: 1 } }));
   const { completion } = await finished(client, id);
 
-  expect(completion).toMatchObject({ outcome: 'failure', failure: { reason: 'cancelled' } });
+  expect(completion).toMatchObject({ outcome: 'failure', failure: { reason: 'harness_crashed' } });
   for (const figure of ['usage', 'actualInputTokens', 'actualOutputTokens', 'tokensPerTask', 'actualCostUsdMicros']) {
     expect(completion, figure).not.toHaveProperty(figure);
   }
