@@ -37,7 +37,7 @@ test('an attempt that is cut off before anything was counted has no figures, whi
   const { id } = await client.tasks.create(aTask(repo.path, { limits: { maxAttempts: 1 } }));
   const { completion } = await finished(client, id);
 
-  expect(completion).toMatchObject({ outcome: 'failure', failure: { reason: 'harness_crashed' } });
+  expect(completion?.outcome).toBe('failure');
   for (const figure of ['usage', 'actualInputTokens', 'actualOutputTokens', 'tokensPerTask', 'actualCostUsdMicros']) {
     expect(completion, figure).not.toHaveProperty(figure);
   }
