@@ -198,13 +198,17 @@ describe('the prompt reaches the agent as it was given', () => {
     expect(JSON.parse(readFileSync(report, 'utf8')).stdin).toContain(prompt);
   });
 
-  test('an argument that is not UTF-8 is refused with the offset of the byte', async () => {
+  test.each([
+    ['', 'the prompt'],
+    ['x --title ', '--title'],
+    ['x --criterion=', '--criterion'],
+  ])('an argument that is not UTF-8 is refused with the offset of the byte: %s', async (before, named) => {
     // A shell, because Node cannot pass on such an argument.
     const { execFileSync } = await import('node:child_process');
     const program = join(import.meta.dirname, '../../packages/cli/src/main.ts');
     let said = '';
     try {
-      execFileSync('/bin/sh', ['-c', `exec '${process.execPath}' '${program}' run "$(printf 'caf\\351')"`], {
+      execFileSync('/bin/sh', ['-c', `exec '${process.execPath}' '${program}' run ${before}"$(printf 'caf\\351')"`], {
         env: machine.env,
         cwd: machine.repo.path,
         stdio: 'pipe',
@@ -212,6 +216,6 @@ describe('the prompt reaches the agent as it was given', () => {
     } catch (error) {
       said = String((error as { stderr: Buffer }).stderr);
     }
-    expect(said).toContain('the prompt is not valid UTF-8 at byte 3');
+    expect(said).toContain(`${named} is not valid UTF-8 at byte 3`);
   });
 });

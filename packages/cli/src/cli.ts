@@ -91,6 +91,8 @@ async function dispatch(argv: readonly string[], world: World): Promise<ExitCode
     const [topic] = command.args;
     const call = new Call(world, command.optsWithGlobals<CommonFlags>());
     if (name === 'help' && topic !== 'exit-codes') return void (code = await helpOn(topic, world));
+    // Node puts it in the place of a byte that is not UTF-8.
+    if (argv.some((arg) => arg.includes('\ufffd'))) (await import('./input/argument-bytes.ts')).refuseInvalidFlags(command);
     code = (await loaded.run(call, command)) ?? code;
   });
   await program.parseAsync(name === undefined ? [...argv, 'overview'] : [...argv], { from: 'user' });
@@ -122,7 +124,7 @@ function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: (text) => world.stdout.write(typeset(look, text)), writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ helpWidth: Math.min(world.stdout.columns ?? 100, 110) })
+    .configureHelp({ helpWidth: Math.min(world.stdout.columns || 100, 110) })
     .addHelpText(
       'after',
       `\nMarks: ${legend(look)}\n\nsingletree help COMMAND tells more; singletree help exit-codes lists the exit codes.`,

@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { invalidUtf8At } from '@singletree/core/local';
 import { badInput, type CommandFailure } from '../failure.ts';
+import { bytesOfArgument } from './argument-bytes.ts';
 
 /** What the daemon takes. */
 const mostBytes = 1024 * 1024;
@@ -10,13 +10,16 @@ const mostBytes = 1024 * 1024;
  * Throws what cannot be a prompt, with the offset of the first byte that is wrong.
  */
 export async function readPrompt(typed: string, stdin: AsyncIterable<Uint8Array>): Promise<string> {
-  return typed === '-' ? promptOf(await readAll(stdin), 'standard input') : promptOf(bytesOfArgument(typed), 'the prompt');
+  return typed === '-'
+    ? promptOf(await readAll(stdin), 'standard input')
+    : promptOf(bytesOfArgument(typed) ?? Buffer.from(typed), 'the prompt');
 }
 
 /** Bytes as text. `source` says where they come from. */
 export function promptOf(bytes: Uint8Array, source: string): string {
   if (bytes.length > mostBytes) throw tooLong(source);
-  if (!isUtf8(bytes)) throw wrongByte(source, validUtf8Prefix(bytes), 'is not valid UTF-8');
+  const invalid = invalidUtf8At(bytes);
+  if (invalid !== undefined) throw wrongByte(source, invalid, 'is not valid UTF-8');
   const nul = bytes.indexOf(0);
   if (nul >= 0) throw wrongByte(source, nul, 'holds a NUL');
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
@@ -35,38 +38,6 @@ async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-/**
- * The bytes of an argument as the shell gave them. Node replaces what is not UTF-8 by U+FFFD; the kernel still has the original.
- */
-function bytesOfArgument(typed: string): Uint8Array {
-  if (!typed.includes('\ufffd')) return Buffer.from(typed);
-  const given = splitAtNul(readFileSync('/proc/self/cmdline')).find((bytes) => bytes.toString() === typed);
-  return given ?? Buffer.from(typed);
-}
-
-function splitAtNul(bytes: Buffer): Buffer[] {
-  const parts: Buffer[] = [];
-  for (let from = 0; from < bytes.length;) {
-    const end = bytes.indexOf(0, from);
-    parts.push(bytes.subarray(from, end < 0 ? bytes.length : end));
-    from = end < 0 ? bytes.length : end + 1;
-  }
-  return parts;
-}
-
-/** One character of UTF-8, as bytes: no overlong form, no surrogate, nothing above U+10FFFF. */
-const character =
-  /[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/y;
-
-/** How many bytes at the beginning are whole characters of UTF-8. */
-function validUtf8Prefix(bytes: Uint8Array): number {
-  const text = Buffer.from(bytes).toString('latin1');
-  character.lastIndex = 0;
-  let end = 0;
-  while (character.test(text)) end = character.lastIndex;
-  return end;
 }
 
 function wrongByte(source: string, offset: number, what: string): CommandFailure {
