@@ -68,6 +68,7 @@ test.each([
   [['--gate', 'npm test'], '--gate "npm test" is not NAME=COMMAND'],
   [['--gate', '=npm test'], '--gate "=npm test" is not NAME=COMMAND'],
   [['--gate', 'test= '], '--gate "test= " is not NAME=COMMAND'],
+  [['--title', 'é\nb'], 'title holds a control character at byte 2'],
   [['--label', 'team'], '--label "team" is not K=V'],
   [['--timeout', '30'], '--timeout "30" is not a duration'],
   [['--timeout', '0s'], '--timeout "0s" is not a duration'],

@@ -62,7 +62,7 @@ export async function taskFrom(from: FileTask & { readonly instructions: string 
   const gates = flags.gate ? flags.gate.map(gateOf) : from.gates;
   const timeoutMs = flags.timeout === undefined ? undefined : await readDuration('--timeout', flags.timeout);
   return {
-    title: flags.title ?? from.title,
+    title: oneLine(flags.title ?? from.title),
     instructions: from.instructions,
     acceptanceCriteria: flags.criterion ?? from.acceptanceCriteria,
     context: flags.context?.map((file) => ({ file: inWorkspace(file, path, cwd) })) ?? from.context,
@@ -83,6 +83,17 @@ export async function taskFrom(from: FileTask & { readonly instructions: string 
     priority: flags.priority ?? from.priority,
     requestId: flags.requestId ?? from.requestId,
   };
+}
+
+/** The daemon refuses it too, without the place. */
+function oneLine(title: string | undefined): string | undefined {
+  const at = title?.search(/[\x00-\x1f\x7f]/) ?? -1;
+  if (title === undefined || at < 0) return title;
+  const offset = Buffer.byteLength(title.slice(0, at));
+  throw badInput(`title holds a control character at byte ${offset}`, 'a title is one line of text', 'INVALID_REQUEST', {
+    field: 'title',
+    offset: String(offset),
+  });
 }
 
 function gateOf(text: string): GateInput {

@@ -83,6 +83,13 @@ describe('a request that breaks a rule', () => {
     expect(reached).toEqual([]);
   });
 
+  test('a title that is not one line, in words', async () => {
+    for (const title of ['a\nb', '\u007f', 'é\t'])
+      await expect(client.createTask({ ...whole, title })).rejects.toThrow('title: holds a control character; a title is one line of text');
+    await client.createTask({ ...whole, title: 'é ü \u{1f600}' }).catch(() => {});
+    expect(reached).toHaveLength(1);
+  });
+
   test('a page token that is too long', async () => {
     expect(await refusal(client.listTasks({ pageToken: 'x'.repeat(1_025) }))).toEqual([
       'InvalidArgument',
