@@ -8,7 +8,15 @@ import type { Command } from '../task/commands.ts';
 import { setupToRun } from '../task/next.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
-import { newestAttempt, openProcess, type Attempt, type ContextItem, type Task, type TaskProcess } from '../task/task.ts';
+import {
+  newestAttempt,
+  openProcess,
+  type Attempt,
+  type ContextItem,
+  type Task,
+  type TaskProcess,
+  type WorkspaceMode,
+} from '../task/task.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
 import { prepareProcess } from './processes.ts';
@@ -149,7 +157,10 @@ async function promptFor(
   const findings = plan.findingsOf ? findingsText(task, plan.findingsOf) : undefined;
   if (resumed && findings !== undefined) return { kind: 'findings', text: findings };
   if (resumed && plan.prompt === 'continue') return { kind: 'continue', text: renderContinue() };
-  const full = renderPrompt(task.spec, await Promise.all(task.spec.context.map((item) => contextText(item, cwd))));
+  const full = renderPrompt(
+    task.spec,
+    await Promise.all(task.spec.context.map((item) => contextText(item, cwd, task.spec.workspace.mode))),
+  );
   return findings === undefined ? { kind: 'full', text: full } : { kind: 'full_with_findings', text: `${full}\n${findings}` };
 }
 
@@ -161,9 +172,9 @@ function findingsText(task: Task, attempt: Attempt): string {
   );
 }
 
-async function contextText(item: ContextItem, cwd: string): Promise<ContextText> {
+async function contextText(item: ContextItem, cwd: string, mode: WorkspaceMode): Promise<ContextText> {
   if (item.kind === 'text') return { text: item.text };
-  const read = await readContextFile(cwd, item.path);
+  const read = await readContextFile(cwd, item.path, mode);
   if ('refused' in read) throw new StepFailure('invalid_configuration', `context file ${item.path} ${read.refused}`);
   return { name: item.path, text: read.text };
 }

@@ -64,6 +64,12 @@ describe('a context file', () => {
   ])('is refused: %s', async (_, path, refused) => expect(await readContextFile(at('w'), path)).toEqual({ refused }));
 });
 
+test.each(['worktree', 'clone'] as const)('a context file that is not in a %s may only have to be committed', async (mode) => {
+  expect(await readContextFile(at('w'), 'missing.txt', mode)).toEqual({
+    refused: `does not exist in the workspace: a ${mode} has only what is committed; commit it, or work in place`,
+  });
+});
+
 describe('session files', () => {
   const read = (...patterns: string[]) =>
     readSessionFiles({ harness: { sessionFiles: () => patterns } as Partial<Harness> as Harness } as Plugin, 's', { HOME: folder });
