@@ -31,3 +31,7 @@ test('only a terminal has a width to be cut to', () => {
   expect(lookOf(pipe, {}).width).toBe(Number.POSITIVE_INFINITY);
   expect(lookOf(terminal, { AGENT: '1' }).width).toBe(Number.POSITIVE_INFINITY);
 });
+
+test('a terminal whose size nobody set, 0 by 0, is taken for one of 80 columns', () => {
+  expect(lookOf({ ...terminal, columns: 0 }, {}).width).toBe(80);
+});

@@ -2,7 +2,7 @@
 export interface Output {
   write(data: string | Uint8Array): unknown;
   readonly isTTY: boolean;
-  /** Columns of the terminal; absent if it is none or does not say. */
+  /** Columns of the terminal; absent if it is none or does not say, 0 if nobody told it its size. */
   readonly columns?: number | undefined;
   /** Lines of the terminal. */
   readonly rows?: number | undefined;
@@ -43,7 +43,7 @@ export function lookOf({ isTTY, columns }: Output, env: NodeJS.ProcessEnv, choic
     color: choice === 'auto' ? wantsColor(env, person && !dumb) : choice === 'always',
     unicode: !dumb && speaksUtf8(env),
     live: person && !dumb && !isSet(env['CI']),
-    width: person ? Math.max(columns ?? 80, 20) : Number.POSITIVE_INFINITY,
+    width: person ? Math.max(columns || 80, 20) : Number.POSITIVE_INFINITY,
   };
 }
 

@@ -64,3 +64,11 @@ test('without motion a row is a line when it begins, and one when it ends with s
   expect(terminal.lines).toEqual(['    gate test   runs', '    gate test   passed', '    same', '    left']);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('a terminal that says 0 by 0 has not said its size', () => {
+  const terminal = new FakeTerminal(0);
+  const screen = new Screen(terminal, wide);
+  screen.open({ label: 'x', text: 'y'.repeat(60) });
+  expect(terminal.lines.at(-1)).toContain('y'.repeat(60));
+  screen.close();
+});

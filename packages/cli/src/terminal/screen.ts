@@ -30,7 +30,7 @@ export class Screen {
 
   /** What can be shown now: a window may have become narrower. */
   get look(): Look {
-    return this.#look.live ? { ...this.#look, width: this.#output.columns ?? this.#look.width } : this.#look;
+    return this.#look.live ? { ...this.#look, width: this.#output.columns || this.#look.width } : this.#look;
   }
 
   /** The first line of a task. */
@@ -101,7 +101,7 @@ export class Screen {
     const settled = this.#pending.splice(0, firstOpen < 0 ? this.#pending.length : firstOpen);
     const above = settled.flatMap(({ lines }) => lines());
     // What has scrolled away cannot be painted again.
-    const live = this.#pending.flatMap(({ lines }) => lines()).slice(1 - (this.#output.rows ?? 24));
+    const live = this.#pending.flatMap(({ lines }) => lines()).slice(1 - (this.#output.rows || 24));
     const back = this.#painted > 0 ? `\u001b[${this.#painted}A\r\u001b[J` : '';
     this.#painted = live.length;
     // In one write, so that the terminal never shows the gap.
