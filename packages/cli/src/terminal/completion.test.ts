@@ -14,6 +14,7 @@ const done = {
   tokensPerTask: 31_022,
   actualCostUsdMicros: 48_231,
   costLowerBound: false,
+  qualityGatesRun: ['test'],
   artifacts: [],
 } as unknown as TaskCompletionEvent;
 
@@ -111,6 +112,14 @@ test('what failed comes in full, only of the last attempt; what passed is folded
     '  … and 1 more',
     '  3 files changed · 1,200 lines added · 1 removed · refs/singletree/t/2',
   ]);
+});
+
+test('a success that no gate has checked says so; others do not', () => {
+  const lines = (fields: Fields): string => completionLines({ ...done, ...fields } as TaskCompletionEvent, none, plain).join();
+  const none = { gateResults: [] } as unknown as Task;
+  expect(lines({ qualityGatesRun: [] })).toContain('  no gates: nothing was checked but that the agent ended well');
+  expect(lines({ qualityGatesRun: [], outcome: 'failure', failure: failed('stalled') })).not.toContain('no gates');
+  expect(lines({})).not.toContain('no gates');
 });
 
 test('long output is cut at its beginning, and says so', () => {

@@ -45,11 +45,16 @@ export function completionLines(event: TaskCompletionEvent, task: Task, look: Lo
   const { failure, summary } = event;
   const why = failure ? [`  ${paint(look, 'bold', failure.reason)}  ${clean(failure.message).replaceAll('\n', '\n    ')}`] : [];
   const said = summary === undefined || summary.trim() === '' ? [] : [`  the agent says: ${oneLine(summary)}`];
-  const parts = [...red.map((gate) => gateReport(gate, look)), why, said, changeLines(event, look)];
+  const parts = [...red.map((gate) => gateReport(gate, look)), why, said, unchecked(event), changeLines(event, look)];
   return parts
     .filter((lines) => lines.length > 0)
     .flatMap((lines) => ['', ...lines])
     .map((line) => typeset(look, line));
+}
+
+/** A success on the agent's word alone must not look like one that was checked. */
+function unchecked({ outcome, qualityGatesRun }: TaskCompletionEvent): string[] {
+  return outcome === 'success' && qualityGatesRun.length === 0 ? ['  no gates: nothing was checked but that the agent ended well'] : [];
 }
 
 function lastGates({ gateResults }: Task): GateResult[] {
