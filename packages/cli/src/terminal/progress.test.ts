@@ -174,6 +174,34 @@ test.each<[string, TaskEvent, string[]]>([
   expect(terminal.lines.filter(Boolean)).toEqual(lines);
 });
 
+test('without motion a model that is asked again says why, once for each reason and attempt', () => {
+  const terminal = new FakeTerminal();
+  const progress = new Progress(new Screen(terminal, plain));
+  const retried = (message: string, status?: number) => happened(1, 'model_retried', { message, status }, 1);
+  progress.apply(happened(0, 'attempt_started', { harness: 'x', resumed: false }, 1));
+  for (let time = 0; time < 3; time++) progress.apply(retried('authentication failed', 401));
+  progress.apply(retried('overloaded: 529', 529));
+  progress.apply(happened(2, 'attempt_started', { harness: 'x', resumed: false }, 2));
+  progress.apply(retried('overloaded: 529', 529));
+  expect(terminal.lines.filter((line) => line.includes('model'))).toEqual([
+    '  ! model       asks again: authentication failed (401)',
+    '  ! model       asks again: overloaded: 529',
+    '  ! model       asks again: overloaded: 529',
+  ]);
+});
+
+test('on a terminal the row of the attempt says that the model is asked again', () => {
+  const terminal = new FakeTerminal(100);
+  const screen = new Screen(terminal, wide);
+  const progress = new Progress(screen, { now: () => start });
+  progress.apply(happened(0, 'attempt_started', { harness: 'x', resumed: false }, 1));
+  progress.apply(happened(1, 'model_retried', { message: 'overloaded' }, 1));
+  progress.row({ label: 'next' });
+  expect(terminal.lines).toHaveLength(2);
+  expect(terminal.lines[0]).toContain('asks the model again: overloaded');
+  screen.close();
+});
+
 test('a wait says why and for how long, once, and is over with the next event', () => {
   const terminal = new FakeTerminal();
   const progress = new Progress(new Screen(terminal, plain), { of: '#2', now: () => start });

@@ -23,6 +23,7 @@ export class Progress {
   #step: OpenRow | undefined;
   #waiting: OpenRow | undefined;
   #wait = '';
+  #asksAgain = '';
   #workspace = '';
   #stopped = false;
 
@@ -50,6 +51,7 @@ export class Progress {
       case 'attempt_started': {
         const view = new AttemptView(event, this.#workspace, this.#of);
         const tick = (): Row => view.running(this.#now());
+        this.#asksAgain = '';
         this.#attempt = { view, row: this.#screen.open({ ...view.running(event.at.getTime()), note: '' }, tick) };
         break;
       }
@@ -83,6 +85,10 @@ export class Progress {
         this.#row({ mark: 'warning', label: 'denied', text: oneLine(facts(tool, message)) });
         break;
       }
+      case 'model_retried':
+        this.#attempt?.view.apply(event);
+        if (!this.#screen.look.live) this.#retried(event.modelRetried);
+        break;
       case 'rate_limited': {
         const { message, resetsAt } = event.rateLimited;
         const until = resetsAt && `until ${resetsAt.toTimeString().slice(0, 5)}`;
@@ -148,6 +154,14 @@ export class Progress {
         return this.#row({ mark: 'in_progress', label: 'unblocked', text: 'goes on' });
       default:
     }
+  }
+
+  /** Without motion the row of the attempt does not show it, and a harness may go on asking for minutes: said once for each reason. */
+  #retried({ message = 'no reason given', status }: Extract<TaskEvent, { kind: 'model_retried' }>['modelRetried']): void {
+    const code = status === undefined || message.includes(`${status}`) ? '' : ` (${status})`;
+    const why = oneLine(`asks again: ${message}${code}`);
+    if (why !== this.#asksAgain) this.#row({ mark: 'warning', label: 'model', text: why });
+    this.#asksAgain = why;
   }
 
   #lost(role: string): void {
