@@ -26,19 +26,3 @@ test('a task goes all the way: attempt, gate, completion event', async () => {
     summary: 'Done.',
   });
 });
-
-test('an attempt that is cut off before anything was counted has no figures, which is not 0', async () => {
-  await using folder = await temporaryFolder();
-  await using repo = await repository({ files: { 'a.txt': 'before\n' } });
-  await using daemon = new TestDaemon({ folder: folder.path });
-  daemon.follow([{ call: { input: 0, output: 0 } }, { kill: 'SIGKILL' }]);
-  const client = await daemon.start();
-
-  const { id } = await client.tasks.create(aTask(repo.path, { limits: { maxAttempts: 1 } }));
-  const { completion } = await finished(client, id);
-
-  expect(completion?.outcome).toBe('failure');
-  for (const figure of ['usage', 'actualInputTokens', 'actualOutputTokens', 'tokensPerTask', 'actualCostUsdMicros']) {
-    expect(completion, figure).not.toHaveProperty(figure);
-  }
-});

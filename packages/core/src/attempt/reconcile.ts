@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { countOf, defined, type AttemptUsage, type EndEvidence, type HarnessEvent, type Reconciliation } from '@singletree/harness';
+import type { EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
 import type { Command } from '../task/commands.ts';
-import { newestAttempt, type Attempt, type AttemptAccount, type Task, type TaskProcess } from '../task/task.ts';
+import { newestAttempt, type Attempt, type Task, type TaskProcess } from '../task/task.ts';
+import { accountOf, sessionIdOf } from './account.ts';
 import type { Rooms } from './rooms.ts';
 import { logEnd } from './output-end.ts';
-import { isSessionId, readSessionFiles } from './session-files.ts';
+import { readSessionFiles } from './session-files.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 
 /** Settles what the attempt used, said and made: its whole log, the CLI's own session files, and the workspace as one commit. */
@@ -25,7 +26,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const evidence = usage.evidence ?? (await exitEvidence(plugin, process, directory, lengths));
   return {
     kind: 'reconciled',
-    account: accountOf(usage, plugin, attempt),
+    account: accountOf(usage, plugin.harness.provider, attempt),
     ...(evidence ? { evidence } : {}),
     tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
@@ -75,11 +76,6 @@ async function fromSessionFiles(
   }
 }
 
-/** The id that the CLI told, or the one that it was given if what it told is no id. */
-function sessionIdOf(usage: AttemptUsage, attempt: Attempt): string | undefined {
-  return [usage.sessionId, attempt.session?.id].find(isSessionId);
-}
-
 /** What the exit itself tells where the CLI's output had no last word. A stop that we asked for is no evidence of the harness's. */
 async function exitEvidence(
   plugin: Plugin,
@@ -96,34 +92,4 @@ async function exitEvidence(
     if (error instanceof PluginFailure) return undefined;
     throw error;
   }
-}
-
-function accountOf(usage: AttemptUsage, plugin: Plugin, attempt: Attempt): AttemptAccount {
-  const { total, provenance, turns, compactions, context, model, harnessVersion, lastText } = usage;
-  const sessionId = sessionIdOf(usage, attempt);
-  // A sum that is no count any more, though each of its parts was one, is unknown.
-  const costUsdMicros = countOf(usage.costUsdMicros);
-  const kinds = defined({
-    uncachedInputTokens: countOf(total.uncachedInputTokens),
-    cacheReadInputTokens: countOf(total.cacheReadInputTokens),
-    cacheWriteInputTokens: countOf(total.cacheWriteInputTokens),
-    outputTokens: countOf(total.outputTokens),
-    reasoningOutputTokens: countOf(total.reasoningOutputTokens),
-  });
-  const lowerBound = usage.lowerBound || Object.values(total).some((tokens) => countOf(tokens) === undefined);
-  // At least nothing is no figure: a call may have been under way that nobody counted.
-  const isTold = (count: number | undefined): count is number => count !== undefined && !(lowerBound && count === 0);
-  const hasUsage = provenance !== 'missing' && (!lowerBound || Object.values(kinds).some(isTold));
-  return {
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(model === undefined ? {} : { model }),
-    ...(plugin.harness.provider === undefined ? {} : { provider: plugin.harness.provider }),
-    ...(harnessVersion === undefined ? {} : { harnessVersion }),
-    ...(hasUsage ? { usage: { ...kinds, provenance, lowerBound } } : {}),
-    ...(isTold(turns) ? { turns } : {}),
-    ...(isTold(costUsdMicros) ? { costUsdMicros, costSource: 'harness' as const } : {}),
-    ...(compactions === undefined ? {} : { compactions }),
-    context,
-    ...(lastText === undefined ? {} : { summary: lastText }),
-  };
 }
