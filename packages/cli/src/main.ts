@@ -15,7 +15,8 @@ for (const stream of [process.stdout, process.stderr]) {
   // Whoever reads has gone, as `head` does: nothing is left to say, and nobody to say it to. The code is what SIGPIPE gives.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(141);
-    throw error;
+    if (stream !== process.stderr) process.stderr.write(`error: cannot write to standard output: ${error.message}\n`);
+    process.exit(1);
   });
 }
 
