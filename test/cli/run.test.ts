@@ -185,6 +185,15 @@ test('in place: the change is there already', async () => {
   await machine.repo.git('reset', '--hard', '--quiet');
 });
 
+test('a context file that is not committed is refused before there is a task; in place it is taken', async () => {
+  writeFileSync(at('notes.md'), 'not committed\n');
+  const refused = await machine.type(['run', '--context', 'notes.md', 'read it']);
+  expect(refused).toMatchObject({ code: 2, stdout: '' });
+  expect(refused.stderr).toContain('context file notes.md is not in HEAD, so a worktree will not have it\n  commit it, or work in place');
+  machine.follow([{ say: 'Read.' }]);
+  expect((await machine.type(['run', '--workspace-mode', 'in_place', '--context', 'notes.md', 'read it'])).code).toBe(0);
+});
+
 describe('the prompt reaches the agent as it was given', () => {
   test.each([
     ['on standard input', '\ufeff-rf / $(id)\r\n\t\u001b[31m "é👩‍👧"  \n', true],

@@ -134,6 +134,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       traceIdOf: (task: Task) => traceOf(task).traceId,
       queue: () => dispatcher.queue(),
       checkWorkspace: (workspace: WorkspaceSpec) => workspaces.check(workspace),
+      missingInHead: (directory: string, paths: readonly string[]) => workspaces.missingInHead(directory, paths),
       accepting: () => !stopping,
     };
     const daemon = { facts, store, plugins, telemetry, stop: (mode: StopMode) => void stop(mode) };

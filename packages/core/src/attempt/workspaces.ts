@@ -11,6 +11,7 @@ import {
   type WorkspaceBase,
   type WorkspaceSpec,
 } from '../task/task.ts';
+import { missingInHead } from '../workspace/committed.ts';
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
@@ -44,6 +45,12 @@ export class Workspaces {
     await this.#ready();
     const { directory, top } = await checkWorkspace(this.#parts.git, path, mode);
     return { path: directory, mode, ...(mode === 'in_place' ? { reserves: top } : {}) };
+  }
+
+  /** Which of these files a checkout of HEAD will not have. Paths from the directory. */
+  async missingInHead(directory: string, paths: readonly string[]): Promise<readonly string[]> {
+    await this.#ready();
+    return await missingInHead(this.#parts.git, directory, paths);
   }
 
   async open(task: Task): Promise<OpenedWorkspace> {

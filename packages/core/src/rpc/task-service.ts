@@ -16,7 +16,7 @@ import type { ClientRequest, Engine } from '../engine/engine.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } from '../task/task.ts';
-import { checkContext } from './check-context.ts';
+import { checkContext, type MissingInHead } from './check-context.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
 import { readPageToken, writePageToken } from './page-token.ts';
@@ -30,6 +30,7 @@ export interface TaskServiceParts extends WatchParts {
   readonly defaults: TaskDefaults;
   /** Looks at the workspace while the client still waits: the refusals of a mistyped path belong to the call. Gives it as the task keeps it. */
   readonly checkWorkspace: (workspace: WorkspaceSpec) => Promise<WorkspaceSpec>;
+  readonly missingInHead: MissingInHead;
   readonly accepting: () => boolean;
 }
 
@@ -63,7 +64,7 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
           });
         const spec = specFrom(request, parts.defaults, parts.plugins);
         const workspace = await parts.checkWorkspace(spec.workspace);
-        await checkContext(spec, workspace.path);
+        await checkContext(spec, workspace.path, parts.missingInHead);
         return { ...spec, workspace };
       };
       const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
