@@ -71,14 +71,14 @@ describe('without a daemon', () => {
     '%s ends with 69',
     async (...argv) => {
       const { code, stderr } = await type(argv);
-      expect(stderr).toContain('singletree up');
+      expect(stderr).toContain('no daemon runs for the state folder /proc/none\n  singletree up --detach');
       expect(code).toBe(69);
     },
   );
 
   test('one that was named by its address is not started', async () => {
     const { code, stderr } = await type(['run', '--address', 'unix:/nowhere.sock', 'x']);
-    expect([code, stderr]).toEqual([69, 'error: no daemon answers at unix:/nowhere.sock\n  singletree up\n']);
+    expect([code, stderr]).toEqual([69, 'error: no daemon answers at unix:/nowhere.sock\n  singletree up --detach\n']);
   });
 
   test('down has nothing to do', async () => expect(await type(['down'])).toEqual({ code: 0, stdout: '', stderr: 'no daemon runs\n' }));

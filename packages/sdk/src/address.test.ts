@@ -34,6 +34,9 @@ test('the state folder is the one that the daemon takes', () => {
 
 test('no address file, or one that is none, is no daemon', () => {
   expect(() => findAddress({ state: join(home, 'nowhere') })).toThrow(NoDaemonError);
+  expect(() => findAddress({ state: '/nowhere' })).toThrow(
+    expect.objectContaining({ message: 'no daemon runs for the state folder /nowhere', hint: 'singletree up --detach' }),
+  );
   expect(() => findAddress({ state: withAddressFile('half', '{"address":') })).toThrow('half/address.json must hold');
   expect(() => findAddress({ state: withAddressFile('wrong', '{"address":1}') })).toThrow(NoDaemonError);
 });

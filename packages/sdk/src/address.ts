@@ -28,15 +28,16 @@ export function stateFolder({ state, env = process.env }: AddressOptions = {}): 
 export function findAddress(options: AddressOptions = {}): string {
   const { address, state, env = process.env } = options;
   const given = address ?? (state ? undefined : env['SINGLETREE_ADDRESS'] || undefined);
-  return given ?? readAddressFile(join(stateFolder(options), 'address.json'));
+  return given ?? addressIn(stateFolder(options));
 }
 
-function readAddressFile(path: string): string {
+function addressIn(folder: string): string {
+  const path = join(folder, 'address.json');
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new NoDaemonError(`no daemon has left its address in ${path}`, error);
+    throw new NoDaemonError(`no daemon runs for the state folder ${folder}`, error);
   }
   const content = parse(text);
   if (typeof content === 'object' && content !== null && 'address' in content && typeof content.address === 'string')

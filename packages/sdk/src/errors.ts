@@ -36,7 +36,7 @@ export class NoDaemonError extends SingletreeError {
   override readonly name = 'NoDaemonError';
 
   constructor(message: string, cause?: unknown) {
-    super(message, { code: 'unavailable', reason: 'NO_DAEMON', hint: 'singletree up', cause });
+    super(message, { code: 'unavailable', reason: 'NO_DAEMON', hint: 'singletree up --detach', cause });
   }
 }
 

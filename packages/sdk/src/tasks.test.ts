@@ -162,7 +162,7 @@ describe('errors', () => {
     await expect(scripted.client.tasks.get('a')).rejects.toMatchObject({
       name: 'NoDaemonError',
       reason: 'NO_DAEMON',
-      hint: 'singletree up',
+      hint: 'singletree up --detach',
     });
     await expect(connect({ state: '/nowhere' }).daemon.status()).rejects.toBeInstanceOf(NoDaemonError);
   });
