@@ -29,7 +29,7 @@ export const harnesses: CommandModule = {
     call.print(
       table(
         call.look,
-        [{ head: '  harness' }, { head: 'state' }, { head: 'version' }, { head: 'executable' }, { head: 'what to do', flexible: true }],
+        [{ head: '  harness' }, { head: 'state' }, { head: 'version' }, { head: 'executable' }, { head: 'what to do', least: 8 }],
         rows,
       ),
     );

@@ -64,10 +64,28 @@ test('by what a person has to do; ids as long as they must be', () => {
   ]);
 });
 
-test('on a narrow terminal title and activity are cut, the rest stays', () => {
+test('on a narrow terminal the title is cut before what it does, and the columns that say least are left out', () => {
   const lines = listLines(tasks, { ...wide, width: 95 }, now);
   for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(95);
-  expect(lines[5]).toBe('  0199c1d4-7f3a-7000  ab            codex        ● attempt 2,…   18.2k  $0.0310    ▁ 9 %  2 min');
+  expect(lines[5]).toBe('  0199c1d4-7f3a-7000  ab              codex        ● attempt 2, turn 3    18.2k  $0.0310  2 min');
+});
+
+test.each([80, 60])('nothing is wrapped at %d columns', (width) => {
+  const ended = task('0199c1da-0000-7000', {
+    state: 'failed',
+    title: 'make the failing test pass, then write down why it failed',
+    harness: 'claude_code',
+    completedAt: new Date(now - 60_000),
+    completion: { outcome: 'failure', failure: { reason: 'harness_failed' } },
+    attempts: [{ number: 1, contextUtilization: 0.07 }],
+    tokensPerTask: 18_234,
+    costPerTaskUsdMicros: 31_000,
+  });
+  for (const line of listLines([...tasks, ended], { ...wide, width }, now)) expect(widthOf(line)).toBeLessThanOrEqual(width);
+  const [, heads = '', line = ''] = listLines([ended], { ...wide, width }, now);
+  expect(line).toContain('✗ harness_failed');
+  expect(line).toContain('  make the f');
+  expect(heads).not.toContain('context');
 });
 
 test('a column that is empty everywhere is left out', () => {

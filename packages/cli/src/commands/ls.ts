@@ -86,12 +86,13 @@ export function listLines(tasks: readonly Task[], look: Look, now: number): stri
   const shown = groups.map(({ head, holds }) => ({ head, members: tasks.filter(holds) })).filter(({ members }) => members.length > 0);
   const columns = [
     { head: 'id' },
-    { head: 'title', flexible: true as const },
-    { head: 'harness' },
-    { head: 'now', flexible: true as const },
-    { head: 'tokens', align: 'right' as const },
-    { head: 'cost', align: 'right' as const },
-    { head: 'context', align: 'right' as const },
+    { head: 'title', least: 12 },
+    { head: 'harness', spare: 3 },
+    // What it does comes whole before the title does: the longest that is not a sentence has 20 columns.
+    { head: 'now', least: 20 },
+    { head: 'tokens', align: 'right' as const, spare: 2 },
+    { head: 'cost', align: 'right' as const, spare: 4 },
+    { head: 'context', align: 'right' as const, spare: 1 },
     { head: 'age', align: 'right' as const },
   ];
   // One table, so that the groups share their columns.

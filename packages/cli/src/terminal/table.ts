@@ -5,8 +5,10 @@ import { cut, padEnd, widthOf } from './text.ts';
 export interface Column {
   readonly head: string;
   readonly align?: 'right';
-  /** Is cut where the terminal is too narrow; of several the widest first. */
-  readonly flexible?: true;
+  /** Is cut where the terminal is too narrow, to no less than this width while there is another way; of several the widest first. */
+  readonly least?: number;
+  /** Is left out where the others do not fit beside it; of several the lowest first. */
+  readonly spare?: number;
 }
 
 /** A column of less says nothing. */
@@ -14,14 +16,25 @@ const narrowest = 8;
 
 /** Lines of a table without rules: two spaces between columns, heads in small. A column that is empty in every row is left out. */
 export function table(look: Look, columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string[] {
-  const shown = columns.map((column, at) => ({ column, at })).filter(({ at }) => rows.some((row) => row[at]));
-  const widths = shown.map(({ column, at }) => Math.max(widthOf(column.head), ...rows.map((row) => widthOf(row[at] ?? ''))));
-  let tooWide = indent.length + widths.reduce((sum, width) => sum + width + 2, -2) - look.width;
-  for (; tooWide > 0; tooWide--) {
-    const flexible = widths.map((width, place) => (shown[place]?.column.flexible ? width : 0));
-    const widest = Math.max(...flexible);
-    if (widest <= narrowest) break;
-    widths[flexible.indexOf(widest)] = widest - 1;
+  const filled = columns.map((column, at) => ({ column, at })).filter(({ at }) => rows.some((row) => row[at]));
+  const measured = filled.map(({ column, at }) => ({
+    column,
+    at,
+    width: Math.max(widthOf(column.head), ...rows.map((row) => widthOf(row[at] ?? ''))),
+  }));
+  const shown = withoutSpare(measured, look.width - indent.length);
+  const widths = shown.map(({ width }) => width);
+  let tooWide = widths.reduce((sum, width) => sum + width + 2, indent.length - 2) - look.width;
+  for (const floor of [undefined, narrowest]) {
+    for (; tooWide > 0; tooWide--) {
+      const excess = widths.map((width, place) => {
+        const least = shown[place]?.column.least;
+        return least !== undefined && width > (floor ?? least) ? width : 0;
+      });
+      const widest = Math.max(...excess);
+      if (widest === 0) break;
+      widths[excess.indexOf(widest)] = widest - 1;
+    }
   }
   const line = (cells: readonly string[]): string =>
     shown
@@ -33,6 +46,22 @@ export function table(look: Look, columns: readonly Column[], rows: readonly (re
       .join('  ')
       .trimEnd();
   return [paint(look, 'dim', line(columns.map(({ head }) => head))), ...rows.map(line)].map((text) => indent + text);
+}
+
+interface Measured {
+  readonly column: Column;
+  readonly at: number;
+  readonly width: number;
+}
+
+/** The columns that fit when each is as narrow as it may be. */
+function withoutSpare(columns: readonly Measured[], room: number): readonly Measured[] {
+  const needed = columns.reduce((sum, { column, width }) => sum + Math.min(width, column.least ?? width) + 2, -2);
+  if (needed <= room) return columns;
+  const [next] = columns.filter(({ column }) => column.spare !== undefined).sort((a, b) => (a.column.spare ?? 0) - (b.column.spare ?? 0));
+  if (next === undefined) return columns;
+  const others = columns.filter((column) => column !== next);
+  return withoutSpare(others, room);
 }
 
 /** Aligned label/value lines. A value that is absent is left out. */
