@@ -137,14 +137,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       missingInHead: (directory: string, paths: readonly string[]) => workspaces.missingInHead(directory, paths),
       accepting: () => !stopping,
     };
-    const daemon = { facts, store, plugins, telemetry, stop: (mode: StopMode) => void stop(mode) };
+    /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
+    const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
+    const daemon = { facts, store, plugins, telemetry, stop: beginStop };
     const server = await serve(address.slice('unix:'.length), routes({ tasks, daemon, plugins }), log);
     await dispatcher.start();
     outbox.start();
     // Last: whoever finds the address finds a daemon that works.
     folder.leaveAddress(facts);
     const idle =
-      options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => void stop('leave') });
+      options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => beginStop('leave') });
 
     const shutDown = async (mode: StopMode): Promise<void> => {
       idle?.stop();
