@@ -32,6 +32,7 @@ export const run: CommandModule = {
         'after',
         `
 PROMPT is what the agent is told; - reads it from standard input; one that begins with - comes after --.
+FILE has the keys that docs/configuration.md lists under "A file of tasks"; the least is "instructions: what should be done".
 
 Examples:
   singletree run --gate test="npm test" "make the failing test pass"

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseTasks, type FileTask } from './tasks-file.ts';
 
@@ -63,10 +65,21 @@ test('every key', () => {
   ]);
 });
 
+test('the example of the documentation is one', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/configuration.md'), 'utf8');
+  const [, example = ''] = /## A file of tasks.*?```yaml\n(.*?)```/s.exec(page) ?? [];
+  expect(parse(example)).toMatchObject([
+    { title: 'Fix the rounding bug', gates: [{ name: 'test' }, { name: 'lint', required: false }] },
+    { instructions: expect.any(String) },
+  ]);
+});
+
 test('one task without a list', () => expect(parse('instructions: x')).toEqual([{ instructions: 'x' }]));
 
 test.each([
   ['- instructions: x\n  titel: y', 'unknown key "titel" in tasks.yaml, line 2', 'did you mean title?'],
+  ['- prompt: x', 'unknown key "prompt" in tasks.yaml, line 1', 'did you mean instructions?'],
+  ['- instructions: x\n  gates: { test: { command: y } }', 'unknown key "command" in tasks.yaml, line 2', 'did you mean run?'],
   ['- instructions: x\n  limits:\n    timout: 3m', 'unknown key "timout" in tasks.yaml, line 3', 'did you mean timeout?'],
   [
     '- instructions: x\n  limits: { cost_usd: 2.5 }',

@@ -126,8 +126,18 @@ function fold<T extends object>(
   return Object.assign({}, ...parts) as T;
 }
 
+/** What others call it, for the hint alone. */
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ['prompt', 'instructions'],
+  ['description', 'instructions'],
+  ['criteria', 'acceptance_criteria'],
+  ['type', 'task_type'],
+  ['agent', 'harness'],
+  ['command', 'run'],
+]);
+
 function unknownKey(key: string, place: Place, known: readonly string[]): Error {
-  const meant = nearest(key, known);
+  const meant = known.find((name) => name === otherNames.get(key)) ?? nearest(key, known);
   const hint = [`known keys: ${known.join(', ')}`, ...(meant === undefined ? [] : [`did you mean ${meant}?`])].join('\n');
   return badInput(`unknown key "${key}" in ${place.where}`, hint, 'INVALID_REQUEST', { key });
 }
