@@ -192,7 +192,7 @@ test('an event names its kind in code, and is named by its member in JSON', () =
     sequence: 7,
     at: '2026-11-21T13:30:00.500Z',
     attempt: 1,
-    gate_finished: { attempt: 1, name: 'test', status: 'failed', required: false, exit_code: 1, duration_ms: 400, changed_tree: false },
+    gate_finished: { attempt: 1, name: 'test', status: 'failed', required: false, exit_code: 1, duration_ms: 400 },
   });
 });
 

@@ -130,7 +130,7 @@ export class Progress {
   }
 
   #opened({ mode, uncommittedFiles }: Extract<TaskEvent, { kind: 'workspace_opened' }>['workspaceOpened']): void {
-    if (mode === 'in_place' || uncommittedFiles === 0) return;
+    if (mode === 'in_place' || !uncommittedFiles) return;
     const files = uncommittedFiles === 1 ? '1 uncommitted file is' : `${uncommittedFiles} uncommitted files are`;
     this.#row({ mark: 'warning', label: 'workspace', text: `${mode} from HEAD; ${files} not in it` });
   }

@@ -1,28 +1,16 @@
 import type { Command } from '../task/commands.ts';
 import type { GateResult, Task, TaskProcess } from '../task/task.ts';
 import type { Rooms } from './rooms.ts';
-import { exitOf, supervise } from './supervise.ts';
+import { exitOf, supervise, withoutExit } from './supervise.ts';
 
 /** Ends the open process of a task that cannot go on: by the file protocol alone, so that what stands in the way is not asked again. */
 export async function endProcess(task: Task, process: TaskProcess, rooms: Rooms, why: string): Promise<Command> {
   const { directory } = process;
   const ended = await supervise(task, process, rooms, { secrets: async () => undefined, onOutput: async () => 'terminate' });
-  switch (ended.kind) {
-    case 'exited': {
-      const exit = exitOf(ended.exit);
-      return {
-        kind: 'exited',
-        directory,
-        exit,
-        message: why,
-        ...(process.role === 'gate' ? { gate: errored(task, process, exit, why) } : {}),
-      };
-    }
-    case 'dead':
-      return { kind: 'died', directory, survivors: ended.survivors, usedMs: ended.usedMs };
-    case 'revoked':
-      return { kind: 'revoked', directory };
-  }
+  if (ended.kind !== 'exited') return withoutExit(ended, directory);
+  const exit = exitOf(ended.exit);
+  const gate = process.role === 'gate' ? { gate: errored(task, process, exit, why) } : {};
+  return { kind: 'exited', directory, exit, message: why, ...gate };
 }
 
 /** A gate that was ended from outside has judged nothing. */

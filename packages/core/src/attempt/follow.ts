@@ -4,7 +4,7 @@ import { newestAttempt, openProcess, type Task } from '../task/task.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
-import { exitOf, supervise } from './supervise.ts';
+import { exitOf, supervise, withoutExit } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 
 /** Reads the harness's output while it lives and says how it ended. Each batch of events and its offset are one commit. */
@@ -43,14 +43,8 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       throw error;
     });
   const ended = await supervise(task, process, rooms, { secrets, onOutput: record });
-  switch (ended.kind) {
-    case 'exited':
-      await record(ended.exit.lengths);
-      return { kind: 'exited', directory: process.directory, exit: exitOf(ended.exit) };
-    case 'dead':
-      await record(await lengthsOf(directory));
-      return { kind: 'died', directory: process.directory, survivors: ended.survivors, usedMs: ended.usedMs };
-    case 'revoked':
-      return { kind: 'revoked', directory: process.directory };
-  }
+  if (ended.kind === 'dead') await record(await lengthsOf(directory));
+  if (ended.kind !== 'exited') return withoutExit(ended, process.directory);
+  await record(ended.exit.lengths);
+  return { kind: 'exited', directory: process.directory, exit: exitOf(ended.exit) };
 }

@@ -6,7 +6,7 @@ import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task
 import { gateResult } from './gate-result.ts';
 import { prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
-import { exitOf, supervise } from './supervise.ts';
+import { exitOf, supervise, withoutExit } from './supervise.ts';
 
 /** Runs the next gate on the frozen tree, outside the agent; when each has spoken, the life cycle decides. */
 export async function judge(task: Task, rooms: Rooms): Promise<Command> {
@@ -28,17 +28,9 @@ async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promi
   const gate = task.spec.gates[process.ordinal];
   if (!gate) throw new Error(`bug: task ${task.id} has no gate ${process.ordinal}`);
   const ended = await supervise(task, process, rooms, {});
-  switch (ended.kind) {
-    case 'exited': {
-      const exit = exitOf(ended.exit);
-      const place = { attempt: process.attempt, ordinal: process.ordinal };
-      const where = { directory: join(rooms.processes.root, process.directory), cwd: task.workspace?.cwd ?? '/' };
-      const result = await gateResult(gate, place, exit, where);
-      return { kind: 'exited', directory: process.directory, exit, gate: result };
-    }
-    case 'dead':
-      return { kind: 'died', directory: process.directory, survivors: ended.survivors, usedMs: ended.usedMs };
-    case 'revoked':
-      return { kind: 'revoked', directory: process.directory };
-  }
+  if (ended.kind !== 'exited') return withoutExit(ended, process.directory);
+  const exit = exitOf(ended.exit);
+  const place = { attempt: process.attempt, ordinal: process.ordinal };
+  const where = { directory: join(rooms.processes.root, process.directory), cwd: task.workspace?.cwd ?? '/' };
+  return { kind: 'exited', directory: process.directory, exit, gate: await gateResult(gate, place, exit, where) };
 }

@@ -6,6 +6,7 @@ import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
 import type { Command } from '../task/commands.ts';
 import { setupToRun } from '../task/next.ts';
+import { newestTree } from '../task/outcome.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
 import { renderContinue, renderFindings, renderPrompt, type ContextText } from '../task/prompt.ts';
 import {
@@ -24,7 +25,7 @@ import type { Rooms } from './rooms.ts';
 import { StepFailure } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
-import { exitOf, supervise } from './supervise.ts';
+import { exitOf, supervise, withoutExit } from './supervise.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
@@ -68,22 +69,15 @@ async function nextSetup(task: Task, rooms: Rooms): Promise<Command> {
 
 async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Promise<Command> {
   const ended = await supervise(task, process, rooms, {});
-  switch (ended.kind) {
-    case 'exited': {
-      const exit = exitOf(ended.exit);
-      const command = task.spec.setup[process.ordinal] ?? '';
-      const tail =
-        exit.code === 0 ? '' : readableEnd(await outputEnd(join(rooms.processes.root, process.directory), exit.lengths), setupTailBytes);
-      const how =
-        exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
-      const message = exit.code === 0 ? {} : { message: [`setup command "${command}": ${how}`, tail].filter(Boolean).join('\n') };
-      return { kind: 'exited', directory: process.directory, exit, ...message };
-    }
-    case 'dead':
-      return { kind: 'died', directory: process.directory, survivors: ended.survivors, usedMs: ended.usedMs };
-    case 'revoked':
-      return { kind: 'revoked', directory: process.directory };
-  }
+  const { directory } = process;
+  if (ended.kind !== 'exited') return withoutExit(ended, directory);
+  const exit = exitOf(ended.exit);
+  if (exit.code === 0) return { kind: 'exited', directory, exit };
+  const tail = readableEnd(await outputEnd(join(rooms.processes.root, directory), exit.lengths), setupTailBytes);
+  const how =
+    exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
+  const message = [`setup command "${task.spec.setup[process.ordinal] ?? ''}": ${how}`, tail].filter(Boolean).join('\n');
+  return { kind: 'exited', directory, exit, message };
 }
 
 async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<Command, { kind: 'start' }>> {
@@ -123,7 +117,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
 
 /** Rework and resumed retries go on from what was frozen, whatever happened to the files since. */
 async function restoreNewest(task: Task, rooms: Rooms): Promise<void> {
-  const tree = task.attempts.findLast((attempt) => attempt.tree !== undefined)?.tree;
+  const tree = newestTree(task);
   if (tree) await rooms.workspaces.restore(task, tree);
 }
 

@@ -6,6 +6,7 @@ import { look, readSpec } from '../supervision/look.ts';
 import { markerOf, type ExitRecord, type Hardness, type ProcessIdentity, type StopRequest } from '../supervision/protocol.ts';
 import { findLiving, signalProcess } from '../supervision/shim.ts';
 import { sweepDead } from '../supervision/sweep.ts';
+import type { Command } from '../task/commands.ts';
 import type { ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
 import { graces, type Rooms } from './rooms.ts';
 
@@ -122,6 +123,12 @@ async function noSecrets(): Promise<Readonly<Record<string, string>>> {
 
 function requestOf(stop: Stop): StopRequest {
   return { kind: stop.kind, hardness: hardnessOf[stop.harder ?? stop.kind], by: stop.by, at: stop.at };
+}
+
+/** What is told of a process that left no ending of its own. */
+export function withoutExit(ended: Exclude<Ended, { kind: 'exited' }>, directory: string): Command {
+  if (ended.kind === 'revoked') return { kind: 'revoked', directory };
+  return { kind: 'died', directory, survivors: ended.survivors, usedMs: ended.usedMs };
 }
 
 /** The life cycle's words for what a shim wrote down. */

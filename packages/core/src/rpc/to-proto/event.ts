@@ -74,7 +74,7 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number,
           mode: enumOf(WorkspaceMode, spec.workspace.mode),
           path: body.root,
           ...opt('baseCommit', body.head),
-          uncommittedFiles: task.workspace?.uncommitted ?? 0,
+          ...opt('uncommittedFiles', task.workspace?.uncommitted),
         },
       };
     case 'setup_started':
