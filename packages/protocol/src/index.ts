@@ -2,6 +2,7 @@ export * from './gen/google/rpc/error_details_pb.ts';
 export * from './gen/grpc/health/v1/health_pb.ts';
 export * from './gen/grpc/reflection/v1/reflection_pb.ts';
 export * from './gen/singletree/v1/completion_pb.ts';
+export * from './gen/singletree/v1/control_service_pb.ts';
 export * from './gen/singletree/v1/daemon_service_pb.ts';
 export * from './gen/singletree/v1/error_pb.ts';
 export * from './gen/singletree/v1/harness_service_pb.ts';

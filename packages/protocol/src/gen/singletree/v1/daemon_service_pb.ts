@@ -7,6 +7,8 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { KillSwitch, KillSwitchJson } from "./control_service_pb.ts";
+import { file_singletree_v1_control_service } from "./control_service_pb.ts";
 import type { Harness, HarnessJson } from "./harness_service_pb.ts";
 import { file_singletree_v1_harness_service } from "./harness_service_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/daemon_service.proto.
  */
 export const file_singletree_v1_daemon_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJGiwKClRhc2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIOCgxfY29uZmlnX2ZpbGUidQoKS2lsbFN3aXRjaBINCgVzY29wZRgBIAEoCRIPCgJieRgCIAEoCUgAiAEBEhAKA3doeRgDIAEoCUgBiAEBEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIFCgNfYnlCBgoEX3doeSKDAgoPVGVsZW1ldHJ5U3RhdHVzEhUKCGVuZHBvaW50GAEgASgJSACIAQESGAoQdW5kZWxpdmVyZWRfcm93cxgCIAEoAxI+ChVvbGRlc3RfdW5kZWxpdmVyZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESHAoPdW5kaXJlY3RlZF9yb3dzGAQgASgDSAKIAQESFwoKbGFzdF9lcnJvchgFIAEoCUgDiAEBQgsKCV9lbmRwb2ludEIYChZfb2xkZXN0X3VuZGVsaXZlcmVkX2F0QhIKEF91bmRpcmVjdGVkX3Jvd3NCDQoLX2xhc3RfZXJyb3IiggEKEVN0b3BEYWVtb25SZXF1ZXN0EjUKBG1vZGUYASABKA4yHS5zaW5nbGV0cmVlLnYxLkRhZW1vblN0b3BNb2RlQgi6SAWCAQIQARI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kIhQKElN0b3BEYWVtb25SZXNwb25zZSqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_harness_service]);
+  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJGiwKClRhc2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIOCgxfY29uZmlnX2ZpbGUigwIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqhQEKDkRhZW1vblN0b3BNb2RlEiAKHERBRU1PTl9TVE9QX01PREVfVU5TUEVDSUZJRUQQABIaChZEQUVNT05fU1RPUF9NT0RFX0xFQVZFEAESGgoWREFFTU9OX1NUT1BfTU9ERV9EUkFJThACEhkKFURBRU1PTl9TVE9QX01PREVfS0lMTBADMrIBCg1EYWVtb25TZXJ2aWNlEk4KCUdldFN0YXR1cxIfLnNpbmdsZXRyZWUudjEuR2V0U3RhdHVzUmVxdWVzdBogLnNpbmdsZXRyZWUudjEuR2V0U3RhdHVzUmVzcG9uc2USUQoKU3RvcERhZW1vbhIgLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlcXVlc3QaIS5zaW5nbGV0cmVlLnYxLlN0b3BEYWVtb25SZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
 
 /**
  * Asks what the daemon is and does.
@@ -244,83 +246,6 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse, {jsonType: G
   messageDesc(file_singletree_v1_daemon_service, 1);
 
 /**
- * A kill switch that is thrown.
- *
- * @generated from message singletree.v1.KillSwitch
- */
-export type KillSwitch = Message<"singletree.v1.KillSwitch"> & {
-  /**
-   * What it stops, such as "all" or "harness=codex".
-   *
-   * @generated from field: string scope = 1;
-   */
-  scope: string;
-
-  /**
-   * Who threw it.
-   *
-   * @generated from field: optional string by = 2;
-   */
-  by?: string | undefined;
-
-  /**
-   * Why it was thrown.
-   *
-   * @generated from field: optional string why = 3;
-   */
-  why?: string | undefined;
-
-  /**
-   * When it was thrown.
-   *
-   * @generated from field: google.protobuf.Timestamp at = 4;
-   */
-  at?: Timestamp | undefined;
-};
-
-/**
- * A kill switch that is thrown.
- *
- * @generated from message singletree.v1.KillSwitch
- */
-export type KillSwitchJson = {
-  /**
-   * What it stops, such as "all" or "harness=codex".
-   *
-   * @generated from field: string scope = 1;
-   */
-  scope?: string;
-
-  /**
-   * Who threw it.
-   *
-   * @generated from field: optional string by = 2;
-   */
-  by?: string;
-
-  /**
-   * Why it was thrown.
-   *
-   * @generated from field: optional string why = 3;
-   */
-  why?: string;
-
-  /**
-   * When it was thrown.
-   *
-   * @generated from field: google.protobuf.Timestamp at = 4;
-   */
-  at?: TimestampJson;
-};
-
-/**
- * Describes the message singletree.v1.KillSwitch.
- * Use `create(KillSwitchSchema)` to create a new message.
- */
-export const KillSwitchSchema: GenMessage<KillSwitch, {jsonType: KillSwitchJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 2);
-
-/**
  * Where telemetry goes, and what waits to be sent.
  *
  * @generated from message singletree.v1.TelemetryStatus
@@ -409,7 +334,7 @@ export type TelemetryStatusJson = {
  * Use `create(TelemetryStatusSchema)` to create a new message.
  */
 export const TelemetryStatusSchema: GenMessage<TelemetryStatus, {jsonType: TelemetryStatusJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 3);
+  messageDesc(file_singletree_v1_daemon_service, 2);
 
 /**
  * Asks the daemon to stop.
@@ -458,7 +383,7 @@ export type StopDaemonRequestJson = {
  * Use `create(StopDaemonRequestSchema)` to create a new message.
  */
 export const StopDaemonRequestSchema: GenMessage<StopDaemonRequest, {jsonType: StopDaemonRequestJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 4);
+  messageDesc(file_singletree_v1_daemon_service, 3);
 
 /**
  * The stop has begun.
@@ -481,7 +406,7 @@ export type StopDaemonResponseJson = {
  * Use `create(StopDaemonResponseSchema)` to create a new message.
  */
 export const StopDaemonResponseSchema: GenMessage<StopDaemonResponse, {jsonType: StopDaemonResponseJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 5);
+  messageDesc(file_singletree_v1_daemon_service, 4);
 
 /**
  * What becomes of the agents when the daemon stops.

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/task.proto.
  */
 export const file_singletree_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEipw0KBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SLwoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZUgAiAEBEjIKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlIAYgBARIPCgdoYXJuZXNzGAggASgJEhIKBW1vZGVsGAkgASgJSAKIAQESMgoLcGVybWlzc2lvbnMYCiABKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlEisKCXdvcmtzcGFjZRgLIAEoCzIYLnNpbmdsZXRyZWUudjEuV29ya3NwYWNlEg0KBXNldHVwGAwgAygJEiIKBWdhdGVzGA0gAygLMhMuc2luZ2xldHJlZS52MS5HYXRlEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEi8KBmxhYmVscxgPIAMoCzIfLnNpbmdsZXRyZWUudjEuVGFzay5MYWJlbHNFbnRyeRIYCgt0cmFjZXBhcmVudBgQIAEoCUgDiAEBEhAKCHByaW9yaXR5GBEgASgFEicKBXN0YXRlGBIgASgOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGUSFQoNbGFzdF9zZXF1ZW5jZRgTIAEoAxIQCgh0cmFjZV9pZBgUIAEoCRIuCgpjcmVhdGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1Cgxjb21wbGV0ZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gFiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIBogBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VICIgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgJiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gKiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gLiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAyIAQESGAoLYmFzZV9jb21taXQYIiABKAlIDYgBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSA6IAQESFwoKZnJvemVuX3JlZhgkIAEoCUgPiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIEIgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SBGIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfdGFza190eXBlQg0KC19jb21wbGV4aXR5QggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnRCDwoNX2NvbXBsZXRlZF9hdEIKCghfd2FpdGluZ0IKCghfYmxvY2tlZEIRCg9fc3RvcF9yZXF1ZXN0ZWRCCAoGX3VzYWdlQhEKD190dXJuc19wZXJfdGFza0ISChBfdG9rZW5zX3Blcl90YXNrQhsKGV9jb3N0X3Blcl90YXNrX3VzZF9taWNyb3NCEQoPX3dvcmtzcGFjZV9wYXRoQg4KDF9iYXNlX2NvbW1pdEIQCg5fZnJvemVuX2NvbW1pdEINCgtfZnJvemVuX3JlZkIKCghfZmFpbHVyZUINCgtfY29tcGxldGlvbiJXCgtDb250ZXh0SXRlbRIbCgR0ZXh0GAEgASgJQgu6SAhyBhABKICAEEgAEhoKBGZpbGUYAiABKAlCCrpIB3IFEAEogCBIAEIPCgZzb3VyY2USBbpIAggBIlwKCVdvcmtzcGFjZRIZCgRwYXRoGAEgASgJQgu6SAhyBiiAIDoBLxI0CgRtb2RlGAIgASgOMhwuc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VNb2RlQgi6SAWCAQIQASK2AgoER2F0ZRI2CgRuYW1lGAEgASgJQii6SCVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOS5fLV17MCw2M30kEhwKB2NvbW1hbmQYAiABKAlCC7pICHIGEAEogIACEi8KBGtpbmQYAyABKA4yFy5zaW5nbGV0cmVlLnYxLkdhdGVLaW5kQgi6SAWCAQIQARIVCghyZXF1aXJlZBgEIAEoCEgAiAEBEoIBCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQla6SFO6AVAKDUlOVkFMSURfTElNSVQSKGEgZ2F0ZSdzIHRpbWVvdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKUILCglfcmVxdWlyZWQi+AIKBkxpbWl0cxJ5Cgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQk26SEq6AUcKDUlOVkFMSURfTElNSVQSH3RpbWVvdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKRJkChBtYXhfb3V0cHV0X2J5dGVzGAIgASgDQkW6SEK6AT8KDUlOVkFMSURfTElNSVQSI21heF9vdXRwdXRfYnl0ZXMgbXVzdCBiZSBhdCBsZWFzdCAxGgl0aGlzID49IDFIAIgBARJnCgxtYXhfYXR0ZW1wdHMYAyABKAVCTLpISboBRgoNSU5WQUxJRF9MSU1JVBIcbWF4X2F0dGVtcHRzIG11c3QgYmUgMSB0byAyMBoXdGhpcyA+PSAxICYmIHRoaXMgPD0gMjBIAYgBAUITChFfbWF4X291dHB1dF9ieXRlc0IPCg1fbWF4X2F0dGVtcHRzIuoBCgdXYWl0aW5nEi4KC3dhaXRpbmdfZm9yGAEgASgOMhkuc2luZ2xldHJlZS52MS5XYWl0aW5nRm9yEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIYCgt0YXNrc19haGVhZBgEIAEoBUgBiAEBEhQKB21lc3NhZ2UYBSABKAlIAogBAUIICgZfdW50aWxCDgoMX3Rhc2tzX2FoZWFkQgoKCF9tZXNzYWdlIu0BCgdCbG9ja2VkEiwKBnJlYXNvbhgBIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIxCghmYWlsc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBAUIICgZfdW50aWxCCwoJX2ZhaWxzX2F0IocBCgRTdG9wEiUKBGtpbmQYASABKA4yFy5zaW5nbGV0cmVlLnYxLlN0b3BLaW5kEg8KAmJ5GAIgASgJSACIAQESEAoDd2h5GAMgASgJSAGIAQESJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgUKA19ieUIGCgRfd2h5IvUICgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIqCgVzdGF0ZRgCIAEoDjIbLnNpbmdsZXRyZWUudjEuQXR0ZW1wdFN0YXRlEg8KB2hhcm5lc3MYAyABKAkSHAoPaGFybmVzc192ZXJzaW9uGAQgASgJSACIAQESHAoPcmVxdWVzdGVkX21vZGVsGAUgASgJSAGIAQESEgoFbW9kZWwYBiABKAlIAogBARIfChJoYXJuZXNzX3Nlc3Npb25faWQYByABKAlIA4gBARIPCgdyZXN1bWVkGAggASgIEi8KC3ByZXBhcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCgpzdGFydGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgEiAEBEjEKCGVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgFiAEBEhAKA3BpZBgMIAEoBUgGiAEBEjcKDXNhbmRib3hfbGV2ZWwYDSABKA4yGy5zaW5nbGV0cmVlLnYxLlNhbmRib3hMZXZlbEgHiAEBEhYKCWV4aXRfY29kZRgOIAEoBUgIiAEBEhMKBnNpZ25hbBgPIAEoCUgJiAEBEiwKCnN0b3BwZWRfYnkYECABKAsyEy5zaW5nbGV0cmVlLnYxLlN0b3BICogBARIuCghldmlkZW5jZRgRIAEoCzIXLnNpbmdsZXRyZWUudjEuRXZpZGVuY2VIC4gBARIsCgdmYWlsdXJlGBIgASgLMhYuc2luZ2xldHJlZS52MS5GYWlsdXJlSAyIAQESDwoHY2hhcmdlZBgTIAEoCBISCgV0dXJucxgUIAEoBUgNiAEBEigKBXVzYWdlGBUgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZUgOiAEBEhwKD2Nvc3RfdXNkX21pY3JvcxgWIAEoA0gPiAEBEjMKC2Nvc3Rfc291cmNlGBcgASgOMhkuc2luZ2xldHJlZS52MS5Db3N0U291cmNlSBCIAQESIAoTY29udGV4dF91dGlsaXphdGlvbhgYIAEoAUgRiAEBEioKCXN1cnZpdm9ycxgZIAMoCzIXLnNpbmdsZXRyZWUudjEuU3Vydml2b3JCEgoQX2hhcm5lc3NfdmVyc2lvbkISChBfcmVxdWVzdGVkX21vZGVsQggKBl9tb2RlbEIVChNfaGFybmVzc19zZXNzaW9uX2lkQg0KC19zdGFydGVkX2F0QgsKCV9lbmRlZF9hdEIGCgRfcGlkQhAKDl9zYW5kYm94X2xldmVsQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RvcHBlZF9ieUILCglfZXZpZGVuY2VCCgoIX2ZhaWx1cmVCCAoGX3R1cm5zQggKBl91c2FnZUISChBfY29zdF91c2RfbWljcm9zQg4KDF9jb3N0X3NvdXJjZUIWChRfY29udGV4dF91dGlsaXphdGlvbiKZAQoIRXZpZGVuY2USLQoGcmVzdWx0GAEgASgOMh0uc2luZ2xldHJlZS52MS5FdmlkZW5jZVJlc3VsdBIxCgZyZWFzb24YAiABKA4yHC5zaW5nbGV0cmVlLnYxLkZhaWx1cmVSZWFzb25IAIgBARIUCgdtZXNzYWdlGAMgASgJSAGIAQFCCQoHX3JlYXNvbkIKCghfbWVzc2FnZSI5CghTdXJ2aXZvchILCgNwaWQYASABKAUSFAoHY29tbWFuZBgCIAEoCUgAiAEBQgoKCF9jb21tYW5kItcDCgpHYXRlUmVzdWx0Eg8KB2F0dGVtcHQYASABKAUSDAoEbmFtZRgCIAEoCRIlCgRraW5kGAMgASgOMhcuc2luZ2xldHJlZS52MS5HYXRlS2luZBIQCghyZXF1aXJlZBgEIAEoCBIpCgZzdGF0dXMYBSABKA4yGS5zaW5nbGV0cmVlLnYxLkdhdGVTdGF0dXMSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESEwoGc2lnbmFsGAcgASgJSAGIAQESMwoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAogBARIYCgtkdXJhdGlvbl9tcxgJIAEoA0gDiAEBEhgKC291dHB1dF90YWlsGAogASgJSASIAQESFAoHbWVzc2FnZRgLIAEoCUgFiAEBEhEKBGhpbnQYDCABKAlIBogBARIZCgxjaGFuZ2VkX3RyZWUYDSABKAhIB4gBAUIMCgpfZXhpdF9jb2RlQgkKB19zaWduYWxCDQoLX3N0YXJ0ZWRfYXRCDgoMX2R1cmF0aW9uX21zQg4KDF9vdXRwdXRfdGFpbEIKCghfbWVzc2FnZUIHCgVfaGludEIPCg1fY2hhbmdlZF90cmVlKvEBCglUYXNrU3RhdGUSGgoWVEFTS19TVEFURV9VTlNQRUNJRklFRBAAEhYKElRBU0tfU1RBVEVfQ1JFQVRFRBABEhcKE1RBU0tfU1RBVEVfQVNTSUdORUQQAhIaChZUQVNLX1NUQVRFX0lOX1BST0dSRVNTEAMSGAoUVEFTS19TVEFURV9JTl9SRVZJRVcQBBIWChJUQVNLX1NUQVRFX0JMT0NLRUQQBRIYChRUQVNLX1NUQVRFX0NPTVBMRVRFRBAGEhUKEVRBU0tfU1RBVEVfRkFJTEVEEAcSGAoUVEFTS19TVEFURV9DQU5DRUxMRUQQCCqwAQoMQXR0ZW1wdFN0YXRlEh0KGUFUVEVNUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBVFRFTVBUX1NUQVRFX1BSRVBBUkVEEAESGQoVQVRURU1QVF9TVEFURV9TVEFSVEVEEAISFwoTQVRURU1QVF9TVEFURV9FTkRFRBADEhYKEkFUVEVNUFRfU1RBVEVfTE9TVBAEEhkKFUFUVEVNUFRfU1RBVEVfUkVWT0tFRBAFKr4BCgpXYWl0aW5nRm9yEhsKF1dBSVRJTkdfRk9SX1VOU1BFQ0lGSUVEEAASFQoRV0FJVElOR19GT1JfTElNSVQQARIXChNXQUlUSU5HX0ZPUl9CQUNLT0ZGEAISGQoVV0FJVElOR19GT1JfV09SS1NQQUNFEAMSGwoXV0FJVElOR19GT1JfS0lMTF9TV0lUQ0gQBBIUChBXQUlUSU5HX0ZPUl9IT0xEEAUSFQoRV0FJVElOR19GT1JfRFJBSU4QBip/Cg5QZXJtaXNzaW9uTW9kZRIfChtQRVJNSVNTSU9OX01PREVfVU5TUEVDSUZJRUQQABIXChNQRVJNSVNTSU9OX01PREVfQUxMEAESGQoVUEVSTUlTU0lPTl9NT0RFX0VESVRTEAISGAoUUEVSTUlTU0lPTl9NT0RFX1JFQUQQAyqDAQoNV29ya3NwYWNlTW9kZRIeChpXT1JLU1BBQ0VfTU9ERV9VTlNQRUNJRklFRBAAEhsKF1dPUktTUEFDRV9NT0RFX1dPUktUUkVFEAESGwoXV09SS1NQQUNFX01PREVfSU5fUExBQ0UQAhIYChRXT1JLU1BBQ0VfTU9ERV9DTE9ORRADKsEBCghHYXRlS2luZBIZChVHQVRFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9HQVRFX0tJTkRfQlVJTEQQARISCg5HQVRFX0tJTkRfTElOVBACEhIKDkdBVEVfS0lORF9URVNUEAMSFwoTR0FURV9LSU5EX1RZUEVDSEVDSxAEEhYKEkdBVEVfS0lORF9TRUNVUklUWRAFEhYKEkdBVEVfS0lORF9DT1ZFUkFHRRAGEhQKEEdBVEVfS0lORF9DVVNUT00QBypyCgpHYXRlU3RhdHVzEhsKF0dBVEVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSR0FURV9TVEFUVVNfUEFTU0VEEAESFgoSR0FURV9TVEFUVVNfRkFJTEVEEAISFwoTR0FURV9TVEFUVVNfRVJST1JFRBADKt0CCghTdG9wS2luZBIZChVTVE9QX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTVE9QX0tJTkRfQ0FOQ0VMEAESFwoTU1RPUF9LSU5EX1RFUk1JTkFURRACEhkKFVNUT1BfS0lORF9LSUxMX1NXSVRDSBADEhUKEVNUT1BfS0lORF9USU1FT1VUEAQSHQoZU1RPUF9LSU5EX0FUVEVNUFRfVElNRU9VVBAFEhoKFlNUT1BfS0lORF9GSVJTVF9PVVRQVVQQBhITCg9TVE9QX0tJTkRfU1RBTEwQBxIaChZTVE9QX0tJTkRfT1VUUFVUX0xJTUlUEAgSGAoUU1RPUF9LSU5EX1RVUk5fTElNSVQQCRIZChVTVE9QX0tJTkRfVE9LRU5fTElNSVQQChIYChRTVE9QX0tJTkRfQ09TVF9MSU1JVBALEhoKFlNUT1BfS0lORF9VTlNVUEVSVklTRUQQDCqNAQoORXZpZGVuY2VSZXN1bHQSHwobRVZJREVOQ0VfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZRVZJREVOQ0VfUkVTVUxUX0NPTVBMRVRFRBABEhoKFkVWSURFTkNFX1JFU1VMVF9GQUlMRUQQAhIfChtFVklERU5DRV9SRVNVTFRfSU5URVJSVVBURUQQAyqCAQoMU2FuZGJveExldmVsEh0KGVNBTkRCT1hfTEVWRUxfVU5TUEVDSUZJRUQQABIYChRTQU5EQk9YX0xFVkVMX01BUktFUhABEhgKFFNBTkRCT1hfTEVWRUxfQ0dST1VQEAISHwobU0FOREJPWF9MRVZFTF9QSURfTkFNRVNQQUNFEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
+  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEi9A0KBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SLwoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZUgAiAEBEjIKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlIAYgBARIPCgdoYXJuZXNzGAggASgJEhIKBW1vZGVsGAkgASgJSAKIAQESMgoLcGVybWlzc2lvbnMYCiABKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlEisKCXdvcmtzcGFjZRgLIAEoCzIYLnNpbmdsZXRyZWUudjEuV29ya3NwYWNlEg0KBXNldHVwGAwgAygJEiIKBWdhdGVzGA0gAygLMhMuc2luZ2xldHJlZS52MS5HYXRlEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEi8KBmxhYmVscxgPIAMoCzIfLnNpbmdsZXRyZWUudjEuVGFzay5MYWJlbHNFbnRyeRIYCgt0cmFjZXBhcmVudBgQIAEoCUgDiAEBEhAKCHByaW9yaXR5GBEgASgFEicKBXN0YXRlGBIgASgOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGUSFQoNbGFzdF9zZXF1ZW5jZRgTIAEoAxIQCgh0cmFjZV9pZBgUIAEoCRIuCgpjcmVhdGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1Cgxjb21wbGV0ZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gFiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIBogBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VICIgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgJiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gKiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gLiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAyIAQESGAoLYmFzZV9jb21taXQYIiABKAlIDYgBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSA6IAQESFwoKZnJvemVuX3JlZhgkIAEoCUgPiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIEIgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SBGIAQESJwoFcmV0cnkYJyADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZRIVCghyZXJ1bl9vZhgoIAEoCUgSiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3Rhc2tfdHlwZUINCgtfY29tcGxleGl0eUIICgZfbW9kZWxCDgoMX3RyYWNlcGFyZW50Qg8KDV9jb21wbGV0ZWRfYXRCCgoIX3dhaXRpbmdCCgoIX2Jsb2NrZWRCEQoPX3N0b3BfcmVxdWVzdGVkQggKBl91c2FnZUIRCg9fdHVybnNfcGVyX3Rhc2tCEgoQX3Rva2Vuc19wZXJfdGFza0IbChlfY29zdF9wZXJfdGFza191c2RfbWljcm9zQhEKD193b3Jrc3BhY2VfcGF0aEIOCgxfYmFzZV9jb21taXRCEAoOX2Zyb3plbl9jb21taXRCDQoLX2Zyb3plbl9yZWZCCgoIX2ZhaWx1cmVCDQoLX2NvbXBsZXRpb25CCwoJX3JlcnVuX29mIlcKC0NvbnRleHRJdGVtEhsKBHRleHQYASABKAlCC7pICHIGEAEogIAQSAASGgoEZmlsZRgCIAEoCUIKukgHcgUQASiAIEgAQg8KBnNvdXJjZRIFukgCCAEiXAoJV29ya3NwYWNlEhkKBHBhdGgYASABKAlCC7pICHIGKIAgOgEvEjQKBG1vZGUYAiABKA4yHC5zaW5nbGV0cmVlLnYxLldvcmtzcGFjZU1vZGVCCLpIBYIBAhABIrYCCgRHYXRlEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Ll8tXXswLDYzfSQSHAoHY29tbWFuZBgCIAEoCUILukgIcgYQASiAgAISLwoEa2luZBgDIAEoDjIXLnNpbmdsZXRyZWUudjEuR2F0ZUtpbmRCCLpIBYIBAhABEhUKCHJlcXVpcmVkGAQgASgISACIAQESggEKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVrpIU7oBUAoNSU5WQUxJRF9MSU1JVBIoYSBnYXRlJ3MgdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpQgsKCV9yZXF1aXJlZCL1CAoGTGltaXRzEnkKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CTbpISroBRwoNSU5WQUxJRF9MSU1JVBIfdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpEmQKEG1heF9vdXRwdXRfYnl0ZXMYAiABKANCRbpIQroBPwoNSU5WQUxJRF9MSU1JVBIjbWF4X291dHB1dF9ieXRlcyBtdXN0IGJlIGF0IGxlYXN0IDEaCXRoaXMgPj0gMUgAiAEBEmcKDG1heF9hdHRlbXB0cxgDIAEoBUJMukhJugFGCg1JTlZBTElEX0xJTUlUEhxtYXhfYXR0ZW1wdHMgbXVzdCBiZSAxIHRvIDIwGhd0aGlzID49IDEgJiYgdGhpcyA8PSAyMEgBiAEBEokBCg9hdHRlbXB0X3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVbpIUroBTwoNSU5WQUxJRF9MSU1JVBInYXR0ZW1wdF90aW1lb3V0IG11c3QgYmUgbG9uZ2VyIHRoYW4gMCBzGhV0aGlzID4gZHVyYXRpb24oJzBzJykSgwEKDGZpcnN0X291dHB1dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJSukhPugFMCg1JTlZBTElEX0xJTUlUEiRmaXJzdF9vdXRwdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKRJ1CgVzdGFsbBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJLukhIugFFCg1JTlZBTElEX0xJTUlUEh1zdGFsbCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpElYKCW1heF90dXJucxgHIAEoBUI+ukg7ugE4Cg1JTlZBTElEX0xJTUlUEhxtYXhfdHVybnMgbXVzdCBiZSBhdCBsZWFzdCAxGgl0aGlzID49IDFIAogBARJsChNtaW5fZnJlZV9kaXNrX2J5dGVzGAggASgDQkq6SEe6AUQKDUlOVkFMSURfTElNSVQSKG1pbl9mcmVlX2Rpc2tfYnl0ZXMgbXVzdCBub3QgYmUgbmVnYXRpdmUaCXRoaXMgPj0gMEgDiAEBEoUBCg1ibG9ja2VkX2xpbWl0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQlO6SFC6AU0KDUlOVkFMSURfTElNSVQSJWJsb2NrZWRfbGltaXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKUITChFfbWF4X291dHB1dF9ieXRlc0IPCg1fbWF4X2F0dGVtcHRzQgwKCl9tYXhfdHVybnNCFgoUX21pbl9mcmVlX2Rpc2tfYnl0ZXMiyQYKCVJldHJ5UnVsZRI4CgZyZWFzb24YASABKA4yHC5zaW5nbGV0cmVlLnYxLkZhaWx1cmVSZWFzb25CCrpIB4IBBBABIAASEgoFcmV0cnkYAiABKAhIAIgBARIUCgdjaGFyZ2VkGAMgASgISAGIAQESNgoHc2Vzc2lvbhgEIAEoDjIbLnNpbmdsZXRyZWUudjEuUmV0cnlTZXNzaW9uQgi6SAWCAQIQARKMAQoPYmFja29mZl9pbml0aWFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQli6SFW6AVIKEklOVkFMSURfUkVUUllfUlVMRRIkYmFja29mZl9pbml0aWFsIG11c3Qgbm90IGJlIG5lZ2F0aXZlGhZ0aGlzID49IGR1cmF0aW9uKCcwcycpEnQKDmJhY2tvZmZfZmFjdG9yGAYgASgBQle6SFS6AVEKEklOVkFMSURfUkVUUllfUlVMRRIeYmFja29mZl9mYWN0b3IgbXVzdCBiZSAxIHRvIDEwGht0aGlzID49IDEuMCAmJiB0aGlzIDw9IDEwLjBIAogBARKEAQoLYmFja29mZl9jYXAYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVLpIUboBTgoSSU5WQUxJRF9SRVRSWV9SVUxFEiBiYWNrb2ZmX2NhcCBtdXN0IG5vdCBiZSBuZWdhdGl2ZRoWdGhpcyA+PSBkdXJhdGlvbignMHMnKRJiCgZqaXR0ZXIYCCABKAFCTbpISroBRwoSSU5WQUxJRF9SRVRSWV9SVUxFEhVqaXR0ZXIgbXVzdCBiZSAwIHRvIDEaGnRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMS4wSAOIAQESbAoLbWF4X3JldHJpZXMYCSABKAVCUrpIT7oBTAoSSU5WQUxJRF9SRVRSWV9SVUxFEhxtYXhfcmV0cmllcyBtdXN0IGJlIDAgdG8gMTAwGhh0aGlzID49IDAgJiYgdGhpcyA8PSAxMDBIBIgBAUIICgZfcmV0cnlCCgoIX2NoYXJnZWRCEQoPX2JhY2tvZmZfZmFjdG9yQgkKB19qaXR0ZXJCDgoMX21heF9yZXRyaWVzIuoBCgdXYWl0aW5nEi4KC3dhaXRpbmdfZm9yGAEgASgOMhkuc2luZ2xldHJlZS52MS5XYWl0aW5nRm9yEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIYCgt0YXNrc19haGVhZBgEIAEoBUgBiAEBEhQKB21lc3NhZ2UYBSABKAlIAogBAUIICgZfdW50aWxCDgoMX3Rhc2tzX2FoZWFkQgoKCF9tZXNzYWdlIu0BCgdCbG9ja2VkEiwKBnJlYXNvbhgBIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIxCghmYWlsc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBAUIICgZfdW50aWxCCwoJX2ZhaWxzX2F0IqUBCgRTdG9wEiUKBGtpbmQYASABKA4yFy5zaW5nbGV0cmVlLnYxLlN0b3BLaW5kEg8KAmJ5GAIgASgJSACIAQESEAoDd2h5GAMgASgJSAGIAQESJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBXNjb3BlGAUgASgJSAKIAQFCBQoDX2J5QgYKBF93aHlCCAoGX3Njb3BlIvUICgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIqCgVzdGF0ZRgCIAEoDjIbLnNpbmdsZXRyZWUudjEuQXR0ZW1wdFN0YXRlEg8KB2hhcm5lc3MYAyABKAkSHAoPaGFybmVzc192ZXJzaW9uGAQgASgJSACIAQESHAoPcmVxdWVzdGVkX21vZGVsGAUgASgJSAGIAQESEgoFbW9kZWwYBiABKAlIAogBARIfChJoYXJuZXNzX3Nlc3Npb25faWQYByABKAlIA4gBARIPCgdyZXN1bWVkGAggASgIEi8KC3ByZXBhcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCgpzdGFydGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgEiAEBEjEKCGVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgFiAEBEhAKA3BpZBgMIAEoBUgGiAEBEjcKDXNhbmRib3hfbGV2ZWwYDSABKA4yGy5zaW5nbGV0cmVlLnYxLlNhbmRib3hMZXZlbEgHiAEBEhYKCWV4aXRfY29kZRgOIAEoBUgIiAEBEhMKBnNpZ25hbBgPIAEoCUgJiAEBEiwKCnN0b3BwZWRfYnkYECABKAsyEy5zaW5nbGV0cmVlLnYxLlN0b3BICogBARIuCghldmlkZW5jZRgRIAEoCzIXLnNpbmdsZXRyZWUudjEuRXZpZGVuY2VIC4gBARIsCgdmYWlsdXJlGBIgASgLMhYuc2luZ2xldHJlZS52MS5GYWlsdXJlSAyIAQESDwoHY2hhcmdlZBgTIAEoCBISCgV0dXJucxgUIAEoBUgNiAEBEigKBXVzYWdlGBUgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZUgOiAEBEhwKD2Nvc3RfdXNkX21pY3JvcxgWIAEoA0gPiAEBEjMKC2Nvc3Rfc291cmNlGBcgASgOMhkuc2luZ2xldHJlZS52MS5Db3N0U291cmNlSBCIAQESIAoTY29udGV4dF91dGlsaXphdGlvbhgYIAEoAUgRiAEBEioKCXN1cnZpdm9ycxgZIAMoCzIXLnNpbmdsZXRyZWUudjEuU3Vydml2b3JCEgoQX2hhcm5lc3NfdmVyc2lvbkISChBfcmVxdWVzdGVkX21vZGVsQggKBl9tb2RlbEIVChNfaGFybmVzc19zZXNzaW9uX2lkQg0KC19zdGFydGVkX2F0QgsKCV9lbmRlZF9hdEIGCgRfcGlkQhAKDl9zYW5kYm94X2xldmVsQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RvcHBlZF9ieUILCglfZXZpZGVuY2VCCgoIX2ZhaWx1cmVCCAoGX3R1cm5zQggKBl91c2FnZUISChBfY29zdF91c2RfbWljcm9zQg4KDF9jb3N0X3NvdXJjZUIWChRfY29udGV4dF91dGlsaXphdGlvbiKZAQoIRXZpZGVuY2USLQoGcmVzdWx0GAEgASgOMh0uc2luZ2xldHJlZS52MS5FdmlkZW5jZVJlc3VsdBIxCgZyZWFzb24YAiABKA4yHC5zaW5nbGV0cmVlLnYxLkZhaWx1cmVSZWFzb25IAIgBARIUCgdtZXNzYWdlGAMgASgJSAGIAQFCCQoHX3JlYXNvbkIKCghfbWVzc2FnZSI5CghTdXJ2aXZvchILCgNwaWQYASABKAUSFAoHY29tbWFuZBgCIAEoCUgAiAEBQgoKCF9jb21tYW5kItcDCgpHYXRlUmVzdWx0Eg8KB2F0dGVtcHQYASABKAUSDAoEbmFtZRgCIAEoCRIlCgRraW5kGAMgASgOMhcuc2luZ2xldHJlZS52MS5HYXRlS2luZBIQCghyZXF1aXJlZBgEIAEoCBIpCgZzdGF0dXMYBSABKA4yGS5zaW5nbGV0cmVlLnYxLkdhdGVTdGF0dXMSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESEwoGc2lnbmFsGAcgASgJSAGIAQESMwoKc3RhcnRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAogBARIYCgtkdXJhdGlvbl9tcxgJIAEoA0gDiAEBEhgKC291dHB1dF90YWlsGAogASgJSASIAQESFAoHbWVzc2FnZRgLIAEoCUgFiAEBEhEKBGhpbnQYDCABKAlIBogBARIZCgxjaGFuZ2VkX3RyZWUYDSABKAhIB4gBAUIMCgpfZXhpdF9jb2RlQgkKB19zaWduYWxCDQoLX3N0YXJ0ZWRfYXRCDgoMX2R1cmF0aW9uX21zQg4KDF9vdXRwdXRfdGFpbEIKCghfbWVzc2FnZUIHCgVfaGludEIPCg1fY2hhbmdlZF90cmVlKvEBCglUYXNrU3RhdGUSGgoWVEFTS19TVEFURV9VTlNQRUNJRklFRBAAEhYKElRBU0tfU1RBVEVfQ1JFQVRFRBABEhcKE1RBU0tfU1RBVEVfQVNTSUdORUQQAhIaChZUQVNLX1NUQVRFX0lOX1BST0dSRVNTEAMSGAoUVEFTS19TVEFURV9JTl9SRVZJRVcQBBIWChJUQVNLX1NUQVRFX0JMT0NLRUQQBRIYChRUQVNLX1NUQVRFX0NPTVBMRVRFRBAGEhUKEVRBU0tfU1RBVEVfRkFJTEVEEAcSGAoUVEFTS19TVEFURV9DQU5DRUxMRUQQCCqwAQoMQXR0ZW1wdFN0YXRlEh0KGUFUVEVNUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBVFRFTVBUX1NUQVRFX1BSRVBBUkVEEAESGQoVQVRURU1QVF9TVEFURV9TVEFSVEVEEAISFwoTQVRURU1QVF9TVEFURV9FTkRFRBADEhYKEkFUVEVNUFRfU1RBVEVfTE9TVBAEEhkKFUFUVEVNUFRfU1RBVEVfUkVWT0tFRBAFKr4BCgpXYWl0aW5nRm9yEhsKF1dBSVRJTkdfRk9SX1VOU1BFQ0lGSUVEEAASFQoRV0FJVElOR19GT1JfTElNSVQQARIXChNXQUlUSU5HX0ZPUl9CQUNLT0ZGEAISGQoVV0FJVElOR19GT1JfV09SS1NQQUNFEAMSGwoXV0FJVElOR19GT1JfS0lMTF9TV0lUQ0gQBBIUChBXQUlUSU5HX0ZPUl9IT0xEEAUSFQoRV0FJVElOR19GT1JfRFJBSU4QBip/Cg5QZXJtaXNzaW9uTW9kZRIfChtQRVJNSVNTSU9OX01PREVfVU5TUEVDSUZJRUQQABIXChNQRVJNSVNTSU9OX01PREVfQUxMEAESGQoVUEVSTUlTU0lPTl9NT0RFX0VESVRTEAISGAoUUEVSTUlTU0lPTl9NT0RFX1JFQUQQAyqDAQoNV29ya3NwYWNlTW9kZRIeChpXT1JLU1BBQ0VfTU9ERV9VTlNQRUNJRklFRBAAEhsKF1dPUktTUEFDRV9NT0RFX1dPUktUUkVFEAESGwoXV09SS1NQQUNFX01PREVfSU5fUExBQ0UQAhIYChRXT1JLU1BBQ0VfTU9ERV9DTE9ORRADKsEBCghHYXRlS2luZBIZChVHQVRFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9HQVRFX0tJTkRfQlVJTEQQARISCg5HQVRFX0tJTkRfTElOVBACEhIKDkdBVEVfS0lORF9URVNUEAMSFwoTR0FURV9LSU5EX1RZUEVDSEVDSxAEEhYKEkdBVEVfS0lORF9TRUNVUklUWRAFEhYKEkdBVEVfS0lORF9DT1ZFUkFHRRAGEhQKEEdBVEVfS0lORF9DVVNUT00QBypyCgpHYXRlU3RhdHVzEhsKF0dBVEVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSR0FURV9TVEFUVVNfUEFTU0VEEAESFgoSR0FURV9TVEFUVVNfRkFJTEVEEAISFwoTR0FURV9TVEFUVVNfRVJST1JFRBADKsQDCghTdG9wS2luZBIZChVTVE9QX0tJTkRfVU5TUEVDSUZJRUQQABIUChBTVE9QX0tJTkRfQ0FOQ0VMEAESFwoTU1RPUF9LSU5EX1RFUk1JTkFURRACEhkKFVNUT1BfS0lORF9LSUxMX1NXSVRDSBADEhUKEVNUT1BfS0lORF9USU1FT1VUEAQSHQoZU1RPUF9LSU5EX0FUVEVNUFRfVElNRU9VVBAFEhoKFlNUT1BfS0lORF9GSVJTVF9PVVRQVVQQBhITCg9TVE9QX0tJTkRfU1RBTEwQBxIaChZTVE9QX0tJTkRfT1VUUFVUX0xJTUlUEAgSGAoUU1RPUF9LSU5EX1RVUk5fTElNSVQQCRIZChVTVE9QX0tJTkRfVE9LRU5fTElNSVQQChIYChRTVE9QX0tJTkRfQ09TVF9MSU1JVBALEhoKFlNUT1BfS0lORF9VTlNVUEVSVklTRUQQDBIZChVTVE9QX0tJTkRfTkVWRVJfRU5ERUQQDRIZChVTVE9QX0tJTkRfTk9fUFJPR1JFU1MQDhIXChNTVE9QX0tJTkRfRElTS19GVUxMEA8SFgoSU1RPUF9LSU5EX0dJVkVOX1VQEBAqYAoMUmV0cnlTZXNzaW9uEh0KGVJFVFJZX1NFU1NJT05fVU5TUEVDSUZJRUQQABIYChRSRVRSWV9TRVNTSU9OX1JFU1VNRRABEhcKE1JFVFJZX1NFU1NJT05fRlJFU0gQAiqNAQoORXZpZGVuY2VSZXN1bHQSHwobRVZJREVOQ0VfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZRVZJREVOQ0VfUkVTVUxUX0NPTVBMRVRFRBABEhoKFkVWSURFTkNFX1JFU1VMVF9GQUlMRUQQAhIfChtFVklERU5DRV9SRVNVTFRfSU5URVJSVVBURUQQAyqCAQoMU2FuZGJveExldmVsEh0KGVNBTkRCT1hfTEVWRUxfVU5TUEVDSUZJRUQQABIYChRTQU5EQk9YX0xFVkVMX01BUktFUhABEhgKFFNBTkRCT1hfTEVWRUxfQ0dST1VQEAISHwobU0FOREJPWF9MRVZFTF9QSURfTkFNRVNQQUNFEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
 
 /**
  * The unit of work that a client creates: what was asked for, and how far it is.
@@ -288,6 +288,20 @@ export type Task = Message<"singletree.v1.Task"> & {
    * @generated from field: optional singletree.v1.TaskCompletionEvent completion = 38;
    */
   completion?: TaskCompletionEvent | undefined;
+
+  /**
+   * Where the task differs from the built-in retry table, its configuration included.
+   *
+   * @generated from field: repeated singletree.v1.RetryRule retry = 39;
+   */
+  retry: RetryRule[];
+
+  /**
+   * The finished task that this one does again. Absent if it is none's.
+   *
+   * @generated from field: optional string rerun_of = 40;
+   */
+  rerunOf?: string | undefined;
 };
 
 /**
@@ -561,6 +575,20 @@ export type TaskJson = {
    * @generated from field: optional singletree.v1.TaskCompletionEvent completion = 38;
    */
   completion?: TaskCompletionEventJson;
+
+  /**
+   * Where the task differs from the built-in retry table, its configuration included.
+   *
+   * @generated from field: repeated singletree.v1.RetryRule retry = 39;
+   */
+  retry?: RetryRuleJson[];
+
+  /**
+   * The finished task that this one does again. Absent if it is none's.
+   *
+   * @generated from field: optional string rerun_of = 40;
+   */
+  rerunOf?: string;
 };
 
 /**
@@ -794,6 +822,48 @@ export type Limits = Message<"singletree.v1.Limits"> & {
    * @generated from field: optional int32 max_attempts = 3;
    */
   maxAttempts?: number | undefined;
+
+  /**
+   * Longest time that the harness of one attempt may run. Absent for the configured one, else none beside timeout.
+   *
+   * @generated from field: google.protobuf.Duration attempt_timeout = 4;
+   */
+  attemptTimeout?: Duration | undefined;
+
+  /**
+   * Longest time from the start of the harness to its first byte of output.
+   *
+   * @generated from field: google.protobuf.Duration first_output = 5;
+   */
+  firstOutput?: Duration | undefined;
+
+  /**
+   * Longest time without a byte of output after that.
+   *
+   * @generated from field: google.protobuf.Duration stall = 6;
+   */
+  stall?: Duration | undefined;
+
+  /**
+   * Most model calls of the main thread, over all attempts. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int32 max_turns = 7;
+   */
+  maxTurns?: number | undefined;
+
+  /**
+   * Least free space on the disks of the workspace and of the state folder while a process of the task runs. 0 for none.
+   *
+   * @generated from field: optional int64 min_free_disk_bytes = 8;
+   */
+  minFreeDiskBytes?: bigint | undefined;
+
+  /**
+   * Longest time that the task may be blocked, over all times. It fails then with the reason it was blocked for.
+   *
+   * @generated from field: google.protobuf.Duration blocked_limit = 9;
+   */
+  blockedLimit?: Duration | undefined;
 };
 
 /**
@@ -822,6 +892,48 @@ export type LimitsJson = {
    * @generated from field: optional int32 max_attempts = 3;
    */
   maxAttempts?: number;
+
+  /**
+   * Longest time that the harness of one attempt may run. Absent for the configured one, else none beside timeout.
+   *
+   * @generated from field: google.protobuf.Duration attempt_timeout = 4;
+   */
+  attemptTimeout?: DurationJson;
+
+  /**
+   * Longest time from the start of the harness to its first byte of output.
+   *
+   * @generated from field: google.protobuf.Duration first_output = 5;
+   */
+  firstOutput?: DurationJson;
+
+  /**
+   * Longest time without a byte of output after that.
+   *
+   * @generated from field: google.protobuf.Duration stall = 6;
+   */
+  stall?: DurationJson;
+
+  /**
+   * Most model calls of the main thread, over all attempts. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int32 max_turns = 7;
+   */
+  maxTurns?: number;
+
+  /**
+   * Least free space on the disks of the workspace and of the state folder while a process of the task runs. 0 for none.
+   *
+   * @generated from field: optional int64 min_free_disk_bytes = 8;
+   */
+  minFreeDiskBytes?: string;
+
+  /**
+   * Longest time that the task may be blocked, over all times. It fails then with the reason it was blocked for.
+   *
+   * @generated from field: google.protobuf.Duration blocked_limit = 9;
+   */
+  blockedLimit?: DurationJson;
 };
 
 /**
@@ -830,6 +942,153 @@ export type LimitsJson = {
  */
 export const LimitsSchema: GenMessage<Limits, {jsonType: LimitsJson}> = /*@__PURE__*/
   messageDesc(file_singletree_v1_task, 4);
+
+/**
+ * What follows an attempt that ended for a reason. An absent field is as in the built-in retry table.
+ *
+ * @generated from message singletree.v1.RetryRule
+ */
+export type RetryRule = Message<"singletree.v1.RetryRule"> & {
+  /**
+   * The reason. Only one that an attempt can end with and that leaves something to be tried again.
+   *
+   * @generated from field: singletree.v1.FailureReason reason = 1;
+   */
+  reason: FailureReason;
+
+  /**
+   * Whether another attempt is made.
+   *
+   * @generated from field: optional bool retry = 2;
+   */
+  retry?: boolean | undefined;
+
+  /**
+   * Whether the attempt uses up one of max_attempts.
+   *
+   * @generated from field: optional bool charged = 3;
+   */
+  charged?: boolean | undefined;
+
+  /**
+   * How the next attempt begins. Unspecified means as in the table.
+   *
+   * @generated from field: singletree.v1.RetrySession session = 4;
+   */
+  session: RetrySession;
+
+  /**
+   * The wait before the first retry for this reason.
+   *
+   * @generated from field: google.protobuf.Duration backoff_initial = 5;
+   */
+  backoffInitial?: Duration | undefined;
+
+  /**
+   * Factor of each further wait, 1 to 10.
+   *
+   * @generated from field: optional double backoff_factor = 6;
+   */
+  backoffFactor?: number | undefined;
+
+  /**
+   * Longest wait.
+   *
+   * @generated from field: google.protobuf.Duration backoff_cap = 7;
+   */
+  backoffCap?: Duration | undefined;
+
+  /**
+   * Share of the wait that is drawn by lot, 0.0 to 1.0: waits of many tasks do not end at once.
+   *
+   * @generated from field: optional double jitter = 8;
+   */
+  jitter?: number | undefined;
+
+  /**
+   * Most retries for this reason, 0 to 100, beside max_attempts.
+   *
+   * @generated from field: optional int32 max_retries = 9;
+   */
+  maxRetries?: number | undefined;
+};
+
+/**
+ * What follows an attempt that ended for a reason. An absent field is as in the built-in retry table.
+ *
+ * @generated from message singletree.v1.RetryRule
+ */
+export type RetryRuleJson = {
+  /**
+   * The reason. Only one that an attempt can end with and that leaves something to be tried again.
+   *
+   * @generated from field: singletree.v1.FailureReason reason = 1;
+   */
+  reason?: FailureReasonJson;
+
+  /**
+   * Whether another attempt is made.
+   *
+   * @generated from field: optional bool retry = 2;
+   */
+  retry?: boolean;
+
+  /**
+   * Whether the attempt uses up one of max_attempts.
+   *
+   * @generated from field: optional bool charged = 3;
+   */
+  charged?: boolean;
+
+  /**
+   * How the next attempt begins. Unspecified means as in the table.
+   *
+   * @generated from field: singletree.v1.RetrySession session = 4;
+   */
+  session?: RetrySessionJson;
+
+  /**
+   * The wait before the first retry for this reason.
+   *
+   * @generated from field: google.protobuf.Duration backoff_initial = 5;
+   */
+  backoffInitial?: DurationJson;
+
+  /**
+   * Factor of each further wait, 1 to 10.
+   *
+   * @generated from field: optional double backoff_factor = 6;
+   */
+  backoffFactor?: number | "NaN" | "Infinity" | "-Infinity";
+
+  /**
+   * Longest wait.
+   *
+   * @generated from field: google.protobuf.Duration backoff_cap = 7;
+   */
+  backoffCap?: DurationJson;
+
+  /**
+   * Share of the wait that is drawn by lot, 0.0 to 1.0: waits of many tasks do not end at once.
+   *
+   * @generated from field: optional double jitter = 8;
+   */
+  jitter?: number | "NaN" | "Infinity" | "-Infinity";
+
+  /**
+   * Most retries for this reason, 0 to 100, beside max_attempts.
+   *
+   * @generated from field: optional int32 max_retries = 9;
+   */
+  maxRetries?: number;
+};
+
+/**
+ * Describes the message singletree.v1.RetryRule.
+ * Use `create(RetryRuleSchema)` to create a new message.
+ */
+export const RetryRuleSchema: GenMessage<RetryRule, {jsonType: RetryRuleJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task, 5);
 
 /**
  * What a task waits for.
@@ -920,7 +1179,7 @@ export type WaitingJson = {
  * Use `create(WaitingSchema)` to create a new message.
  */
 export const WaitingSchema: GenMessage<Waiting, {jsonType: WaitingJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 5);
+  messageDesc(file_singletree_v1_task, 6);
 
 /**
  * Why a task is blocked.
@@ -1011,7 +1270,7 @@ export type BlockedJson = {
  * Use `create(BlockedSchema)` to create a new message.
  */
 export const BlockedSchema: GenMessage<Blocked, {jsonType: BlockedJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 6);
+  messageDesc(file_singletree_v1_task, 7);
 
 /**
  * A stop that was asked for or came from a limit.
@@ -1046,6 +1305,13 @@ export type Stop = Message<"singletree.v1.Stop"> & {
    * @generated from field: google.protobuf.Timestamp at = 4;
    */
   at?: Timestamp | undefined;
+
+  /**
+   * Scope of the kill switch, such as "harness=codex". Absent for any other stop.
+   *
+   * @generated from field: optional string scope = 5;
+   */
+  scope?: string | undefined;
 };
 
 /**
@@ -1081,6 +1347,13 @@ export type StopJson = {
    * @generated from field: google.protobuf.Timestamp at = 4;
    */
   at?: TimestampJson;
+
+  /**
+   * Scope of the kill switch, such as "harness=codex". Absent for any other stop.
+   *
+   * @generated from field: optional string scope = 5;
+   */
+  scope?: string;
 };
 
 /**
@@ -1088,7 +1361,7 @@ export type StopJson = {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop, {jsonType: StopJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 7);
+  messageDesc(file_singletree_v1_task, 8);
 
 /**
  * One try at a task, on one harness, in the task's workspace.
@@ -1459,7 +1732,7 @@ export type AttemptJson = {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt, {jsonType: AttemptJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 8);
+  messageDesc(file_singletree_v1_task, 9);
 
 /**
  * What a harness said of its own ending.
@@ -1522,7 +1795,7 @@ export type EvidenceJson = {
  * Use `create(EvidenceSchema)` to create a new message.
  */
 export const EvidenceSchema: GenMessage<Evidence, {jsonType: EvidenceJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 9);
+  messageDesc(file_singletree_v1_task, 10);
 
 /**
  * A process that outlived what started it.
@@ -1571,7 +1844,7 @@ export type SurvivorJson = {
  * Use `create(SurvivorSchema)` to create a new message.
  */
 export const SurvivorSchema: GenMessage<Survivor, {jsonType: SurvivorJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 10);
+  messageDesc(file_singletree_v1_task, 11);
 
 /**
  * Verdict of one gate on one attempt.
@@ -1774,7 +2047,7 @@ export type GateResultJson = {
  * Use `create(GateResultSchema)` to create a new message.
  */
 export const GateResultSchema: GenMessage<GateResult, {jsonType: GateResultJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 11);
+  messageDesc(file_singletree_v1_task, 12);
 
 /**
  * States of the life cycle.
@@ -2355,6 +2628,34 @@ export const StopKind = {
    * @generated from enum value: STOP_KIND_UNSUPERVISED = 12;
    */
   UNSUPERVISED: 12,
+
+  /**
+   * The harness had given its final result and did not end.
+   *
+   * @generated from enum value: STOP_KIND_NEVER_ENDED = 13;
+   */
+  NEVER_ENDED: 13,
+
+  /**
+   * The harness went in circles.
+   *
+   * @generated from enum value: STOP_KIND_NO_PROGRESS = 14;
+   */
+  NO_PROGRESS: 14,
+
+  /**
+   * Less free disk than the limit.
+   *
+   * @generated from enum value: STOP_KIND_DISK_FULL = 15;
+   */
+  DISK_FULL: 15,
+
+  /**
+   * The daemon could not go on with the process, for a reason that the failure names.
+   *
+   * @generated from enum value: STOP_KIND_GIVEN_UP = 16;
+   */
+  GIVEN_UP: 16,
 } as const;
 
 /**
@@ -2369,13 +2670,61 @@ export type StopKind = (typeof StopKind)[keyof typeof StopKind] | UnknownEnum;
  *
  * @generated from enum singletree.v1.StopKind
  */
-export type StopKindJson = "STOP_KIND_UNSPECIFIED" | "STOP_KIND_CANCEL" | "STOP_KIND_TERMINATE" | "STOP_KIND_KILL_SWITCH" | "STOP_KIND_TIMEOUT" | "STOP_KIND_ATTEMPT_TIMEOUT" | "STOP_KIND_FIRST_OUTPUT" | "STOP_KIND_STALL" | "STOP_KIND_OUTPUT_LIMIT" | "STOP_KIND_TURN_LIMIT" | "STOP_KIND_TOKEN_LIMIT" | "STOP_KIND_COST_LIMIT" | "STOP_KIND_UNSUPERVISED";
+export type StopKindJson = "STOP_KIND_UNSPECIFIED" | "STOP_KIND_CANCEL" | "STOP_KIND_TERMINATE" | "STOP_KIND_KILL_SWITCH" | "STOP_KIND_TIMEOUT" | "STOP_KIND_ATTEMPT_TIMEOUT" | "STOP_KIND_FIRST_OUTPUT" | "STOP_KIND_STALL" | "STOP_KIND_OUTPUT_LIMIT" | "STOP_KIND_TURN_LIMIT" | "STOP_KIND_TOKEN_LIMIT" | "STOP_KIND_COST_LIMIT" | "STOP_KIND_UNSUPERVISED" | "STOP_KIND_NEVER_ENDED" | "STOP_KIND_NO_PROGRESS" | "STOP_KIND_DISK_FULL" | "STOP_KIND_GIVEN_UP";
 
 /**
  * Describes the enum singletree.v1.StopKind.
  */
 export const StopKindSchema: GenEnum<StopKind, StopKindJson> = /*@__PURE__*/
   enumDesc(file_singletree_v1_task, 7);
+
+/**
+ * How the attempt after a failed one begins.
+ *
+ * @generated from enum singletree.v1.RetrySession
+ */
+export const RetrySession = {
+  /**
+   * As in the table.
+   *
+   * @generated from enum value: RETRY_SESSION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * In the same session and from the frozen tree, where the harness can.
+   *
+   * @generated from enum value: RETRY_SESSION_RESUME = 1;
+   */
+  RESUME: 1,
+
+  /**
+   * In a fresh session, from the base.
+   *
+   * @generated from enum value: RETRY_SESSION_FRESH = 2;
+   */
+  FRESH: 2,
+} as const;
+
+/**
+ * How the attempt after a failed one begins.
+ *
+ * @generated from enum singletree.v1.RetrySession
+ */
+export type RetrySession = (typeof RetrySession)[keyof typeof RetrySession] | UnknownEnum;
+
+/**
+ * How the attempt after a failed one begins.
+ *
+ * @generated from enum singletree.v1.RetrySession
+ */
+export type RetrySessionJson = "RETRY_SESSION_UNSPECIFIED" | "RETRY_SESSION_RESUME" | "RETRY_SESSION_FRESH";
+
+/**
+ * Describes the enum singletree.v1.RetrySession.
+ */
+export const RetrySessionSchema: GenEnum<RetrySession, RetrySessionJson> = /*@__PURE__*/
+  enumDesc(file_singletree_v1_task, 8);
 
 /**
  * What a harness said of its own ending.
@@ -2430,7 +2779,7 @@ export type EvidenceResultJson = "EVIDENCE_RESULT_UNSPECIFIED" | "EVIDENCE_RESUL
  * Describes the enum singletree.v1.EvidenceResult.
  */
 export const EvidenceResultSchema: GenEnum<EvidenceResult, EvidenceResultJson> = /*@__PURE__*/
-  enumDesc(file_singletree_v1_task, 8);
+  enumDesc(file_singletree_v1_task, 9);
 
 /**
  * How well the processes of an attempt are contained.
@@ -2485,5 +2834,5 @@ export type SandboxLevelJson = "SANDBOX_LEVEL_UNSPECIFIED" | "SANDBOX_LEVEL_MARK
  * Describes the enum singletree.v1.SandboxLevel.
  */
 export const SandboxLevelSchema: GenEnum<SandboxLevel, SandboxLevelJson> = /*@__PURE__*/
-  enumDesc(file_singletree_v1_task, 9);
+  enumDesc(file_singletree_v1_task, 10);
 

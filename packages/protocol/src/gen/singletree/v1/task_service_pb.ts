@@ -9,9 +9,9 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Complexity, ComplexityJson, TaskType, TaskTypeJson } from "./completion_pb.ts";
 import { file_singletree_v1_completion } from "./completion_pb.ts";
-import type { ContextItem, ContextItemJson, Gate, GateJson, Limits, LimitsJson, PermissionMode, PermissionModeJson, Task, TaskJson, TaskState, TaskStateJson, Waiting, WaitingJson, Workspace, WorkspaceJson } from "./task_pb.ts";
+import type { ContextItem, ContextItemJson, Gate, GateJson, Limits, LimitsJson, PermissionMode, PermissionModeJson, RetryRule, RetryRuleJson, Task, TaskJson, TaskState, TaskStateJson, Waiting, WaitingJson, Workspace, WorkspaceJson } from "./task_pb.ts";
 import { file_singletree_v1_task } from "./task_pb.ts";
-import type { TaskEvent, TaskEventJson } from "./task_event_pb.ts";
+import type { ProcessRole, ProcessRoleJson, TaskEvent, TaskEventJson } from "./task_event_pb.ts";
 import { file_singletree_v1_task_event } from "./task_event_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/task_service.proto.
  */
 export const file_singletree_v1_task_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaW5nbGV0cmVlL3YxL3Rhc2tfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSLzCQoRQ3JlYXRlVGFza1JlcXVlc3QSNgoKcmVxdWVzdF9pZBgBIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBKFAQoFdGl0bGUYAiABKAlCdrpIc7oBawoPSU5WQUxJRF9SRVFVRVNUEjZob2xkcyBhIGNvbnRyb2wgY2hhcmFjdGVyOyBhIHRpdGxlIGlzIG9uZSBsaW5lIG9mIHRleHQaICF0aGlzLm1hdGNoZXMoJ1tceDAwLVx4MWZceDdmXScpcgMoyAEScAoMaW5zdHJ1Y3Rpb25zGAMgASgJQlq6SFe6AU4KDEVNUFRZX1BST01QVBIpaW5zdHJ1Y3Rpb25zIG11c3Qgc2F5IHdoYXQgc2hvdWxkIGJlIGRvbmUaE3RoaXMubWF0Y2hlcygnXFxTJylyBCiAgEASLgoTYWNjZXB0YW5jZV9jcml0ZXJpYRgEIAMoCUIRukgOkgELEEAiB3IFEAEogCASNQoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW1CCLpIBZIBAhBAEjQKCXRhc2tfdHlwZRgGIAEoDjIXLnNpbmdsZXRyZWUudjEuVGFza1R5cGVCCLpIBYIBAhABEjcKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlCCLpIBYIBAhABEjUKB2hhcm5lc3MYCCABKAlCJLpIIdgBAXIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIeCgVtb2RlbBgJIAEoCUIKukgHcgUQASiAAkgAiAEBEjwKC3Blcm1pc3Npb25zGAogASgOMh0uc2luZ2xldHJlZS52MS5QZXJtaXNzaW9uTW9kZUIIukgFggECEAESMwoJd29ya3NwYWNlGAsgASgLMhguc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VCBrpIA8gBARIhCgVzZXR1cBgMIAMoCUISukgPkgEMEBAiCHIGEAEogIACEoQBCgVnYXRlcxgNIAMoCzITLnNpbmdsZXRyZWUudjEuR2F0ZUJgukhdugFVCg5EVVBMSUNBVEVfR0FURRIfZ2F0ZXMgbXVzdCBoYXZlIGRpZmZlcmVudCBuYW1lcxoidGhpcy5tYXAoZ2F0ZSwgZ2F0ZS5uYW1lKS51bmlxdWUoKZIBAhAgEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEnUKBmxhYmVscxgPIAMoCzIsLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1JlcXVlc3QuTGFiZWxzRW50cnlCN7pINJoBMRBAIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjJ9JCoFcgMogAISVAoLdHJhY2VwYXJlbnQYECABKAlCOrpIN3I1MjNeWzAtOWEtZl17Mn0tWzAtOWEtZl17MzJ9LVswLTlhLWZdezE2fS1bMC05YS1mXXsyfSRIAYgBARIlCghwcmlvcml0eRgRIAEoBUITukgQGg4Y6AcomPj/////////ARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnQiNwoSQ3JlYXRlVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2siQwoOR2V0VGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQiNAoPR2V0VGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si5wEKEExpc3RUYXNrc1JlcXVlc3QSOwoGc3RhdGVzGAEgAygOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGVCEbpIDpIBCxAIIgeCAQQQASAAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABJ3CgpwYWdlX3Rva2VuGAMgASgJQmO6SGC6AV0KEklOVkFMSURfUEFHRV9UT0tFThIycGFnZV90b2tlbiBpcyBsb25nZXIgdGhhbiBhbnkgdG9rZW4gb2YgdGhpcyBkYWVtb24aE3RoaXMuc2l6ZSgpIDw9IDEwMjQiUAoRTGlzdFRhc2tzUmVzcG9uc2USIgoFdGFza3MYASADKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrABChBXYXRjaFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEh8KDmFmdGVyX3NlcXVlbmNlGAIgASgDQge6SAQiAigAEkgKEmhlYXJ0YmVhdF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEIDC1y8iggEKEVdhdGNoVGFza1Jlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLnNpbmdsZXRyZWUudjEuVGFza0V2ZW50EjUKCWhlYXJ0YmVhdBgCIAEoCzIdLnNpbmdsZXRyZWUudjEuV2F0Y2hIZWFydGJlYXRIAIgBAUIMCgpfaGVhcnRiZWF0IpsBCg5XYXRjaEhlYXJ0YmVhdBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFc3RhdGUYAiABKA4yGC5zaW5nbGV0cmVlLnYxLlRhc2tTdGF0ZRIsCgd3YWl0aW5nGAMgASgLMhYuc2luZ2xldHJlZS52MS5XYWl0aW5nSACIAQFCCgoIX3dhaXRpbmcixAEKEUNhbmNlbFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEjYKCnJlcXVlc3RfaWQYAiABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSGQoCYnkYAyABKAlCCLpIBXIDKMgBSACIAQESGgoDd2h5GAQgASgJQgi6SAVyAyjoB0gBiAEBQgUKA19ieUIGCgRfd2h5IjcKEkNhbmNlbFRhc2tSZXNwb25zZRIhCgR0YXNrGAEgASgLMhMuc2luZ2xldHJlZS52MS5UYXNrMp8DCgtUYXNrU2VydmljZRJRCgpDcmVhdGVUYXNrEiAuc2luZ2xldHJlZS52MS5DcmVhdGVUYXNrUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1Jlc3BvbnNlEkgKB0dldFRhc2sSHS5zaW5nbGV0cmVlLnYxLkdldFRhc2tSZXF1ZXN0Gh4uc2luZ2xldHJlZS52MS5HZXRUYXNrUmVzcG9uc2USTgoJTGlzdFRhc2tzEh8uc2luZ2xldHJlZS52MS5MaXN0VGFza3NSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5MaXN0VGFza3NSZXNwb25zZRJQCglXYXRjaFRhc2sSHy5zaW5nbGV0cmVlLnYxLldhdGNoVGFza1JlcXVlc3QaIC5zaW5nbGV0cmVlLnYxLldhdGNoVGFza1Jlc3BvbnNlMAESUQoKQ2FuY2VsVGFzaxIgLnNpbmdsZXRyZWUudjEuQ2FuY2VsVGFza1JlcXVlc3QaIS5zaW5nbGV0cmVlLnYxLkNhbmNlbFRhc2tSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion, file_singletree_v1_task, file_singletree_v1_task_event]);
+  fileDesc("CiBzaW5nbGV0cmVlL3YxL3Rhc2tfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSKJCwoRQ3JlYXRlVGFza1JlcXVlc3QSNgoKcmVxdWVzdF9pZBgBIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBKFAQoFdGl0bGUYAiABKAlCdrpIc7oBawoPSU5WQUxJRF9SRVFVRVNUEjZob2xkcyBhIGNvbnRyb2wgY2hhcmFjdGVyOyBhIHRpdGxlIGlzIG9uZSBsaW5lIG9mIHRleHQaICF0aGlzLm1hdGNoZXMoJ1tceDAwLVx4MWZceDdmXScpcgMoyAEScAoMaW5zdHJ1Y3Rpb25zGAMgASgJQlq6SFe6AU4KDEVNUFRZX1BST01QVBIpaW5zdHJ1Y3Rpb25zIG11c3Qgc2F5IHdoYXQgc2hvdWxkIGJlIGRvbmUaE3RoaXMubWF0Y2hlcygnXFxTJylyBCiAgEASLgoTYWNjZXB0YW5jZV9jcml0ZXJpYRgEIAMoCUIRukgOkgELEEAiB3IFEAEogCASNQoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW1CCLpIBZIBAhBAEjQKCXRhc2tfdHlwZRgGIAEoDjIXLnNpbmdsZXRyZWUudjEuVGFza1R5cGVCCLpIBYIBAhABEjcKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlCCLpIBYIBAhABEjUKB2hhcm5lc3MYCCABKAlCJLpIIdgBAXIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIeCgVtb2RlbBgJIAEoCUIKukgHcgUQASiAAkgAiAEBEjwKC3Blcm1pc3Npb25zGAogASgOMh0uc2luZ2xldHJlZS52MS5QZXJtaXNzaW9uTW9kZUIIukgFggECEAESMwoJd29ya3NwYWNlGAsgASgLMhguc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VCBrpIA8gBARIhCgVzZXR1cBgMIAMoCUISukgPkgEMEBAiCHIGEAEogIACEoQBCgVnYXRlcxgNIAMoCzITLnNpbmdsZXRyZWUudjEuR2F0ZUJgukhdugFVCg5EVVBMSUNBVEVfR0FURRIfZ2F0ZXMgbXVzdCBoYXZlIGRpZmZlcmVudCBuYW1lcxoidGhpcy5tYXAoZ2F0ZSwgZ2F0ZS5uYW1lKS51bmlxdWUoKZIBAhAgEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEnUKBmxhYmVscxgPIAMoCzIsLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1JlcXVlc3QuTGFiZWxzRW50cnlCN7pINJoBMRBAIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjJ9JCoFcgMogAISVAoLdHJhY2VwYXJlbnQYECABKAlCOrpIN3I1MjNeWzAtOWEtZl17Mn0tWzAtOWEtZl17MzJ9LVswLTlhLWZdezE2fS1bMC05YS1mXXsyfSRIAYgBARIlCghwcmlvcml0eRgRIAEoBUITukgQGg4Y6AcomPj/////////ARKTAQoFcmV0cnkYEiADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZUJqukhnugFfChJJTlZBTElEX1JFVFJZX1JVTEUSI3RoZXJlIG11c3QgYmUgb25lIHJ1bGUgZm9yIGEgcmVhc29uGiR0aGlzLm1hcChydWxlLCBydWxlLnJlYXNvbikudW5pcXVlKCmSAQIQKBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnQiNwoSQ3JlYXRlVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2siQwoOR2V0VGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQiNAoPR2V0VGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si5wEKEExpc3RUYXNrc1JlcXVlc3QSOwoGc3RhdGVzGAEgAygOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGVCEbpIDpIBCxAIIgeCAQQQASAAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABJ3CgpwYWdlX3Rva2VuGAMgASgJQmO6SGC6AV0KEklOVkFMSURfUEFHRV9UT0tFThIycGFnZV90b2tlbiBpcyBsb25nZXIgdGhhbiBhbnkgdG9rZW4gb2YgdGhpcyBkYWVtb24aE3RoaXMuc2l6ZSgpIDw9IDEwMjQiUAoRTGlzdFRhc2tzUmVzcG9uc2USIgoFdGFza3MYASADKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrABChBXYXRjaFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEh8KDmFmdGVyX3NlcXVlbmNlGAIgASgDQge6SAQiAigAEkgKEmhlYXJ0YmVhdF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEIDC1y8iggEKEVdhdGNoVGFza1Jlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLnNpbmdsZXRyZWUudjEuVGFza0V2ZW50EjUKCWhlYXJ0YmVhdBgCIAEoCzIdLnNpbmdsZXRyZWUudjEuV2F0Y2hIZWFydGJlYXRIAIgBAUIMCgpfaGVhcnRiZWF0IpsBCg5XYXRjaEhlYXJ0YmVhdBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFc3RhdGUYAiABKA4yGC5zaW5nbGV0cmVlLnYxLlRhc2tTdGF0ZRIsCgd3YWl0aW5nGAMgASgLMhYuc2luZ2xldHJlZS52MS5XYWl0aW5nSACIAQFCCgoIX3dhaXRpbmcixAEKEUNhbmNlbFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEjYKCnJlcXVlc3RfaWQYAiABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSGQoCYnkYAyABKAlCCLpIBXIDKMgBSACIAQESGgoDd2h5GAQgASgJQgi6SAVyAyjoB0gBiAEBQgUKA19ieUIGCgRfd2h5IjcKEkNhbmNlbFRhc2tSZXNwb25zZRIhCgR0YXNrGAEgASgLMhMuc2luZ2xldHJlZS52MS5UYXNrIscBChRUZXJtaW5hdGVUYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEhkKAmJ5GAMgASgJQgi6SAVyAyjIAUgAiAEBEhoKA3doeRgEIAEoCUIIukgFcgMo6AdIAYgBAUIFCgNfYnlCBgoEX3doeSI6ChVUZXJtaW5hdGVUYXNrUmVzcG9uc2USIQoEdGFzaxgBIAEoCzITLnNpbmdsZXRyZWUudjEuVGFzayJ/ChJVbmJsb2NrVGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQSNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCI4ChNVbmJsb2NrVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sifQoQUmVydW5UYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kIjYKEVJlcnVuVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si1AEKD1JlYWRMb2dzUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIdCgdhdHRlbXB0GAIgASgFQge6SAQaAigBSACIAQESPAoFcm9sZXMYAyADKA4yGi5zaW5nbGV0cmVlLnYxLlByb2Nlc3NSb2xlQhG6SA6SAQsQAyIHggEEEAEgABIVCgRnYXRlGAQgASgJQge6SARyAihAEg4KBmZvbGxvdxgFIAEoCEIKCghfYXR0ZW1wdCK9AQoQUmVhZExvZ3NSZXNwb25zZRIPCgdhdHRlbXB0GAEgASgFEigKBHJvbGUYAiABKA4yGi5zaW5nbGV0cmVlLnYxLlByb2Nlc3NSb2xlEgwKBG5hbWUYAyABKAkSDgoGc291cmNlGAQgASgJEg4KBm9mZnNldBgFIAEoAxIMCgRkYXRhGAYgASgMEisKAmF0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBQgUKA19hdDLwBQoLVGFza1NlcnZpY2USUQoKQ3JlYXRlVGFzaxIgLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1JlcXVlc3QaIS5zaW5nbGV0cmVlLnYxLkNyZWF0ZVRhc2tSZXNwb25zZRJICgdHZXRUYXNrEh0uc2luZ2xldHJlZS52MS5HZXRUYXNrUmVxdWVzdBoeLnNpbmdsZXRyZWUudjEuR2V0VGFza1Jlc3BvbnNlEk4KCUxpc3RUYXNrcxIfLnNpbmdsZXRyZWUudjEuTGlzdFRhc2tzUmVxdWVzdBogLnNpbmdsZXRyZWUudjEuTGlzdFRhc2tzUmVzcG9uc2USUAoJV2F0Y2hUYXNrEh8uc2luZ2xldHJlZS52MS5XYXRjaFRhc2tSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5XYXRjaFRhc2tSZXNwb25zZTABElEKCkNhbmNlbFRhc2sSIC5zaW5nbGV0cmVlLnYxLkNhbmNlbFRhc2tSZXF1ZXN0GiEuc2luZ2xldHJlZS52MS5DYW5jZWxUYXNrUmVzcG9uc2USWgoNVGVybWluYXRlVGFzaxIjLnNpbmdsZXRyZWUudjEuVGVybWluYXRlVGFza1JlcXVlc3QaJC5zaW5nbGV0cmVlLnYxLlRlcm1pbmF0ZVRhc2tSZXNwb25zZRJUCgtVbmJsb2NrVGFzaxIhLnNpbmdsZXRyZWUudjEuVW5ibG9ja1Rhc2tSZXF1ZXN0GiIuc2luZ2xldHJlZS52MS5VbmJsb2NrVGFza1Jlc3BvbnNlEk4KCVJlcnVuVGFzaxIfLnNpbmdsZXRyZWUudjEuUmVydW5UYXNrUmVxdWVzdBogLnNpbmdsZXRyZWUudjEuUmVydW5UYXNrUmVzcG9uc2USTQoIUmVhZExvZ3MSHi5zaW5nbGV0cmVlLnYxLlJlYWRMb2dzUmVxdWVzdBofLnNpbmdsZXRyZWUudjEuUmVhZExvZ3NSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion, file_singletree_v1_task, file_singletree_v1_task_event]);
 
 /**
  * What should be done, where, by whom, and how it is judged.
@@ -145,6 +145,13 @@ export type CreateTaskRequest = Message<"singletree.v1.CreateTaskRequest"> & {
    * @generated from field: int32 priority = 17;
    */
   priority: number;
+
+  /**
+   * Where this task shall differ from the configured retry table, at most one rule for a reason.
+   *
+   * @generated from field: repeated singletree.v1.RetryRule retry = 18;
+   */
+  retry: RetryRule[];
 };
 
 /**
@@ -271,6 +278,13 @@ export type CreateTaskRequestJson = {
    * @generated from field: int32 priority = 17;
    */
   priority?: number;
+
+  /**
+   * Where this task shall differ from the configured retry table, at most one rule for a reason.
+   *
+   * @generated from field: repeated singletree.v1.RetryRule retry = 18;
+   */
+  retry?: RetryRuleJson[];
 };
 
 /**
@@ -785,6 +799,496 @@ export const CancelTaskResponseSchema: GenMessage<CancelTaskResponse, {jsonType:
   messageDesc(file_singletree_v1_task_service, 10);
 
 /**
+ * Asks to end a task at once.
+ *
+ * @generated from message singletree.v1.TerminateTaskRequest
+ */
+export type TerminateTaskRequest = Message<"singletree.v1.TerminateTaskRequest"> & {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Who asks, at most 200 bytes. Absent if unknown.
+   *
+   * @generated from field: optional string by = 3;
+   */
+  by?: string | undefined;
+
+  /**
+   * Why, at most 1000 bytes.
+   *
+   * @generated from field: optional string why = 4;
+   */
+  why?: string | undefined;
+};
+
+/**
+ * Asks to end a task at once.
+ *
+ * @generated from message singletree.v1.TerminateTaskRequest
+ */
+export type TerminateTaskRequestJson = {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId?: string;
+
+  /**
+   * Who asks, at most 200 bytes. Absent if unknown.
+   *
+   * @generated from field: optional string by = 3;
+   */
+  by?: string;
+
+  /**
+   * Why, at most 1000 bytes.
+   *
+   * @generated from field: optional string why = 4;
+   */
+  why?: string;
+};
+
+/**
+ * Describes the message singletree.v1.TerminateTaskRequest.
+ * Use `create(TerminateTaskRequestSchema)` to create a new message.
+ */
+export const TerminateTaskRequestSchema: GenMessage<TerminateTaskRequest, {jsonType: TerminateTaskRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 11);
+
+/**
+ * The stop is recorded.
+ *
+ * @generated from message singletree.v1.TerminateTaskResponse
+ */
+export type TerminateTaskResponse = Message<"singletree.v1.TerminateTaskResponse"> & {
+  /**
+   * The task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: Task | undefined;
+};
+
+/**
+ * The stop is recorded.
+ *
+ * @generated from message singletree.v1.TerminateTaskResponse
+ */
+export type TerminateTaskResponseJson = {
+  /**
+   * The task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: TaskJson;
+};
+
+/**
+ * Describes the message singletree.v1.TerminateTaskResponse.
+ * Use `create(TerminateTaskResponseSchema)` to create a new message.
+ */
+export const TerminateTaskResponseSchema: GenMessage<TerminateTaskResponse, {jsonType: TerminateTaskResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 12);
+
+/**
+ * Asks to let a blocked task go on.
+ *
+ * @generated from message singletree.v1.UnblockTaskRequest
+ */
+export type UnblockTaskRequest = Message<"singletree.v1.UnblockTaskRequest"> & {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to let a blocked task go on.
+ *
+ * @generated from message singletree.v1.UnblockTaskRequest
+ */
+export type UnblockTaskRequestJson = {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message singletree.v1.UnblockTaskRequest.
+ * Use `create(UnblockTaskRequestSchema)` to create a new message.
+ */
+export const UnblockTaskRequestSchema: GenMessage<UnblockTaskRequest, {jsonType: UnblockTaskRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 13);
+
+/**
+ * The task goes on.
+ *
+ * @generated from message singletree.v1.UnblockTaskResponse
+ */
+export type UnblockTaskResponse = Message<"singletree.v1.UnblockTaskResponse"> & {
+  /**
+   * The task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: Task | undefined;
+};
+
+/**
+ * The task goes on.
+ *
+ * @generated from message singletree.v1.UnblockTaskResponse
+ */
+export type UnblockTaskResponseJson = {
+  /**
+   * The task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: TaskJson;
+};
+
+/**
+ * Describes the message singletree.v1.UnblockTaskResponse.
+ * Use `create(UnblockTaskResponseSchema)` to create a new message.
+ */
+export const UnblockTaskResponseSchema: GenMessage<UnblockTaskResponse, {jsonType: UnblockTaskResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 14);
+
+/**
+ * Asks to do a finished task again.
+ *
+ * @generated from message singletree.v1.RerunTaskRequest
+ */
+export type RerunTaskRequest = Message<"singletree.v1.RerunTaskRequest"> & {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Asks to do a finished task again.
+ *
+ * @generated from message singletree.v1.RerunTaskRequest
+ */
+export type RerunTaskRequestJson = {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message singletree.v1.RerunTaskRequest.
+ * Use `create(RerunTaskRequestSchema)` to create a new message.
+ */
+export const RerunTaskRequestSchema: GenMessage<RerunTaskRequest, {jsonType: RerunTaskRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 15);
+
+/**
+ * The new task, or that of an earlier request with this id.
+ *
+ * @generated from message singletree.v1.RerunTaskResponse
+ */
+export type RerunTaskResponse = Message<"singletree.v1.RerunTaskResponse"> & {
+  /**
+   * The new task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: Task | undefined;
+};
+
+/**
+ * The new task, or that of an earlier request with this id.
+ *
+ * @generated from message singletree.v1.RerunTaskResponse
+ */
+export type RerunTaskResponseJson = {
+  /**
+   * The new task as it stands now.
+   *
+   * @generated from field: singletree.v1.Task task = 1;
+   */
+  task?: TaskJson;
+};
+
+/**
+ * Describes the message singletree.v1.RerunTaskResponse.
+ * Use `create(RerunTaskResponseSchema)` to create a new message.
+ */
+export const RerunTaskResponseSchema: GenMessage<RerunTaskResponse, {jsonType: RerunTaskResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 16);
+
+/**
+ * Asks for what the processes of a task wrote.
+ *
+ * @generated from message singletree.v1.ReadLogsRequest
+ */
+export type ReadLogsRequest = Message<"singletree.v1.ReadLogsRequest"> & {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Only those of this attempt. Absent for all.
+   *
+   * @generated from field: optional int32 attempt = 2;
+   */
+  attempt?: number | undefined;
+
+  /**
+   * Only processes of one of these roles. Empty for all.
+   *
+   * @generated from field: repeated singletree.v1.ProcessRole roles = 3;
+   */
+  roles: ProcessRole[];
+
+  /**
+   * Only this gate. Empty for all.
+   *
+   * @generated from field: string gate = 4;
+   */
+  gate: string;
+
+  /**
+   * Whether to go on with what will be written, until the task is final.
+   *
+   * @generated from field: bool follow = 5;
+   */
+  follow: boolean;
+};
+
+/**
+ * Asks for what the processes of a task wrote.
+ *
+ * @generated from message singletree.v1.ReadLogsRequest
+ */
+export type ReadLogsRequestJson = {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Only those of this attempt. Absent for all.
+   *
+   * @generated from field: optional int32 attempt = 2;
+   */
+  attempt?: number;
+
+  /**
+   * Only processes of one of these roles. Empty for all.
+   *
+   * @generated from field: repeated singletree.v1.ProcessRole roles = 3;
+   */
+  roles?: ProcessRoleJson[];
+
+  /**
+   * Only this gate. Empty for all.
+   *
+   * @generated from field: string gate = 4;
+   */
+  gate?: string;
+
+  /**
+   * Whether to go on with what will be written, until the task is final.
+   *
+   * @generated from field: bool follow = 5;
+   */
+  follow?: boolean;
+};
+
+/**
+ * Describes the message singletree.v1.ReadLogsRequest.
+ * Use `create(ReadLogsRequestSchema)` to create a new message.
+ */
+export const ReadLogsRequestSchema: GenMessage<ReadLogsRequest, {jsonType: ReadLogsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 17);
+
+/**
+ * A piece of one log, in order per log.
+ *
+ * @generated from message singletree.v1.ReadLogsResponse
+ */
+export type ReadLogsResponse = Message<"singletree.v1.ReadLogsResponse"> & {
+  /**
+   * Number of the attempt.
+   *
+   * @generated from field: int32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * What the process was for.
+   *
+   * @generated from field: singletree.v1.ProcessRole role = 2;
+   */
+  role: ProcessRole;
+
+  /**
+   * Name of the gate, or the setup's command line. Empty for the harness.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Which log, "stdout" or "stderr".
+   *
+   * @generated from field: string source = 4;
+   */
+  source: string;
+
+  /**
+   * Offset of the first byte in that log.
+   *
+   * @generated from field: int64 offset = 5;
+   */
+  offset: bigint;
+
+  /**
+   * The bytes, at most 64 KiB.
+   *
+   * @generated from field: bytes data = 6;
+   */
+  data: Uint8Array;
+
+  /**
+   * When they had been written, as well as that is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp at = 7;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * A piece of one log, in order per log.
+ *
+ * @generated from message singletree.v1.ReadLogsResponse
+ */
+export type ReadLogsResponseJson = {
+  /**
+   * Number of the attempt.
+   *
+   * @generated from field: int32 attempt = 1;
+   */
+  attempt?: number;
+
+  /**
+   * What the process was for.
+   *
+   * @generated from field: singletree.v1.ProcessRole role = 2;
+   */
+  role?: ProcessRoleJson;
+
+  /**
+   * Name of the gate, or the setup's command line. Empty for the harness.
+   *
+   * @generated from field: string name = 3;
+   */
+  name?: string;
+
+  /**
+   * Which log, "stdout" or "stderr".
+   *
+   * @generated from field: string source = 4;
+   */
+  source?: string;
+
+  /**
+   * Offset of the first byte in that log.
+   *
+   * @generated from field: int64 offset = 5;
+   */
+  offset?: string;
+
+  /**
+   * The bytes, at most 64 KiB.
+   *
+   * @generated from field: bytes data = 6;
+   */
+  data?: string;
+
+  /**
+   * When they had been written, as well as that is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp at = 7;
+   */
+  at?: TimestampJson;
+};
+
+/**
+ * Describes the message singletree.v1.ReadLogsResponse.
+ * Use `create(ReadLogsResponseSchema)` to create a new message.
+ */
+export const ReadLogsResponseSchema: GenMessage<ReadLogsResponse, {jsonType: ReadLogsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 18);
+
+/**
  * The life cycle of tasks.
  *
  * @generated from service singletree.v1.TaskService
@@ -839,6 +1343,47 @@ export const TaskService: GenService<{
     methodKind: "unary";
     input: typeof CancelTaskRequestSchema;
     output: typeof CancelTaskResponseSchema;
+  },
+  /**
+   * Ends a task at once, without asking its harness. Answers when that is on disk; the task is cancelled when its processes are gone.
+   *
+   * @generated from rpc singletree.v1.TaskService.TerminateTask
+   */
+  terminateTask: {
+    methodKind: "unary";
+    input: typeof TerminateTaskRequestSchema;
+    output: typeof TerminateTaskResponseSchema;
+  },
+  /**
+   * Lets a blocked task go on from where it was blocked, without waiting for what blocked it.
+   *
+   * @generated from rpc singletree.v1.TaskService.UnblockTask
+   */
+  unblockTask: {
+    methodKind: "unary";
+    input: typeof UnblockTaskRequestSchema;
+    output: typeof UnblockTaskResponseSchema;
+  },
+  /**
+   * Does a finished task again: creates a new task with the same content that names the old one.
+   *
+   * @generated from rpc singletree.v1.TaskService.RerunTask
+   */
+  rerunTask: {
+    methodKind: "unary";
+    input: typeof RerunTaskRequestSchema;
+    output: typeof RerunTaskResponseSchema;
+  },
+  /**
+   * Reads what the processes of a task wrote, as it is in their logs: untrusted bytes. Ends at the end of the logs, or of the task
+   * where it follows.
+   *
+   * @generated from rpc singletree.v1.TaskService.ReadLogs
+   */
+  readLogs: {
+    methodKind: "server_streaming";
+    input: typeof ReadLogsRequestSchema;
+    output: typeof ReadLogsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_singletree_v1_task_service, 0);
