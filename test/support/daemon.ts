@@ -63,9 +63,12 @@ export class TestDaemon implements AsyncDisposable {
     writeFileSync(this.script, JSON.stringify(script));
   }
 
-  /** Starts the daemon and waits until it takes calls. `environment` is for this start only: failpoints for the most part. */
-  async start(environment: Readonly<Record<string, string>> = {}): Promise<Singletree> {
-    const child = this.launch(environment);
+  /**
+   * Starts the daemon and waits until it takes calls. For this start only: `environment`, failpoints for the most part, and `under`, a command
+   * that becomes the daemon it is given.
+   */
+  async start(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): Promise<Singletree> {
+    const child = this.launch(environment, under);
     const address = join(this.state, 'address.json');
     await until(() => this.hasEnded || readAddress(address) === child.pid, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
     if (this.hasEnded) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
@@ -73,9 +76,11 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   /** Starts the daemon without waiting: for starts that are meant to fail or to be killed. */
-  launch(environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  launch(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): ChildProcess {
     const log = openSync(join(this.#fixture.folder, 'daemon.log'), 'a');
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'daemon-process.ts'), this.state, this.config], {
+    const program = [process.execPath, join(import.meta.dirname, 'daemon-process.ts'), this.state, this.config];
+    const [file = '', ...args] = [...under, ...program];
+    const child = spawn(file, args, {
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: this.home,
