@@ -31,7 +31,7 @@ export const failpointNames = [
   'outbox.send.after',
   'outbox.delivered.before',
   'outbox.delivered.after',
-  // Those of the shim are read by the shim itself: it is one file that imports nothing of ours.
+  // Those of the shim are read by the shim itself, which imports nothing but its own folder.
   'shim.owner.before',
   'shim.owner.after',
   'shim.spawn.before',

@@ -26,7 +26,7 @@ const emptyFrame = Buffer.concat([length(0), sum(Buffer.alloc(0))]);
 
 /** A shim whose pipe the test writes to itself. */
 function spawnShim(directory: string, bytes: Buffer, after: 'close' | 'keep', env: Record<string, string> = {}): ChildProcess {
-  const shim = spawn(process.execPath, [fileURLToPath(new URL('./shim.ts', import.meta.url)), directory], {
+  const shim = spawn(process.execPath, [fileURLToPath(new URL('./shim/main.ts', import.meta.url)), directory], {
     env: { [markerName]: markerOfDirectory(directory), ...env },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { logLength, prepareDirectory, readClock, readLog, requestStop, revoke } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
-import { readStops } from './shim.ts';
+import { readStops } from './shim/requests.ts';
 import { ending, prepare, randomFrom, seed } from './testing.testsuite.ts';
 
 test('a prepared directory is private, and what an earlier try left is replaced', async () => {

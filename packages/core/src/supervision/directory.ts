@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import { failpoint } from '../failpoints.ts';
 import { look } from './look.ts';
 import type { Owner, ProcessFile, ProcessSpec, StopRequest } from './protocol.ts';
-import { bootId, placeFile, readStat, readStops, syncDirectory } from './shim.ts';
+import { placeFile, syncDirectory } from './shim/files.ts';
+import { bootId, readStat } from './shim/process-table.ts';
+import { readStops } from './shim/requests.ts';
 
 const file = (directory: string, name: ProcessFile): string => join(directory, name);
 

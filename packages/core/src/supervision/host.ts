@@ -100,8 +100,8 @@ export async function hostCall(file: string, args: readonly string[], options: H
   return await promise;
 }
 
-/** The shim beside this file: source where this is source, built where this is built. */
-const shimPath = fileURLToPath(new URL(`./shim${extname(import.meta.url)}`, import.meta.url));
+/** The shim below this file: source where this is source, built where this is built. */
+const shimPath = fileURLToPath(new URL(`./shim/main${extname(import.meta.url)}`, import.meta.url));
 /** A tenth less memory and three threads fewer, measured over a minute; every other flag that was tried changed nothing. */
 const nodeFlags = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 /** The shim gives up after 5 s without a whole frame; a machine that swaps gets as long again. */

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from './look.ts';
-import { bootId, readMarker, readStat } from './shim.ts';
+import { bootId, readMarker, readStat } from './shim/process-table.ts';
 import { root, until } from './testing.testsuite.ts';
 
 const self = { pid: process.pid, startTime: readStat(process.pid)!.startTime, bootId: bootId() };

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { protocolVersion, type ExitRecord, type Owner, type ProcessFile, type ProcessSpec, type RunRecord } from './protocol.ts';
-import { bootId, findLiving, isObject } from './shim.ts';
+import { isObject } from './shim/files.ts';
+import { bootId, findLiving } from './shim/process-table.ts';
 
 /** What has become of a process directory. Begun again after any crash, a step asks this and knows what is left to do. */
 export type Look =

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { look } from './look.ts';
 import { markerName, markerOf } from './protocol.ts';
-import { readStat } from './shim.ts';
+import { readStat } from './shim/process-table.ts';
 import { settle, type SettleRequest } from './settle.ts';
 import { ending, living, prepare, root, start, stateId, until } from './testing.testsuite.ts';
 

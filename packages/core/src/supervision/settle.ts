@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { requestStop, revoke } from './directory.ts';
 import { isAlive, look } from './look.ts';
 import { markerOf, type Owner, type ProcessFile } from './protocol.ts';
-import { placeFile, readMarker, readTable, signalProcess } from './shim.ts';
+import { placeFile } from './shim/files.ts';
+import { readMarker, readTable } from './shim/process-table.ts';
+import { signalProcess } from './shim/tree.ts';
 import { sweepDead, sweepMarked, type Swept } from './sweep.ts';
 
 export interface SettleRequest {

@@ -6,7 +6,7 @@ import { readClock, requestStop, vouch } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import type { StopRequest } from './protocol.ts';
-import { readStat } from './shim.ts';
+import { readStat } from './shim/process-table.ts';
 import { daemon, ending, prepare, root, start, until } from './testing.testsuite.ts';
 
 /** What the child has said so far; nothing before the shim has made the log. */

@@ -1,6 +1,7 @@
 import { readClock } from './directory.ts';
 import { readRun, readSpec } from './look.ts';
-import { bootId, findLiving, sweep, type ProcessTree } from './shim.ts';
+import { bootId, findLiving } from './shim/process-table.ts';
+import { sweep, type ProcessTree } from './shim/tree.ts';
 
 /** Longest wait where no specification tells. */
 const sweepLimitMs = 10_000;

@@ -9,7 +9,8 @@ import { prepareDirectory } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import { markerOf, protocolVersion, type ExitRecord, type ProcessSpec } from './protocol.ts';
-import { isLiving, readMarker, readTable, signalProcess, type ProcessStat } from './shim.ts';
+import { isLiving, readMarker, readTable, type ProcessStat } from './shim/process-table.ts';
+import { signalProcess } from './shim/tree.ts';
 
 /** A state folder of this test file's own. After the last test no process may carry its marker; what is left is ended and makes the file fail. */
 export const stateId: string = randomUUID();

@@ -1,0 +1,81 @@
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import type { ExitRecord, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord } from '../protocol.ts';
+import { around, failpoint } from './failpoint.ts';
+import { placeFile } from './files.ts';
+import { describeSpawnError, identify, launch, shareMemoryPressure } from './launch.ts';
+import { Logs } from './logs.ts';
+import { monotonicMs } from './monotonic.ts';
+import { guard, insist, say } from './persist.ts';
+import { childrenCpuMs } from './process-table.ts';
+import { protocol, readStops } from './requests.ts';
+import { Supervised } from './supervised.ts';
+import { sweep } from './tree.ts';
+
+const tickMs = 100;
+const stopPollMs = 250;
+
+/** Runs the child from its start to the end of its tree. Whatever happens after the start, the child is not left without a shim. */
+export async function run(directory: string, spec: ProcessSpec, secrets: Record<string, string>, boot: string): Promise<ExitRecord> {
+  const logs = new Logs(directory);
+  const startedAt = Date.now();
+  const unborn = {
+    protocol,
+    code: null,
+    signal: null,
+    lengths: logs.lengths(),
+    startedAt,
+    endedAt: startedAt,
+    durationMs: 0,
+    swept: [],
+    survivors: [],
+  } as const;
+  const [stop] = readStops(directory);
+  if (stop !== undefined) return { ...unborn, stop };
+
+  guard(shareMemoryPressure);
+  failpoint('shim.spawn.before');
+  const started = monotonicMs();
+  let child: ChildProcess | undefined;
+  let identity: ProcessIdentity;
+  try {
+    child = launch(spec, secrets, directory, logs);
+    identity = await identify(child);
+  } catch (error) {
+    child?.kill('SIGKILL');
+    return { ...unborn, endedAt: Date.now(), spawnError: describeSpawnError(error) };
+  }
+  const supervised = new Supervised(child, identity, directory, spec, logs);
+  failpoint('shim.spawn.after');
+
+  guard(() => logs.tell());
+  const steps = [() => supervised.enforce(), () => logs.tell(), () => supervised.measure()];
+  const timers = [setInterval(() => steps.forEach(guard), tickMs), setInterval(() => guard(() => supervised.obey()), stopPollMs)];
+  const record: RunRecord = { ...identity, bootId: boot, sandbox: spec.sandbox, startedAt };
+  // Nothing depends on it but the speed of a sweep, which finds a child that is recorded nowhere by its marker.
+  await placeFile(join(directory, 'run.json' satisfies ProcessFile), JSON.stringify(record), 'replace', around('shim.run')).catch(say);
+
+  const end = await supervised.ended;
+  timers.forEach(clearInterval);
+  const cpuMs = await insist(directory, childrenCpuMs);
+  const { swept, survivors } = await insist(directory, () => sweep(supervised.tree, spec.graces.sweepMs));
+  await insist(directory, () => {
+    logs.tell(true);
+    logs.sync();
+  });
+  const { stop: cause, peakMemoryBytes } = supervised;
+  return {
+    protocol,
+    code: end.code,
+    signal: end.signal,
+    ...(cause && { stop: cause }),
+    lengths: logs.lengths(),
+    startedAt,
+    endedAt: end.at,
+    durationMs: Math.round(end.monotonic - started),
+    cpuMs,
+    ...(peakMemoryBytes !== undefined && { peakMemoryBytes }),
+    swept,
+    survivors,
+  };
+}

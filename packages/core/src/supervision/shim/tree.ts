@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProcessIdentity } from '../protocol.ts';
+import { hasCode } from './error-code.ts';
+import { monotonicMs } from './monotonic.ts';
+import { findLiving, isLiving, readMarker, readTable, type ProcessStat } from './process-table.ts';
+
+/** Between two looks at the process table: long enough for a fork or exec that the first look fell into to be over. */
+const scanGapMs = 30;
+
+export interface ProcessTree {
+  /** The marker's value. */
+  readonly id: string;
+  /** Start times by pid of the members found last: a child that cleared its environment and lost its parent is known by this alone. */
+  known: Map<number, number>;
+  /** The leader of the session that belongs to the tree as a whole. */
+  readonly leader?: ProcessIdentity;
+}
+
+/** The living members: what carries the marker, is known, or is in the leader's session or group, and all that descends from these. */
+export function findMembers(tree: ProcessTree, byMarker = true): ProcessStat[] {
+  const table = new Map(readTable().map((stat) => [stat.pid, stat]));
+  // Whoever looks is never a member: not the shim, which carries the marker, nor a daemon that was started from inside an agent.
+  table.delete(process.pid);
+  const { leader } = tree;
+  // Its number cannot be given away while the session lasts, so a stranger who has it means that the session is over.
+  const holder = leader && table.get(leader.pid);
+  const session = holder === undefined || holder.startTime === leader?.startTime ? leader?.pid : undefined;
+  const members = new Set<number>();
+  for (const { pid, startTime, session: sid, group } of table.values()) {
+    if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && carries(pid, tree.id))) members.add(pid);
+  }
+  for (let before = -1; before !== members.size;) {
+    before = members.size;
+    for (const { pid, parent } of table.values()) if (members.has(parent)) members.add(pid);
+  }
+  const living = [...table.values()].filter((stat) => members.has(stat.pid) && isLiving(stat));
+  tree.known = new Map(living.map((stat) => [stat.pid, stat.startTime]));
+  return living;
+}
+
+/** A process without a marker is nobody's, whatever is looked for. */
+function carries(pid: number, id: string): boolean {
+  const found = readMarker(pid);
+  return found !== undefined && found === id;
+}
+
+/** Signals a process if it still is the one that was found. False: it is gone, or not ours to signal. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  return findLiving(identity) !== undefined && kill(identity.pid, signal);
+}
+
+/** Signals a process, or a group where the number is negative. */
+export function kill(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (hasCode(error, 'ESRCH', 'EPERM')) return false;
+    throw error;
+  }
+}
+
+/** Kills the tree until two looks in a row find nobody: a child can fork between the reading of the table and the killing of what was read. */
+export async function sweep(tree: ProcessTree, limitMs: number): Promise<{ swept: number[]; survivors: number[] }> {
+  const deadline = monotonicMs() + limitMs;
+  const swept = new Set<number>();
+  let left: ProcessStat[] = [];
+  for (let empty = 0; empty < 2; await sleep(scanGapMs)) {
+    left = findMembers(tree);
+    empty = left.length === 0 ? empty + 1 : 0;
+    if (empty === 2 || monotonicMs() >= deadline) break;
+    for (const member of left) if (signalProcess(member, 'SIGKILL')) swept.add(member.pid);
+  }
+  const survivors = left.map((stat) => stat.pid);
+  return { swept: [...swept].filter((pid) => !survivors.includes(pid)), survivors };
+}
