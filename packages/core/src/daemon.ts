@@ -5,6 +5,7 @@ import type { Rooms } from './attempt/rooms.ts';
 import { Workspaces } from './attempt/workspaces.ts';
 import { configurationHash, otelHash } from './config/hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
+import { retryOverrides } from './config/retry.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
 import { uuidv7 } from './ids.ts';
@@ -245,7 +246,8 @@ function concurrencyOf({ configuration }: LoadedConfiguration): { total: number;
   return { total: configuration.concurrency.total, perHarness: configuration.concurrency.per_harness };
 }
 
-function defaultsOf({ configuration: { defaults } }: LoadedConfiguration): TaskDefaults {
+function defaultsOf(loaded: LoadedConfiguration): TaskDefaults {
+  const { defaults } = loaded.configuration;
   return {
     harness: defaults.harness,
     permissions: defaults.permissions,
@@ -253,5 +255,12 @@ function defaultsOf({ configuration: { defaults } }: LoadedConfiguration): TaskD
     maxOutputBytes: defaults.max_output,
     maxAttempts: defaults.max_attempts,
     gateTimeoutMs: defaults.gate_timeout,
+    attemptTimeoutMs: defaults.attempt_timeout,
+    firstOutputMs: defaults.first_output,
+    stallMs: defaults.stall,
+    maxTurns: defaults.max_turns,
+    minFreeBytes: defaults.min_free_disk,
+    blockedLimitMs: defaults.blocked_limit,
+    retry: retryOverrides(loaded.configuration),
   };
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { failureReasons } from '../task/reasons.ts';
+import { fixedReasons } from '../task/retry.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 const duration = z
@@ -40,6 +42,28 @@ const harness = z.strictObject({
   options: z.record(z.string(), z.unknown()).default({}),
 });
 
+const sizeOrNone = z
+  .union([z.string(), z.number().int()], 'expected a size such as 256MiB, or 0 for none')
+  .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 256MiB`));
+
+const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s, or 0');
+
+const retryRule = z.strictObject({
+  retry: z.boolean().optional(),
+  charged: z.boolean().optional(),
+  session: z.enum(['resume', 'fresh']).optional(),
+  initial: wait.optional(),
+  factor: z.number().min(1).max(10).optional(),
+  cap: wait.optional(),
+  jitter: z.number().min(0).max(1).optional(),
+  max_retries: wholeNumber(0, 100).optional(),
+});
+
+/** At how many it warns and at how many it stops the attempt; an absent one never does. */
+const watchdog = z.strictObject({ warn: wholeNumber(2).optional(), stop: wholeNumber(2).optional() });
+
+const retriable = failureReasons.filter((reason) => !fixedReasons.includes(reason));
+
 /** The configuration file. Everything has a default; an unknown key is an error. */
 export const configurationSchema = z.strictObject({
   version: z.literal(1, 'this program reads version 1').default(1),
@@ -54,6 +78,38 @@ export const configurationSchema = z.strictObject({
       timeout: duration.prefault('1h'),
       max_output: size.prefault('64MiB'),
       gate_timeout: duration.prefault('15m'),
+      /** Of one harness process; absent: none beside timeout. */
+      attempt_timeout: duration.optional(),
+      first_output: duration.prefault('2m'),
+      stall: duration.prefault('5m'),
+      max_turns: wholeNumber(1).optional(),
+      min_free_disk: sizeOrNone.prefault('256MiB'),
+      blocked_limit: duration.prefault('24h'),
+    })
+    .prefault({}),
+  /** Changes to the built-in retry table, by failure reason. */
+  retry: z.partialRecord(z.enum(retriable), retryRule).default({}),
+  /** What is done about a harness that talks and gets nowhere. */
+  watchdogs: z
+    .strictObject({
+      /** The same call with the same result, so many times in a row. */
+      same_call: watchdog.prefault({ warn: 5, stop: 20 }),
+      /** The same call that fails, so many times in a row. */
+      same_failure: watchdog.prefault({ warn: 3, stop: 10 }),
+      /** Turns without a change of the tree, for types of task that need one. */
+      unchanged_turns: watchdog.prefault({ warn: 40 }),
+      /** Model calls in a row that said nothing and called nothing. */
+      empty_turns: watchdog.prefault({ warn: 5, stop: 20 }),
+      /** How long a harness may go on after its final result without another word. */
+      end_grace: duration.prefault('1m'),
+    })
+    .prefault({}),
+  supervision: z
+    .strictObject({
+      /** How everything that descends from a process is found and ended; `auto`: the best that works here. */
+      containment: z.enum(['auto', 'marker', 'cgroup', 'pid_namespace']).default('auto'),
+      /** How long a process whose limits need the daemon may run on without one. */
+      unsupervised_limit: duration.prefault('10m'),
     })
     .prefault({}),
   harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),

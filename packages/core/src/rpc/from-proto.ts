@@ -1,5 +1,16 @@
 import { durationMs } from '@bufbuild/protobuf/wkt';
-import { Complexity, GateKind, PermissionMode, TaskType, WorkspaceMode, type CreateTaskRequest, type Gate } from '@singletree/protocol';
+import {
+  Complexity,
+  FailureReason,
+  GateKind,
+  PermissionMode,
+  RetrySession,
+  TaskType,
+  WorkspaceMode,
+  type CreateTaskRequest,
+  type Gate,
+  type RetryRule,
+} from '@singletree/protocol';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type {
@@ -10,6 +21,8 @@ import type {
   WorkspaceMode as DomainWorkspaceMode,
 } from '../task/task.ts';
 import { gateKindOf } from '../task/gate-kind.ts';
+import { failureReasons, type FailureReason as DomainFailureReason } from '../task/reasons.ts';
+import { fixedReasons, type RetryOverride, type RetryOverrides } from '../task/retry.ts';
 import { opt } from './to-proto/parts.ts';
 import { wordOf } from './words.ts';
 
@@ -21,6 +34,13 @@ export interface TaskDefaults {
   readonly maxOutputBytes: number;
   readonly maxAttempts: number;
   readonly gateTimeoutMs: number;
+  readonly attemptTimeoutMs?: number | undefined;
+  readonly firstOutputMs: number;
+  readonly stallMs: number;
+  readonly maxTurns?: number | undefined;
+  readonly minFreeBytes: number;
+  readonly blockedLimitMs: number;
+  readonly retry: RetryOverrides;
 }
 
 /** The task that a request asks for, every default filled in. The proto files' own rules have been checked before. */
@@ -57,11 +77,44 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
       timeoutMs: request.limits?.timeout ? durationMs(request.limits.timeout) : defaults.timeoutMs,
       maxOutputBytes: Number(request.limits?.maxOutputBytes ?? defaults.maxOutputBytes),
       maxAttempts: request.limits?.maxAttempts ?? defaults.maxAttempts,
+      ...opt('attemptTimeoutMs', request.limits?.attemptTimeout ? durationMs(request.limits.attemptTimeout) : defaults.attemptTimeoutMs),
+      firstOutputMs: request.limits?.firstOutput ? durationMs(request.limits.firstOutput) : defaults.firstOutputMs,
+      stallMs: request.limits?.stall ? durationMs(request.limits.stall) : defaults.stallMs,
+      ...opt('maxTurns', request.limits?.maxTurns ?? defaults.maxTurns),
+      minFreeBytes: Number(request.limits?.minFreeDiskBytes ?? defaults.minFreeBytes),
+      blockedLimitMs: request.limits?.blockedLimit ? durationMs(request.limits.blockedLimit) : defaults.blockedLimitMs,
     },
+    retry: retryFrom(request.retry, defaults.retry),
     labels: request.labels,
     priority: request.priority,
     ...opt('traceparent', request.traceparent),
   };
+}
+
+/** The configuration's changes to the retry table, and above them the task's own, field by field. */
+function retryFrom(rules: readonly RetryRule[], configured: RetryOverrides): RetryOverrides {
+  const merged: Partial<Record<DomainFailureReason, RetryOverride>> = { ...configured };
+  for (const rule of rules) {
+    const reason = wordOf(FailureReason, rule.reason);
+    if (reason === undefined || fixedReasons.includes(reason)) {
+      throw new DomainError('INVALID_RETRY_RULE', `a task is never tried again for the reason "${reason ?? rule.reason}"`, {
+        hint: `reasons with a rule: ${failureReasons.filter((each) => !fixedReasons.includes(each)).join(', ')}`,
+        metadata: { reason: reason ?? String(rule.reason) },
+      });
+    }
+    merged[reason] = {
+      ...merged[reason],
+      ...opt('retry', rule.retry),
+      ...opt('charged', rule.charged),
+      ...opt('session', wordOf(RetrySession, rule.session)),
+      ...opt('initialMs', rule.backoffInitial, durationMs),
+      ...opt('factor', rule.backoffFactor),
+      ...opt('capMs', rule.backoffCap, durationMs),
+      ...opt('jitter', rule.jitter),
+      ...opt('most', rule.maxRetries),
+    };
+  }
+  return merged;
 }
 
 function gateFrom(gate: Gate, defaults: TaskDefaults): GateSpec {

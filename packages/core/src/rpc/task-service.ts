@@ -7,7 +7,11 @@ import {
   CreateTaskResponseSchema,
   GetTaskResponseSchema,
   ListTasksResponseSchema,
+  RerunTaskResponseSchema,
   TaskState,
+  TerminateTaskResponseSchema,
+  UnblockTaskResponseSchema,
+  type CancelTaskRequest,
   type CreateTaskRequest,
   type Task,
   type TaskService,
@@ -15,6 +19,7 @@ import {
 import type { ClientRequest, Engine } from '../engine/engine.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
+import type { Command } from '../task/commands.ts';
 import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } from '../task/task.ts';
 import { checkContext, type MissingInHead } from './check-context.ts';
 import { findTask } from './find-task.ts';
@@ -55,13 +60,25 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       completion: isFinal(task.state) ? await store.completion(task.id) : undefined,
     });
 
+  const refuseWhenStopping = (): void => {
+    if (parts.accepting()) return;
+    throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
+      hint: 'start it again with: singletree up',
+    });
+  };
+
+  /** A client's command on one task, once under a request id. */
+  const act = async (request: { taskId: string; requestId: string }, verb: keyof typeof possible, command: Command): Promise<Task> => {
+    const found = await findTask(store, request.taskId);
+    const executed = await engine.executeOnce(found.id, command, request.requestId === '' ? undefined : request.requestId);
+    if (executed.kind !== 'done') throw illegal(found, verb);
+    return await view(executed.task);
+  };
+
   return {
     async createTask(request) {
       const specify = async (): Promise<TaskSpec> => {
-        if (!parts.accepting())
-          throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
-            hint: 'start it again with: singletree up',
-          });
+        refuseWhenStopping();
         const spec = specFrom(request, parts.defaults, parts.plugins);
         const workspace = await parts.checkWorkspace(spec.workspace);
         await checkContext(spec, workspace.path, parts.missingInHead);
@@ -69,6 +86,10 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       };
       const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
       return create(CreateTaskResponseSchema, { task: await view(task) });
+    },
+
+    async *readLogs() {
+      throw new DomainError('NOT_SUPPORTED', 'reading logs is not built yet');
     },
 
     async getTask(request) {
@@ -100,21 +121,47 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
     },
 
     async cancelTask(request) {
-      const found = await findTask(store, request.taskId);
-      const by = request.by === undefined || request.by === '' ? 'client' : request.by;
-      const command = {
-        kind: 'stop' as const,
-        stop: 'cancel' as const,
-        by,
-        ...(request.why === undefined || request.why === '' ? {} : { why: request.why }),
+      return create(CancelTaskResponseSchema, { task: await act(request, 'cancel', stopFor(request, 'cancel')) });
+    },
+
+    async terminateTask(request) {
+      return create(TerminateTaskResponseSchema, { task: await act(request, 'terminate', stopFor(request, 'terminate')) });
+    },
+
+    async unblockTask(request) {
+      return create(UnblockTaskResponseSchema, { task: await act(request, 'unblock', { kind: 'unblock' }) });
+    },
+
+    async rerunTask(request) {
+      const old = await findTask(store, request.taskId);
+      const specify = async (): Promise<TaskSpec> => {
+        refuseWhenStopping();
+        if (!isFinal(old.state)) throw illegal(old, 'rerun');
+        const { traceparent: _, ...spec } = old.spec;
+        const workspace = await parts.checkWorkspace(spec.workspace);
+        await checkContext(spec, workspace.path, parts.missingInHead);
+        return { ...spec, workspace, rerunOf: old.id };
       };
-      const executed = await engine.executeOnce(found.id, command, request.requestId === '' ? undefined : request.requestId);
-      if (executed.kind !== 'done') {
-        throw new DomainError('ILLEGAL_TRANSITION', `task ${found.id} is ${found.state}; only a task that is not final can be cancelled`, {
-          metadata: { task_id: found.id, state: found.state, command: 'cancel' },
-        });
-      }
-      return create(CancelTaskResponseSchema, { task: await view(executed.task) });
+      const asked = request.requestId === '' ? undefined : { id: request.requestId, content: { rerun: old.id } };
+      return create(RerunTaskResponseSchema, { task: await view(await engine.create(specify, asked)) });
     },
   };
+}
+
+/** What a task must be for a command. */
+const possible = {
+  cancel: 'only a task that is not final can be cancelled',
+  terminate: 'only a task that is not final can be terminated',
+  unblock: 'only a blocked task can be unblocked',
+  rerun: 'only a finished task can be run again',
+} as const;
+
+function illegal({ id, state }: DomainTask, command: keyof typeof possible): DomainError {
+  return new DomainError('ILLEGAL_TRANSITION', `task ${id} is ${state}; ${possible[command]}`, {
+    metadata: { task_id: id, state, command },
+  });
+}
+
+function stopFor({ by, why }: Pick<CancelTaskRequest, 'by' | 'why'>, stop: 'cancel' | 'terminate'): Command {
+  return { kind: 'stop', stop, by: by === undefined || by === '' ? 'client' : by, ...(why === undefined || why === '' ? {} : { why }) };
 }

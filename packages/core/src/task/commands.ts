@@ -12,6 +12,7 @@ import type {
   LiveProgress,
   OpenedWorkspace,
   ProcessExit,
+  SandboxLevel,
   StopKind,
   WorkspaceBase,
 } from './task.ts';
@@ -23,6 +24,8 @@ import type {
 export type Command =
   | { readonly kind: 'stop'; readonly stop: StopKind; readonly by: string; readonly why?: string; readonly scope?: string }
   | { readonly kind: 'unblock' }
+  /** A blocked task has waited as long as it may. */
+  | { readonly kind: 'expire' }
   /** The dispatcher takes the task: a new attempt, or the gate phase of a task that waits in review. */
   | { readonly kind: 'claim'; readonly owner: string; readonly estimate?: Estimate }
   /** A new daemon goes on where a dead one stopped. */
@@ -44,7 +47,9 @@ export type Command =
       readonly warning?: string;
     }
   /** A shim owns the directory: from here on the attempt counts as started. */
-  | { readonly kind: 'owned'; readonly directory: string; readonly pid: number; readonly at: Instant }
+  | { readonly kind: 'owned'; readonly directory: string; readonly pid: number; readonly at: Instant; readonly sandbox?: SandboxLevel }
+  /** Something that who watches the task should know, before it becomes an ending. */
+  | { readonly kind: 'warn'; readonly message: string }
   | {
       readonly kind: 'record';
       readonly attempt: number;
@@ -85,6 +90,6 @@ export type Command =
   /** Something that passes by itself stood in the way: wait and be claimed again, uncharged. */
   | { readonly kind: 'release'; readonly message: string; readonly notBefore: Instant }
   | { readonly kind: 'fail'; readonly reason: FailureReason; readonly message: string }
-  | { readonly kind: 'block'; readonly reason: FailureReason; readonly message: string; readonly until?: Instant };
+  | { readonly kind: 'block'; readonly reason: FailureReason; readonly message: string; readonly until?: Instant; readonly probe?: true };
 
 export type CommandKind = Command['kind'];

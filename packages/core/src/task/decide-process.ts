@@ -25,9 +25,13 @@ export function owned(task: Task, command: Extract<Command, { kind: 'owned' }>, 
   if (!attempt || process?.directory !== command.directory || process.state !== 'open')
     return stale(`nothing waits for an owner in ${command.directory}`);
   const processes = withProcess(task, command.directory, { state: 'owned', pid: command.pid });
+  const { sandbox } = command;
   if (process.role !== 'harness') return apply(task, now, { set: { processes } });
   return apply(task, now, {
-    set: { processes, attempts: withAttempt(task, { state: 'started', startedAt: command.at }) },
+    set: {
+      processes,
+      attempts: withAttempt(task, { state: 'started', startedAt: command.at, ...(sandbox === undefined ? {} : { sandbox }) }),
+    },
     events: [
       {
         kind: 'attempt_started',
@@ -35,6 +39,7 @@ export function owned(task: Task, command: Extract<Command, { kind: 'owned' }>, 
         harness: attempt.harness,
         resumed: attempt.session?.resumed === true,
         pid: command.pid,
+        ...(sandbox === undefined ? {} : { sandbox }),
       },
     ],
   });

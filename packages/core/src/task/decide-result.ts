@@ -4,8 +4,8 @@ import { endingOf, stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
 import { gateToRun } from './next.ts';
 import { filesChanged, lastGates } from './outcome.ts';
-import { backoffMs, retryRule } from './reasons.ts';
-import { isQuiet, newestAttempt, type Attempt, type Failure, type Instant, type Task } from './task.ts';
+import { lotOf, nextTry, retryRule } from './retry.ts';
+import { isQuiet, newestAttempt, type Attempt, type Blocked, type Failure, type Instant, type Task } from './task.ts';
 
 /** The attempt is over and accounted for: hand it in, try again, or end the task. */
 export function reconciled(task: Task, command: Extract<Command, { kind: 'reconciled' }>, now: Instant): Decision | Refusal {
@@ -31,8 +31,16 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
       ]
     : [];
   switch (ending.kind) {
-    case 'submit':
-      return apply(task, now, { edge: 'submit', set: { attempts: withAttempt(task, { ...facts, charged: true }, ['live']) }, events });
+    case 'submit': {
+      // Handed in although something was wrong with its end: the attempt says so, and the gates decide.
+      const { failure } = ending;
+      const flaw: Partial<Attempt> = failure ? { failure } : {};
+      return apply(task, now, {
+        edge: 'submit',
+        set: { attempts: withAttempt(task, { ...facts, ...flaw, charged: true }, ['live']) },
+        events: failure ? [...events, { kind: 'warning', message: failure.message }] : events,
+      });
+    }
     case 'stopped': {
       const end = stopped(ending.stop);
       return apply(task, now, {
@@ -67,12 +75,20 @@ export function judged(task: Task, command: Extract<Command, { kind: 'judged' }>
   return apply(task, now, againOrFail(task, 'rework', failure, now, {}));
 }
 
+/** A login that was refused is tried again only once the harness says that it is ready. */
+function parked({ reason, message }: Failure): Pick<Blocked, 'reason' | 'message' | 'probe'> {
+  return { reason, message, ...(reason === 'unauthenticated' ? { probe: true as const } : {}) };
+}
+
 /** Another attempt where the retry table and `max_attempts` allow one, else the end. */
 function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now: Instant, facts: Partial<Attempt>): Change {
-  const rule = retryRule(failure.reason);
+  const rule = retryRule(failure.reason, task.spec.retry);
   const attempts = withAttempt(task, { ...facts, failure, charged: rule.charged }, ['live']);
   const charged = attempts.filter((attempt) => attempt.charged === true).length;
   const before = task.attempts.filter((attempt) => attempt.failure?.reason === failure.reason).length;
-  if (!rule.retry || charged >= task.spec.limits.maxAttempts || before >= rule.most) return { edge: 'fail', failure, set: { attempts } };
-  return { edge, failure, set: { attempts, notBefore: now + backoffMs(rule, before) } };
+  if (rule.then === 'fail' || charged >= task.spec.limits.maxAttempts || before >= rule.most)
+    return { edge: 'fail', failure, set: { attempts } };
+  const at = nextTry(rule, before, lotOf(task.id, attempts.length), now, facts.evidence?.resetsAt);
+  if (rule.then === 'retry') return { edge, failure, set: { attempts, notBefore: at } };
+  return { edge: 'block', failure, set: { attempts, blocked: { ...parked(failure), from: 'created', until: at } } };
 }

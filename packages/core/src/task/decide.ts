@@ -4,6 +4,8 @@ import { isBeingMade, openSetupOrGate, start } from './decide-open.ts';
 import { died, exited, owned, record, revoked } from './decide-process.ts';
 import { judged, reconciled } from './decide-result.ts';
 import { stopped } from './ending.ts';
+import type { TaskEventBody } from './events.ts';
+import { failsAt } from './blocked.ts';
 import { setupToRun } from './next.ts';
 import {
   isFinal,
@@ -19,7 +21,7 @@ import {
 } from './task.ts';
 
 /** What may come to a task that nobody drives. Everything else is a driver's, and a driver has the lease. */
-const withoutLease: readonly CommandKind[] = ['stop', 'unblock', 'claim', 'block'];
+const withoutLease: readonly CommandKind[] = ['stop', 'unblock', 'expire', 'claim', 'block'];
 const softToHard: readonly StopKind[] = ['cancel', 'terminate', 'kill'];
 
 /** What a command does to a task: the task after it and the events to append, or why it is refused. Never touches the world. */
@@ -30,6 +32,8 @@ export function decide(task: Task, command: Command, now: Instant): Decision | R
       return stop(task, command, now);
     case 'unblock':
       return unblock(task, command, now);
+    case 'expire':
+      return expire(task, command, now);
     case 'claim':
       return claim(task, command, now);
     case 'take_over':
@@ -50,6 +54,8 @@ export function decide(task: Task, command: Command, now: Instant): Decision | R
       return start(task, command, now);
     case 'owned':
       return owned(task, command, now);
+    case 'warn':
+      return apply(task, now, { events: [{ kind: 'warning', message: command.message }] });
     case 'record':
       return record(task, command, now);
     case 'exited':
@@ -92,8 +98,18 @@ function stop(task: Task, command: Extract<Command, { kind: 'stop' }>, now: Inst
   };
   const runs = !isQuiet(task) || task.state === 'in_progress';
   if (runs) return apply(task, now, { set: { stop: task.stop ? harden(task.stop, wish.kind) : wish }, events: [event] });
+  // The kill switch ends what runs. What only was about to start goes back into the queue, where the switch holds it.
+  if (command.stop === 'kill' && task.state === 'assigned' && task.processes.length === 0) return giveBack(task, event, now);
   const end = stopped(wish);
   return apply(task, now, { ...end, set: { stop: wish, ...closeAttempt(task, now, end.failure, true) }, events: [event] });
+}
+
+function giveBack(task: Task, event: TaskEventBody, now: Instant): Decision {
+  return apply(task, now, {
+    edge: 'release',
+    set: { attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) },
+    events: [event],
+  });
 }
 
 /** The first stop stays the cause; a later one only makes it harder. */
@@ -157,6 +173,15 @@ function unblock(task: Task, command: Extract<Command, { kind: 'unblock' }>, now
   if (task.blocked.from === 'created') return apply(task, now, { edge: 'unblock' });
   const judged = newestAttempt(task)?.number;
   return apply(task, now, { edge: 'unblock_review', set: { gateResults: task.gateResults.filter(({ attempt }) => attempt !== judged) } });
+}
+
+/** It is not worth waiting any longer. */
+function expire(task: Task, command: Extract<Command, { kind: 'expire' }>, now: Instant): Decision | Refusal {
+  if (!task.blocked) return illegal(task, command);
+  const at = failsAt(task);
+  if (at === undefined || at > now) return stale(`task ${task.id} may be blocked for longer`);
+  const { reason, message } = task.blocked;
+  return apply(task, now, { edge: 'fail', failure: { reason, message } });
 }
 
 /** A task that ends or waits leaves no attempt half open behind it: one that never started is revoked, one that ended says why. */

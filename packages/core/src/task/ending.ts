@@ -4,7 +4,8 @@ import type { Attempt, Failure, ProcessExit, Stop, StopKind, Task, TaskProcess, 
 
 /** How an attempt ended: handed in for review, stopped by somebody, or failed for a reason. */
 export type Ending =
-  | { readonly kind: 'submit' }
+  /** `failure`: it did not end as it should, but it had given its final result and gates will judge its work. */
+  | { readonly kind: 'submit'; readonly failure?: Failure }
   | { readonly kind: 'stopped'; readonly stop: Stop }
   | ({ readonly kind: 'failed' } & Failure);
 
@@ -17,19 +18,65 @@ const changing: readonly TaskType[] = ['implementation', 'debugging', 'refactori
  */
 export function endingOf(task: Task, attempt: Attempt, process: TaskProcess, facts: Extract<Command, { kind: 'reconciled' }>): Ending {
   const exit = process.exit;
-  if (exit?.stop === 'timeout') return { kind: 'failed', ...timedOut(task) };
-  const flooded = failed('output_limit', `the harness wrote more than ${task.spec.limits.maxOutputBytes} bytes`);
-  if (exit?.stop === 'output_limit') return flooded;
+  const limit = limitReached(task, attempt, exit?.stop, facts);
+  if (limit) return limit;
   if (task.stop) return { kind: 'stopped', stop: task.stop };
-  if (exit && exit.stop === undefined && saidTooMuch(task, exit)) return flooded;
+  if (exit && exit.stop === undefined && saidTooMuch(task, exit)) return flooded(task);
   if (facts.failure) return { kind: 'failed', ...facts.failure };
   if ('reason' in facts.tree) return { kind: 'failed', ...facts.tree };
+  if (exit?.outOfMemory) return failed('out_of_memory', `${attempt.harness} was ended by the kernel: the memory of its cgroup was used up`);
+  if (exit?.stop === 'given_up') return failed('internal', 'the daemon could not go on with the process and ended it');
   if (exit?.spawnError !== undefined) return failed('harness_missing', exit.spawnError);
   const ended = harnessEnd(attempt, process, facts);
   if (ended.kind === 'submit' && !facts.tree.changed && task.spec.taskType !== undefined && changing.includes(task.spec.taskType)) {
     return failed('no_change_made', `a ${task.spec.taskType} task needs a change, and the workspace is as it was`);
   }
   return ended;
+}
+
+/** What a limit that the shim acted on makes of the attempt. It is the cause, whatever was wanted or said later. */
+function limitReached(
+  { spec }: Task,
+  { harness, live }: Attempt,
+  stop: ProcessExit['stop'],
+  { evidence, tree, failure }: Extract<Command, { kind: 'reconciled' }>,
+): Ending | undefined {
+  const { limits } = spec;
+  const seconds = (ms: number | undefined): string => (ms === undefined ? 'the time allowed' : `${ms / 1000} s`);
+  switch (stop) {
+    case 'timeout':
+      return { kind: 'failed', ...timedOut({ spec }) };
+    case 'attempt_timeout':
+      return failed('attempt_timeout', `the attempt took longer than ${seconds(limits.attemptTimeoutMs)}`);
+    case 'first_output':
+      return failed('no_first_output', `${harness} wrote nothing within ${seconds(limits.firstOutputMs)}`);
+    case 'output_limit':
+      return flooded({ spec });
+    case 'disk_full':
+      return failed('disk_full', `less than ${limits.minFreeBytes} bytes were free on a disk that ${harness} writes to`);
+    case 'turn_limit':
+      return failed('turn_limit', `the task used up its ${limits.maxTurns} model calls`);
+    case 'no_progress':
+      return failed('no_progress', live?.concern ?? `${harness} went in circles`);
+    case 'unsupervised':
+      return failed('unsupervised', `no daemon was there to hold ${harness} to its limits`);
+    case 'never_ended':
+    case 'stall': {
+      if (evidence?.result !== 'completed') {
+        return failed('stalled', `${harness} wrote nothing for ${seconds(limits.stallMs)}`);
+      }
+      const hung: Failure = { reason: 'harness_never_ended', message: `${harness} gave its final result but did not end, and was stopped` };
+      // Its word alone never counts, and its exit is not there to bear it out: gates must.
+      const judged = spec.gates.some((gate) => gate.required) && !failure && !('reason' in tree);
+      return judged ? { kind: 'submit', failure: hung } : { kind: 'failed', ...hung };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function flooded({ spec }: Pick<Task, 'spec'>): Ending {
+  return failed('output_limit', `the harness wrote more than ${spec.limits.maxOutputBytes} bytes`);
 }
 
 /** A harness may flood and be gone between two looks of its shim, which then had nothing left to stop. What lies beyond the limit was never read. */
@@ -51,7 +98,7 @@ function harnessEnd(attempt: Attempt, process: TaskProcess, { evidence }: Extrac
   return evidence ? { kind: 'submit' } : failed('harness_failed', `${attempt.harness} exited with code 0 but without its final result`);
 }
 
-export function timedOut({ spec }: Task): Failure {
+export function timedOut({ spec }: Pick<Task, 'spec'>): Failure {
   return { reason: 'timeout', message: `the task used up its ${spec.limits.timeoutMs / 1000} s` };
 }
 

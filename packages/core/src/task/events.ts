@@ -1,5 +1,5 @@
 import type { FailureReason } from './reasons.ts';
-import type { FinalState, Instant, GateVerdict, ProcessRole, StopKind, TaskState } from './task.ts';
+import type { FinalState, Instant, GateVerdict, ProcessRole, SandboxLevel, StopKind, TaskState } from './task.ts';
 import type { Edge } from './transitions.ts';
 
 /** What happened to a task, in one gapless sequence per task. Watchers see an event only after its commit. */
@@ -35,6 +35,7 @@ export type TaskEventBody =
       readonly harness: string;
       readonly resumed: boolean;
       readonly pid: number;
+      readonly sandbox?: SandboxLevel;
     }
   | { readonly kind: 'adopted'; readonly attempt: number; readonly stdout: number; readonly stderr: number }
   | {

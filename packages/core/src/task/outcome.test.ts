@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CompletionEvent } from './completion.ts';
-import { failureReasons, retryRule, type FailureReason } from './reasons.ts';
+import { failureReasons, type FailureReason } from './reasons.ts';
+import { retryRule } from './retry.ts';
 import {
   aGate,
   aTree,

@@ -1,4 +1,4 @@
-import { retryRule } from './reasons.ts';
+import { retryRule } from './retry.ts';
 import { startedAttempts, type Attempt, type Task } from './task.ts';
 
 /** How the next attempt begins. */
@@ -17,7 +17,7 @@ export interface AttemptPlan {
 export function planAttempt(task: Task): AttemptPlan {
   const previous = startedAttempts(task).at(-1);
   if (!previous?.failure) return { prompt: 'full', workspace: 'keep' };
-  const fresh = retryRule(previous.failure.reason).session === 'fresh';
+  const fresh = retryRule(previous.failure.reason, task.spec.retry).session === 'fresh';
   const findings = previous.failure.reason === 'gate_failed' || previous.failure.reason === 'no_change_made';
   const sessionId = previous.account?.sessionId ?? previous.session?.id;
   return {

@@ -14,10 +14,12 @@ export const failureReasons = [
   'token_limit',
   'cost_limit',
   'output_limit',
+  'disk_full',
   'gate_failed',
   'gate_could_not_run',
   'setup_failed',
   'no_change_made',
+  'no_progress',
   'permission_denied',
   'harness_failed',
   'harness_crashed',
@@ -28,6 +30,7 @@ export const failureReasons = [
   'terminated',
   'killed',
   'lost',
+  'unsupervised',
   'invalid_configuration',
   'workspace_gone',
   'workspace_unfreezable',
@@ -35,41 +38,3 @@ export const failureReasons = [
 ] as const;
 
 export type FailureReason = (typeof failureReasons)[number];
-
-/** What follows an attempt that ended for a reason. Durations in milliseconds. */
-export interface RetryRule {
-  /** Whether another attempt is made at all. */
-  readonly retry: boolean;
-  /** Whether the attempt uses up one of `max_attempts`. */
-  readonly charged: boolean;
-  /** `resume` goes on in the same session and from the frozen tree, where the harness can; `fresh` starts again at the base. */
-  readonly session: 'resume' | 'fresh';
-  /** The wait before the n-th retry for this reason: initial × factor^(n-1), at most cap. */
-  readonly backoff: { readonly initialMs: number; readonly factor: number; readonly capMs: number };
-  /** Most retries for this reason, beside `max_attempts`: what is not charged must end all the same. */
-  readonly most: number;
-}
-
-const never: RetryRule = { retry: false, charged: true, session: 'fresh', backoff: { initialMs: 0, factor: 1, capMs: 0 }, most: 0 };
-const atOnce = { initialMs: 0, factor: 1, capMs: 0 };
-const patient = { initialMs: 5_000, factor: 2, capMs: 300_000 };
-
-/** The retry policy as data. A reason that is not listed is never retried. */
-const retryTable: Partial<Record<FailureReason, RetryRule>> = {
-  gate_failed: { retry: true, charged: true, session: 'resume', backoff: atOnce, most: 20 },
-  no_change_made: { retry: true, charged: true, session: 'resume', backoff: atOnce, most: 20 },
-  lost: { retry: true, charged: false, session: 'resume', backoff: atOnce, most: 5 },
-  harness_crashed: { retry: true, charged: true, session: 'resume', backoff: { initialMs: 1_000, factor: 2, capMs: 60_000 }, most: 20 },
-  harness_failed: { retry: true, charged: true, session: 'resume', backoff: { initialMs: 1_000, factor: 2, capMs: 60_000 }, most: 20 },
-  transient_api_error: { retry: true, charged: true, session: 'resume', backoff: patient, most: 20 },
-  rate_limited: { retry: true, charged: true, session: 'resume', backoff: patient, most: 20 },
-  context_exhausted: { retry: true, charged: true, session: 'fresh', backoff: atOnce, most: 20 },
-};
-
-export function retryRule(reason: FailureReason): RetryRule {
-  return retryTable[reason] ?? never;
-}
-
-export function backoffMs(rule: RetryRule, retriesBefore: number): number {
-  return Math.min(rule.backoff.initialMs * rule.backoff.factor ** retriesBefore, rule.backoff.capMs);
-}

@@ -1,4 +1,5 @@
 import type { FailureReason } from './reasons.ts';
+import type { RetryOverrides } from './retry.ts';
 import type { TaskUsage } from './usage.ts';
 
 /** Milliseconds since the epoch, by the wall clock. Durations that limit anything are measured elsewhere, monotonically. */
@@ -55,6 +56,10 @@ export interface TaskSpec {
   readonly setup: readonly string[];
   readonly gates: readonly GateSpec[];
   readonly limits: Limits;
+  /** Where the task, or the configuration that it was made under, differs from the built-in retry table. */
+  readonly retry?: RetryOverrides;
+  /** The finished task that this one does again. */
+  readonly rerunOf?: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Higher goes first. */
   readonly priority: number;
@@ -81,9 +86,38 @@ export interface Limits {
   readonly maxOutputBytes: number;
   /** Attempts that may be charged; see the retry table for what is not. */
   readonly maxAttempts: number;
+  /** Time that the harness of one attempt may run. Absent: none beside `timeoutMs`. */
+  readonly attemptTimeoutMs?: number;
+  /** From the start of a harness to its first byte of output; absent in tasks of before there was this limit, as the next ones. */
+  readonly firstOutputMs?: number;
+  /** Without a byte of output, after the first. */
+  readonly stallMs?: number;
+  /** Model calls of the main thread, over all attempts. */
+  readonly maxTurns?: number;
+  /** Bytes that must stay free on the disks that the task's processes write to. */
+  readonly minFreeBytes?: number;
+  /** Time that the task may be blocked, over all times. */
+  readonly blockedLimitMs?: number;
 }
 
 export type StopKind = 'cancel' | 'terminate' | 'kill';
+
+/** What stopped a process that nobody asked to stop. All but the last are limits; `given_up` is the daemon that cannot go on with it. */
+export type LimitStop =
+  | 'timeout'
+  | 'attempt_timeout'
+  | 'first_output'
+  | 'stall'
+  | 'output_limit'
+  | 'disk_full'
+  | 'turn_limit'
+  | 'no_progress'
+  | 'never_ended'
+  | 'unsupervised'
+  | 'given_up';
+
+/** How surely everything that descends from a process is found and ended. */
+export type SandboxLevel = 'marker' | 'cgroup' | 'pid_namespace';
 
 /** A wish to stop the task, recorded before anything acts on it. The first one is the cause of the ending. */
 export interface Stop {
@@ -131,7 +165,9 @@ export interface ProcessExit {
   readonly code: number | null;
   readonly signal: string | null;
   /** The first stop that the shim acted on before the process had ended by itself. */
-  readonly stop?: StopKind | 'timeout' | 'output_limit';
+  readonly stop?: StopKind | LimitStop;
+  /** A cgroup's own counters say that the kernel ended it for its memory. */
+  readonly outOfMemory?: true;
   readonly spawnError?: string;
   readonly startedAt: Instant;
   readonly endedAt: Instant;
@@ -158,6 +194,8 @@ export interface Attempt {
   /** The variable in which the harness expects its key: what a second shim must be handed again. Never the key. */
   readonly apiKeyVariable?: string;
   readonly directory?: string;
+  /** As far as its shim got with it; absent before there is a shim. */
+  readonly sandbox?: SandboxLevel;
   readonly startedAt?: Instant;
   readonly endedAt?: Instant;
   /** Bytes of each output whose events are recorded. */
@@ -183,6 +221,8 @@ export interface LiveProgress {
   readonly contextUtilization?: number;
   readonly activity?: string;
   readonly model?: string;
+  /** What is wrong with how it goes, as far as the watchdogs have seen: it becomes the message if the attempt is stopped for it. */
+  readonly concern?: string;
 }
 
 /** The harness's own last word, as far as it goes. */
@@ -190,6 +230,8 @@ export interface Evidence {
   readonly result: 'completed' | 'failed' | 'interrupted';
   readonly reason?: FailureReason;
   readonly message?: string;
+  /** When a limit of the provider's ends, where the harness told it. */
+  readonly resetsAt?: Instant;
 }
 
 /** What one attempt used and said, after reconciliation with the CLI's own session files. */
@@ -287,6 +329,19 @@ export interface PhaseTimes {
   readonly reviewMs: number;
 }
 
+/** Why a task cannot go on before something outside changes, and what it is waiting to see. */
+export interface Blocked {
+  /** The task fails with it if nothing changes. */
+  readonly reason: FailureReason;
+  readonly message: string;
+  /** Where it goes on. */
+  readonly from: 'created' | 'in_review';
+  /** Earliest time to try again: the reset of a quota, else a wait that grows with each try. */
+  readonly until?: Instant;
+  /** It goes on only once the harness's probe says that it is ready. */
+  readonly probe?: true;
+}
+
 export interface Task {
   /** UUIDv7. */
   readonly id: string;
@@ -319,12 +374,7 @@ export interface Task {
   readonly gateResults: readonly GateResult[];
   readonly estimate?: Estimate;
   readonly phases: PhaseTimes;
-  readonly blocked?: {
-    readonly reason: FailureReason;
-    readonly message: string;
-    readonly from: 'created' | 'in_review';
-    readonly until?: Instant;
-  };
+  readonly blocked?: Blocked;
   readonly failure?: Failure;
 }
 

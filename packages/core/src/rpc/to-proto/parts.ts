@@ -62,9 +62,10 @@ export function evidenceToProto(evidence: domain.Evidence): Evidence {
 }
 
 export function stopToProto(stop: domain.Stop): Stop {
-  return create(StopSchema, { kind: stopKind(stop.kind), by: stop.by, ...opt('why', stop.why), at: timestampFromMs(stop.at) });
+  const { kind, by, why, scope, at } = stop;
+  return create(StopSchema, { kind: stopKind(kind), by, ...opt('why', why), ...opt('scope', scope), at: timestampFromMs(at) });
 }
 
-export function stopKind(kind: domain.StopKind | 'timeout' | 'output_limit'): StopKind {
+export function stopKind(kind: domain.StopKind | domain.LimitStop): StopKind {
   return kind === 'kill' ? StopKind.KILL_SWITCH : enumOf(StopKind, kind);
 }

@@ -13,6 +13,8 @@ import {
   GateStatus,
   LimitsSchema,
   PermissionMode,
+  RetryRuleSchema,
+  RetrySession,
   SandboxLevel,
   StopSchema,
   TaskSchema,
@@ -25,11 +27,15 @@ import {
   type Attempt,
   type ContextItem,
   type GateResult,
+  type RetryRule,
   type Task,
   type Waiting,
 } from '@singletree/protocol';
 import type { CompletionEvent } from '../../task/completion.ts';
+import { failsAt } from '../../task/blocked.ts';
 import { newestTree } from '../../task/outcome.ts';
+import { failureReasons } from '../../task/reasons.ts';
+import type { RetryOverride } from '../../task/retry.ts';
 import { isFinal, openProcess } from '../../task/task.ts';
 import type * as domain from '../../task/task.ts';
 import { generatedTokens, inputTokens, sumKnown, sumUsage } from '../../task/usage.ts';
@@ -80,7 +86,15 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
       timeout: durationFromMs(spec.limits.timeoutMs),
       maxOutputBytes: BigInt(spec.limits.maxOutputBytes),
       maxAttempts: spec.limits.maxAttempts,
+      ...opt('attemptTimeout', spec.limits.attemptTimeoutMs, durationFromMs),
+      ...opt('firstOutput', spec.limits.firstOutputMs, durationFromMs),
+      ...opt('stall', spec.limits.stallMs, durationFromMs),
+      ...opt('maxTurns', spec.limits.maxTurns),
+      ...count('minFreeDiskBytes', spec.limits.minFreeBytes),
+      ...opt('blockedLimit', spec.limits.blockedLimitMs, durationFromMs),
     }),
+    retry: Object.entries(spec.retry ?? {}).map(([reason, rule]) => retryRuleToProto(reason, rule)),
+    ...opt('rerunOf', spec.rerunOf),
     labels: { ...spec.labels },
     ...opt('traceparent', spec.traceparent),
     priority: spec.priority,
@@ -96,6 +110,7 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
       message: blocked.message,
       since: timestampFromMs(task.since),
       ...opt('until', blocked.until, timestampFromMs),
+      ...opt('failsAt', failsAt(task), timestampFromMs),
     })),
     ...opt('stopRequested', task.stop, stopToProto),
     attempts: task.attempts.map((attempt) => attemptToProto(attempt, task)),
@@ -110,6 +125,20 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     ...opt('frozenRef', tree?.ref),
     ...opt('failure', task.failure, failureToProto),
     ...opt('completion', completion, (event) => completionToProto(event, traceId)),
+  });
+}
+
+function retryRuleToProto(reason: string, rule: RetryOverride): RetryRule {
+  return create(RetryRuleSchema, {
+    reason: failureReasons.filter((known) => known === reason).map((known) => enumOf(FailureReason, known))[0] ?? FailureReason.UNSPECIFIED,
+    ...opt('retry', rule.retry),
+    ...opt('charged', rule.charged),
+    ...opt('session', rule.session, (word) => enumOf(RetrySession, word)),
+    ...opt('backoffInitial', rule.initialMs, durationFromMs),
+    ...opt('backoffFactor', rule.factor),
+    ...opt('backoffCap', rule.capMs, durationFromMs),
+    ...opt('jitter', rule.jitter),
+    ...opt('maxRetries', rule.most),
   });
 }
 
@@ -137,7 +166,7 @@ function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
     ...opt('startedAt', attempt.startedAt, timestampFromMs),
     ...opt('endedAt', attempt.endedAt, timestampFromMs),
     ...opt('pid', pid),
-    ...(attempt.startedAt === undefined ? {} : { sandboxLevel: SandboxLevel.MARKER }),
+    ...opt('sandboxLevel', attempt.sandbox, (level) => enumOf(SandboxLevel, level)),
     ...opt('exitCode', exit?.code ?? undefined),
     ...opt('signal', exit?.signal ?? undefined),
     ...opt('stoppedBy', exit?.stop, (kind) => create(StopSchema, { kind: stopKind(kind), at: timestampFromMs(exit?.endedAt ?? 0) })),
