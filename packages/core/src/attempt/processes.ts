@@ -40,7 +40,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
       outputBytes: run.role === 'harness' ? task.spec.limits.maxOutputBytes : otherOutputBytes,
     },
     graces,
-    sandbox: 'none',
+    sandbox: 'marker',
   };
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
   return directory;

@@ -8,9 +8,9 @@ import { root, until } from './testing.testsuite.ts';
 
 const self = { pid: process.pid, startTime: readStat(process.pid)!.startTime, bootId: bootId() };
 const shim = { who: 'shim', ...self };
-const run = { ...self, sandbox: 'none', startedAt: 1 };
+const run = { ...self, sandbox: 'marker', startedAt: 1 };
 const exit = {
-  protocol: 1,
+  protocol: 2,
   code: 0,
   signal: null,
   lengths: { stdout: 0, stderr: 0 },
@@ -48,6 +48,21 @@ test.each([
     { kind: 'dead', owner: { ...shim, bootId: 'other' }, run, damaged: [] },
   ],
   ['an ending', { owner: shim, 'run.json': run, 'exit.json': exit }, { kind: 'exited', exit }],
+  [
+    'a living shim of the version before',
+    { owner: shim, 'run.json': { ...run, sandbox: 'none' } },
+    { kind: 'alive', owner: shim, run: { ...run, sandbox: 'marker' } },
+  ],
+  [
+    'an ending of the version before',
+    { owner: shim, 'exit.json': { ...exit, protocol: 1 } },
+    { kind: 'exited', exit: { ...exit, protocol: 1 } },
+  ],
+  [
+    'an ending of a version that is not known',
+    { owner: { ...shim, startTime: 1 }, 'exit.json': { ...exit, protocol: 3 } },
+    { kind: 'dead', owner: { ...shim, startTime: 1 }, damaged: ['exit.json'] },
+  ],
   ['an ending by a torn owner', { owner: '', 'exit.json': exit }, { kind: 'exited', exit }],
   [
     'a torn ending',

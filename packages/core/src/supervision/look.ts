@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { protocolVersion, type ExitRecord, type Owner, type ProcessFile, type ProcessSpec, type RunRecord } from './protocol.ts';
+import type { ExitRecord, Owner, ProcessFile, ProcessSpec, RunRecord } from './protocol.ts';
 import { isObject } from './shim/files.ts';
 import { bootId, findLiving } from './shim/process-table.ts';
+import { inTodaysWords, isUnderstood } from './shim/versions.ts';
 
 /** What has become of a process directory. Begun again after any crash, a step asks this and knows what is left to do. */
 export type Look =
@@ -48,7 +49,7 @@ interface Reading<T> {
 
 export function readSpec(directory: string): Promise<Reading<ProcessSpec>> {
   const isWhole = (value: unknown): value is ProcessSpec =>
-    isObject(value) && value['protocol'] === protocolVersion && typeof value['id'] === 'string';
+    isObject(value) && isUnderstood(value['protocol']) && typeof value['id'] === 'string';
   return read(directory, 'spec.json', isWhole);
 }
 
@@ -62,8 +63,7 @@ function readOwner(directory: string): Promise<Reading<Owner>> {
 }
 
 function readExit(directory: string): Promise<Reading<ExitRecord>> {
-  const isWhole = (value: unknown): value is ExitRecord =>
-    isObject(value) && value['protocol'] === protocolVersion && isObject(value['lengths']);
+  const isWhole = (value: unknown): value is ExitRecord => isObject(value) && isUnderstood(value['protocol']) && isObject(value['lengths']);
   return read(directory, 'exit.json', isWhole);
 }
 
@@ -80,7 +80,7 @@ async function read<T>(directory: string, name: ProcessFile, isWhole: (value: un
     if (isMissing(error)) return { damaged: [] };
     throw error;
   }
-  const value = parse(text);
+  const value = inTodaysWords(parse(text));
   return isWhole(value) ? { record: value, damaged: [] } : { damaged: [name] };
 }
 

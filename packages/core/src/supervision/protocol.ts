@@ -28,8 +28,14 @@ export type ProcessFile =
   | 'shim.log'
   | 'settled.json';
 
-/** Raised when a shim of the version before could not be understood any more. */
-export const protocolVersion = 1;
+/** What this daemon writes, and what its shims write. */
+export const protocolVersion = 2;
+
+/**
+ * A daemon adopts shims of the version before its own, and a shim takes a specification that a daemon of the version before had written. 2 has more
+ * limits, the kill switch's file and more than one sandbox level; 1 called its only level `none`, which readers turn into `marker`.
+ */
+export type ProtocolVersion = 1 | typeof protocolVersion;
 
 /** The environment variable by which everything that descends from a supervised process is found again, also in a session of its own. */
 export const markerName = 'SINGLETREE_PROCESS';
@@ -40,7 +46,7 @@ export function markerOf(stateId: string, directory: string): string {
 }
 
 export interface ProcessSpec {
-  readonly protocol: typeof protocolVersion;
+  readonly protocol: ProtocolVersion;
   /** The marker's value: `markerOf` the state folder's id and of this directory's path below the folder of all process directories. */
   readonly id: string;
   readonly role: 'setup' | 'harness' | 'gate';
@@ -52,11 +58,20 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Variables whose values come by the frame, never by a file. */
   readonly secretNames: readonly string[];
+  /** Times are by the monotonic clock: time asleep does not count. The shim acts on each as soon as it is reached, whether or not a daemon runs. */
   readonly limits: {
-    /** Time that is left to run, by the monotonic clock: time asleep does not count. */
+    /** Time that is left for the task's processes to run. */
     readonly timeoutMs?: number;
+    /** Time that this process may run. */
+    readonly attemptTimeoutMs?: number;
+    /** From the start to the first byte in either log. */
+    readonly firstOutputMs?: number;
+    /** Without a byte in either log, after the first. */
+    readonly stallMs?: number;
     /** Bytes in either of the two logs. */
     readonly outputBytes?: number;
+    /** Bytes that must stay free for ordinary users on the file systems of the process directory and of `cwd`. */
+    readonly minFreeBytes?: number;
     /** Set where a limit needs the daemon: how long the process may run when `vouch` is not renewed. */
     readonly unsupervisedMs?: number;
   };
@@ -68,17 +83,54 @@ export interface ProcessSpec {
     /** Longest time for a killed process tree to be gone. */
     readonly sweepMs: number;
   };
+  readonly killSwitch?: KillSwitchWatch;
+  /** The level that is wanted; `RunRecord` tells which was reached. */
   readonly sandbox: SandboxLevel;
 }
 
-/** `none`: children are found by marker, session and descent in the process table. */
-export type SandboxLevel = 'none';
+/** A file that the shim reads before it starts the child and every 250 ms from then on: a switch whose scope is one of these kills the process. */
+export interface KillSwitchWatch {
+  readonly file: string;
+  readonly scopes: readonly string[];
+}
+
+/** What that file holds. Absent or empty: nothing is to be killed. */
+export interface KillSwitchFile {
+  readonly switches: readonly {
+    readonly scope: string;
+    readonly by: string;
+    readonly why?: string;
+    /** Wall time, milliseconds. */
+    readonly at: number;
+  }[];
+}
+
+/**
+ * How surely everything that descends from the child is found and ended. `marker`: by marker, session and descent in the process table. `cgroup`: by
+ * the kernel's list of a group that nothing leaves. `pid_namespace`: the kernel ends all of it with the first process.
+ */
+export type SandboxLevel = 'marker' | 'cgroup' | 'pid_namespace';
 
 /** Where the stop order begins: SIGINT, SIGTERM or SIGKILL. */
 export type Hardness = 'interrupt' | 'terminate' | 'kill';
 
 export interface StopRequest {
-  readonly kind: 'cancel' | 'terminate' | 'kill' | 'timeout' | 'output_limit' | 'unsupervised';
+  readonly kind:
+    | 'cancel'
+    | 'terminate'
+    | 'kill'
+    | 'timeout'
+    | 'attempt_timeout'
+    | 'first_output'
+    | 'stall'
+    | 'output_limit'
+    | 'disk_full'
+    | 'turn_limit'
+    | 'no_progress'
+    | 'never_ended'
+    | 'unsupervised'
+    /** The daemon cannot go on with this process. */
+    | 'given_up';
   readonly hardness: Hardness;
   /** Whoever wanted it, or `shim` for a limit. */
   readonly by: string;
@@ -102,6 +154,7 @@ export interface Owner extends ProcessIdentity {
 /** The child, which leads a session and a process group of its own: both have its pid as their number. */
 export interface RunRecord extends ProcessIdentity {
   readonly bootId: string;
+  /** The level that was reached. */
   readonly sandbox: SandboxLevel;
   /** Wall time, milliseconds. */
   readonly startedAt: number;
@@ -109,11 +162,13 @@ export interface RunRecord extends ProcessIdentity {
 
 /** How a supervised process ended. Neither `code` nor `signal`: no child was started (`spawnError` or `stop` says why), or it outlived SIGKILL. */
 export interface ExitRecord {
-  readonly protocol: typeof protocolVersion;
+  readonly protocol: ProtocolVersion;
   readonly code: number | null;
   readonly signal: string | null;
   /** The first stop that was acted on before the child had ended by itself. */
   readonly stop?: StopRequest;
+  /** The counters of the child's cgroup say that the kernel killed in it for want of memory. Absent where there is none to say so. */
+  readonly outOfMemory?: true;
   /** Why the child could not be started. `path` is what the system stumbled over: the working directory, or the file to run. */
   readonly spawnError?: { readonly code: string; readonly message: string; readonly path?: string };
   /** Bytes of each log when nobody wrote to it any more. */

@@ -21,7 +21,7 @@ describe.concurrent('the ending says what happened', () => {
   test('an exit code, the lengths of both outputs, the times and the memory', async () => {
     const before = Date.now();
     const exit = await ending(await start('echo hello; echo warning >&2; sleep 0.4; exit 3'));
-    expect(exit).toMatchObject({ protocol: 1, code: 3, signal: null, lengths: { stdout: 6, stderr: 8 }, swept: [], survivors: [] });
+    expect(exit).toMatchObject({ protocol: 2, code: 3, signal: null, lengths: { stdout: 6, stderr: 8 }, swept: [], survivors: [] });
     expect(exit.stop).toBeUndefined();
     expect(exit.spawnError).toBeUndefined();
     expect(exit.durationMs).toBeGreaterThanOrEqual(400);

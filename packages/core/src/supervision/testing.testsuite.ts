@@ -58,7 +58,7 @@ export async function prepare(script: string, wanted: Wanted = {}): Promise<stri
     secretNames: [],
     limits: {},
     graces: { interruptMs: 200, terminateMs: 200, sweepMs: 5_000, ...graces },
-    sandbox: 'none',
+    sandbox: 'marker',
     ...rest,
   };
   const directory = join(root, name);

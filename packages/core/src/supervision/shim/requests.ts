@@ -1,23 +1,22 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Hardness, ProcessFile, ProcessSpec, protocolVersion, StopRequest } from '../protocol.ts';
+import type { Hardness, ProcessFile, ProcessSpec, StopRequest } from '../protocol.ts';
 import { isObject, parseFile } from './files.ts';
-
-export const protocol: typeof protocolVersion = 1;
+import { inTodaysWords, isUnderstood, protocol } from './versions.ts';
 
 /** From the softest on. */
 export const order = ['interrupt', 'terminate', 'kill'] as const satisfies readonly Hardness[];
 
 export function readSpec(directory: string): ProcessSpec {
   const path = join(directory, 'spec.json' satisfies ProcessFile);
-  const spec = parseFile(path);
-  if (!isSpec(spec)) throw new Error(`${path} is not written for protocol ${protocol}, which this shim speaks`);
+  const spec = inTodaysWords(parseFile(path));
+  if (!isSpec(spec)) throw new Error(`${path} is not written for protocol ${protocol} or the one before, which this shim speaks`);
   return spec;
 }
 
 /** The protocol's version stands for its whole shape: the file was written and synced by our own daemon. */
 function isSpec(value: unknown): value is ProcessSpec {
-  return isObject(value) && value['protocol'] === protocol;
+  return isObject(value) && isUnderstood(value['protocol']);
 }
 
 /** The stop requests in the order in which they were made. */

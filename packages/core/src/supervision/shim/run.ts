@@ -8,9 +8,10 @@ import { Logs } from './logs.ts';
 import { monotonicMs } from './monotonic.ts';
 import { guard, insist, say } from './persist.ts';
 import { childrenCpuMs } from './process-table.ts';
-import { protocol, readStops } from './requests.ts';
+import { readStops } from './requests.ts';
 import { Supervised } from './supervised.ts';
 import { sweep } from './tree.ts';
+import { protocol } from './versions.ts';
 
 const tickMs = 100;
 const stopPollMs = 250;
