@@ -15,11 +15,12 @@ export async function insist<T>(directory: string, act: () => T | Promise<T>): P
 }
 
 /** One look that fails, for want of a descriptor perhaps, must not leave the child alone: the next one comes in a moment. */
-export function guard(act: () => void): void {
+export function guard<T>(act: () => T): T | undefined {
   try {
-    act();
+    return act();
   } catch (error) {
     say(error);
+    return undefined;
   }
 }
 

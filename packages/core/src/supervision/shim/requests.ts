@@ -5,7 +5,7 @@ import { isObject, parseFile } from './files.ts';
 import { inTodaysWords, isUnderstood, protocol } from './versions.ts';
 
 /** From the softest on. */
-export const order = ['interrupt', 'terminate', 'kill'] as const satisfies readonly Hardness[];
+export const hardnesses = ['interrupt', 'terminate', 'kill'] as const satisfies readonly Hardness[];
 
 export function readSpec(directory: string): ProcessSpec {
   const path = join(directory, 'spec.json' satisfies ProcessFile);
@@ -30,5 +30,5 @@ export function readStops(directory: string): StopRequest[] {
 
 /** One that a newer daemon makes and that this shim does not understand is left alone, not obeyed by half. */
 function isStopRequest(value: unknown): value is StopRequest {
-  return isObject(value) && order.some((hardness) => hardness === value['hardness']) && typeof value['kind'] === 'string';
+  return isObject(value) && hardnesses.some((hardness) => hardness === value['hardness']) && typeof value['kind'] === 'string';
 }

@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import type { ExitRecord, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord } from '../protocol.ts';
+import type { ExitRecord, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord, StopRequest } from '../protocol.ts';
 import { around, failpoint } from './failpoint.ts';
 import { placeFile } from './files.ts';
+import { FreeSpace } from './free-space.ts';
+import { KillSwitch } from './kill-switch.ts';
 import { describeSpawnError, identify, launch, shareMemoryPressure } from './launch.ts';
+import { reached } from './limits.ts';
 import { Logs } from './logs.ts';
 import { monotonicMs } from './monotonic.ts';
 import { guard, insist, say } from './persist.ts';
@@ -12,9 +15,6 @@ import { readStops } from './requests.ts';
 import { Supervised } from './supervised.ts';
 import { sweep } from './tree.ts';
 import { protocol } from './versions.ts';
-
-const tickMs = 100;
-const stopPollMs = 250;
 
 /** Runs the child from its start to the end of its tree. Whatever happens after the start, the child is not left without a shim. */
 export async function run(directory: string, spec: ProcessSpec, secrets: Record<string, string>, boot: string): Promise<ExitRecord> {
@@ -31,7 +31,11 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
     swept: [],
     survivors: [],
   } as const;
-  const [stop] = readStops(directory);
+  const killSwitch = new KillSwitch(spec.killSwitch);
+  // Nobody looks where no limit asks for it: the working directory may be on a file system that answers slowly.
+  const space = new FreeSpace(spec.limits.minFreeBytes === undefined ? [] : [directory, spec.cwd]);
+  await space.look();
+  const stop = readStops(directory)[0] ?? guard(() => killSwitch.hit()) ?? reachedBefore(spec.limits, space);
   if (stop !== undefined) return { ...unborn, stop };
 
   guard(shareMemoryPressure);
@@ -46,25 +50,23 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
     child?.kill('SIGKILL');
     return { ...unborn, endedAt: Date.now(), spawnError: describeSpawnError(error) };
   }
-  const supervised = new Supervised(child, identity, directory, spec, logs);
+  const supervised = new Supervised(child, identity, { directory, spec, logs, killSwitch, space });
   failpoint('shim.spawn.after');
 
-  guard(() => logs.tell());
-  const steps = [() => supervised.enforce(), () => logs.tell(), () => supervised.measure()];
-  const timers = [setInterval(() => steps.forEach(guard), tickMs), setInterval(() => guard(() => supervised.obey()), stopPollMs)];
+  const ending = supervised.watch();
   const record: RunRecord = { ...identity, bootId: boot, sandbox: spec.sandbox, startedAt };
   // Nothing depends on it but the speed of a sweep, which finds a child that is recorded nowhere by its marker.
   await placeFile(join(directory, 'run.json' satisfies ProcessFile), JSON.stringify(record), 'replace', around('shim.run')).catch(say);
 
-  const end = await supervised.ended;
-  timers.forEach(clearInterval);
+  const end = await ending;
   const cpuMs = await insist(directory, childrenCpuMs);
   const { swept, survivors } = await insist(directory, () => sweep(supervised.tree, spec.graces.sweepMs));
   await insist(directory, () => {
     logs.tell(true);
     logs.sync();
   });
-  const { stop: cause, peakMemoryBytes } = supervised;
+  const { cause } = supervised.stopping;
+  const { bytes: peakMemoryBytes } = supervised.memory;
   return {
     protocol,
     code: end.code,
@@ -79,4 +81,10 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
     swept,
     survivors,
   };
+}
+
+/** A limit that leaves the child no room to run in: a disk that is full already. */
+function reachedBefore(limits: ProcessSpec['limits'], { bytes: freeBytes }: FreeSpace): StopRequest | undefined {
+  const limit = reached(limits, { ranMs: 0, silentMs: 0, hasSpoken: false, longestLog: 0, freeBytes, unvouchedMs: undefined });
+  return limit && { ...limit, by: 'shim', at: Date.now() };
 }

@@ -1,124 +1,109 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { ProcessFile, ProcessIdentity, ProcessSpec, StopRequest } from '../protocol.ts';
+import type { ProcessIdentity, ProcessSpec } from '../protocol.ts';
+import type { FreeSpace } from './free-space.ts';
+import type { KillSwitch } from './kill-switch.ts';
+import { reached } from './limits.ts';
 import type { Logs } from './logs.ts';
 import { monotonicMs } from './monotonic.ts';
-import { findLiving, residentBytes } from './process-table.ts';
-import { order, readStops } from './requests.ts';
-import { findMembers, kill, signalProcess, type ProcessTree } from './tree.ts';
+import { PeakMemory } from './peak-memory.ts';
+import { guard } from './persist.ts';
+import { readStops } from './requests.ts';
+import { Silence } from './silence.ts';
+import { Stopping } from './stopping.ts';
+import type { ProcessTree } from './tree.ts';
+import { vouchedUntil } from './vouch.ts';
 
-/** The process table costs 10 to 20 µs a process: often enough for a short gate, seldom enough beside fifty agents. */
-const firstSampleMs = 250;
-const longestSampleMs = 8_000;
-const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
-const killStage = 2;
+const tickMs = 100;
+const requestPollMs = 250;
+const diskPollMs = 1_000;
 
-interface End {
+export interface End {
   readonly code: number | null;
   readonly signal: string | null;
   readonly at: number;
   readonly monotonic: number;
 }
 
-/** A running child: what it may use, what it has used, and how it is brought to its end. */
+/** What is told of a child to those who look after it. */
+export interface Surroundings {
+  readonly directory: string;
+  readonly spec: ProcessSpec;
+  readonly logs: Logs;
+  readonly killSwitch: KillSwitch;
+  readonly space: FreeSpace;
+}
+
+/** A running child: what it may use, what it has used, and who wants its end. */
 export class Supervised {
-  readonly ended: Promise<End>;
   readonly tree: ProcessTree;
-  stop: StopRequest | undefined;
-  peakMemoryBytes: number | undefined;
-
-  readonly #child: ProcessIdentity;
+  readonly stopping: Stopping;
+  readonly memory: PeakMemory;
+  readonly #around: Surroundings;
+  readonly #ended: Promise<End>;
   readonly #started = monotonicMs();
-  readonly #directory: string;
-  readonly #spec: ProcessSpec;
-  readonly #logs: Logs;
-  readonly #end: (code: number | null, signal: string | null) => void;
-  /** Index into `signals` of the hardest one sent, and when. */
-  #stage = -1;
-  #stageAt = 0;
-  #sample = { at: this.#started + firstSampleMs, interval: firstSampleMs };
+  readonly #silence = new Silence(this.#started);
 
-  constructor(child: ChildProcess, identity: ProcessIdentity, directory: string, spec: ProcessSpec, logs: Logs) {
-    this.#child = identity;
-    this.#directory = directory;
-    this.#spec = spec;
-    this.#logs = logs;
-    this.tree = { id: spec.id, known: new Map(), leader: identity };
+  constructor(child: ChildProcess, identity: ProcessIdentity, around: Surroundings) {
+    this.#around = around;
     const { promise, resolve } = Promise.withResolvers<End>();
-    this.ended = promise;
-    this.#end = (code, signal) => resolve({ code, signal, at: Date.now(), monotonic: monotonicMs() });
+    this.#ended = promise;
+    const end = (code: number | null, signal: string | null): void => resolve({ code, signal, at: Date.now(), monotonic: monotonicMs() });
     // Not 'close': that waits for every descendant that still holds a descriptor.
-    child.once('exit', (code, signal) => this.#end(code, signal));
-  }
-
-  /** The limits that need nobody else, and the next step of a stop. */
-  enforce(): void {
-    const now = monotonicMs();
-    const { timeoutMs, outputBytes } = this.#spec.limits;
-    const { stdout, stderr } = this.#logs.lengths();
-    if (outputBytes !== undefined && Math.max(stdout, stderr) > outputBytes && this.#stage < killStage) {
-      // Frozen first, so that the flood ends while the tree still shows who descends from whom; and killed without a grace: to take
-      // SIGINT it would have to be continued, and would go on filling the disk.
-      this.#signalGroup('SIGSTOP');
-      this.request({ kind: 'output_limit', hardness: 'kill', by: 'shim', at: Date.now() });
-    }
-    if (timeoutMs !== undefined && now - this.#started >= timeoutMs) {
-      this.request({ kind: 'timeout', hardness: 'interrupt', by: 'shim', at: Date.now() });
-    }
-    this.#escalate(now);
-  }
-
-  /** What the daemon wants: its stop requests, and its vouching where a limit depends on that. */
-  obey(): void {
-    for (const stop of readStops(this.#directory)) this.request(stop);
-    const { unsupervisedMs } = this.#spec.limits;
-    if (unsupervisedMs === undefined) return;
-    const path = join(this.#directory, 'vouch' satisfies ProcessFile);
-    const until = existsSync(path) ? Number(readFileSync(path, 'latin1')) / 1e6 : this.#started + unsupervisedMs;
-    if (monotonicMs() > until) this.request({ kind: 'unsupervised', hardness: 'interrupt', by: 'shim', at: Date.now() });
-  }
-
-  /** The memory of the tree now; on the way it is remembered who belongs to it. */
-  measure(): void {
-    const now = monotonicMs();
-    if (now < this.#sample.at) return;
-    const interval = Math.min(this.#sample.interval * 2, longestSampleMs);
-    this.#sample = { at: now + interval, interval };
-    const bytes = findMembers(this.tree, false).reduce((sum, { pid }) => sum + residentBytes(pid), 0);
-    if (bytes > 0) this.peakMemoryBytes = Math.max(this.peakMemoryBytes ?? 0, bytes);
-  }
-
-  /** The first request is the cause, a later one only makes the stop harder. One that finds the child ended by itself is no cause. */
-  request(stop: StopRequest): void {
-    const stage = order.indexOf(stop.hardness);
-    if (stage <= this.#stage || (this.stop === undefined && findLiving(this.#child) === undefined)) return;
-    this.stop ??= stop;
-    this.#advance(stage);
-  }
-
-  #escalate(now: number): void {
-    const { interruptMs, terminateMs, sweepMs } = this.#spec.graces;
-    const grace = [interruptMs, terminateMs, sweepMs][this.#stage];
-    if (grace === undefined || now - this.#stageAt < grace) return;
-    if (this.#stage < killStage) this.#advance(this.#stage + 1);
+    child.once('exit', end);
+    const tree = { id: around.spec.id, known: new Map<number, number>(), leader: identity };
+    this.tree = tree;
     // Killed, and still no exit: it hangs in the kernel. The ending names it as a survivor.
-    else this.#end(null, null);
+    this.stopping = new Stopping(tree, around.spec.graces, () => end(null, null));
+    this.memory = new PeakMemory(tree);
   }
 
-  #advance(stage: number): void {
-    this.#stage = stage;
-    this.#stageAt = monotonicMs();
-    const signal = signals[stage] ?? 'SIGKILL';
-    // Looked for before the signal, while parents still show who descends from whom.
-    const members = findMembers(this.tree);
-    this.#signalGroup(signal);
-    if (stage === killStage) for (const member of members) signalProcess(member, signal);
-    else this.#signalGroup('SIGCONT');
+  /** Looks after the child until it has ended. */
+  async watch(): Promise<End> {
+    const { logs, space } = this.#around;
+    const requests = [() => this.#obeyStops(), () => this.#obeyKillSwitch()];
+    const every = (ms: number, looks: readonly (() => void)[]): NodeJS.Timeout => setInterval(() => looks.forEach(guard), ms);
+    const timers = [
+      every(tickMs, [() => this.#enforce(), () => logs.tell(), () => this.memory.look()]),
+      every(requestPollMs, requests),
+      every(diskPollMs, [() => void space.look()]),
+    ];
+    // What was asked for while the child was being started has waited long enough.
+    [() => logs.tell(), ...requests].forEach(guard);
+    const end = await this.#ended;
+    timers.forEach(clearInterval);
+    return end;
   }
 
-  /** While the child is not reaped, its number names its own group and no other. */
-  #signalGroup(signal: NodeJS.Signals): void {
-    if (findLiving(this.#child) !== undefined) kill(-this.#child.pid, signal);
+  /** The limits, and the next step of a stop. */
+  #enforce(): void {
+    const { spec, logs, space } = this.#around;
+    const now = monotonicMs();
+    const { stdout, stderr } = logs.lengths();
+    this.#silence.look(stdout + stderr, now);
+    const limit = reached(spec.limits, {
+      ranMs: now - this.#started,
+      silentMs: this.#silence.ms,
+      hasSpoken: this.#silence.hasSpoken,
+      longestLog: Math.max(stdout, stderr),
+      freeBytes: space.bytes,
+      unvouchedMs: this.#unvouchedMs(now),
+    });
+    if (limit) this.stopping.request({ ...limit, by: 'shim', at: Date.now() });
+    this.stopping.escalate(now);
+  }
+
+  #unvouchedMs(now: number): number | undefined {
+    const { spec, directory } = this.#around;
+    const { unsupervisedMs } = spec.limits;
+    return unsupervisedMs === undefined ? undefined : now - (vouchedUntil(directory) ?? this.#started + unsupervisedMs);
+  }
+
+  #obeyStops(): void {
+    for (const stop of readStops(this.#around.directory)) this.stopping.request(stop);
+  }
+
+  #obeyKillSwitch(): void {
+    const stop = this.#around.killSwitch.hit();
+    if (stop) this.stopping.request(stop);
   }
 }

@@ -6,6 +6,8 @@ import { findLiving, isLiving, readMarker, readTable, type ProcessStat } from '.
 
 /** Between two looks at the process table: long enough for a fork or exec that the first look fell into to be over. */
 const scanGapMs = 30;
+/** A tree of those that fork faster than they are stopped is killed as it is, and looked for again. */
+const mostFreezes = 5;
 
 export interface ProcessTree {
   /** The marker's value. */
@@ -49,8 +51,12 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   return findLiving(identity) !== undefined && kill(identity.pid, signal);
 }
 
-/** Signals a process, or a group where the number is negative. */
-export function kill(pid: number, signal: NodeJS.Signals): boolean {
+/** Signals the group that a process leads. While it is not reaped, its number names its own group and no other. */
+export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  return findLiving(leader) !== undefined && kill(-leader.pid, signal);
+}
+
+function kill(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
   } catch (error) {
@@ -59,16 +65,37 @@ export function kill(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
+/**
+ * Kills the members. They are all stopped first: one that is killed while others still fork leaves children that nobody can tell for its own any more,
+ * if they have cleared their environment and left its session. What was being forked meanwhile is for the next look to find.
+ */
+export function killTree(tree: ProcessTree): { readonly found: readonly ProcessStat[]; readonly killed: readonly number[] } {
+  if (tree.leader) signalGroup(tree.leader, 'SIGSTOP');
+  const stopped = new Map<number, number>();
+  let found: ProcessStat[] = [];
+  for (let round = 0; round < mostFreezes; round += 1) {
+    found = findMembers(tree);
+    const running = found.filter(({ pid, startTime }) => stopped.get(pid) !== startTime);
+    if (running.length === 0) break;
+    for (const member of running) {
+      signalProcess(member, 'SIGSTOP');
+      stopped.set(member.pid, member.startTime);
+    }
+  }
+  return { found, killed: found.filter((member) => signalProcess(member, 'SIGKILL')).map(({ pid }) => pid) };
+}
+
 /** Kills the tree until two looks in a row find nobody: a child can fork between the reading of the table and the killing of what was read. */
 export async function sweep(tree: ProcessTree, limitMs: number): Promise<{ swept: number[]; survivors: number[] }> {
   const deadline = monotonicMs() + limitMs;
   const swept = new Set<number>();
-  let left: ProcessStat[] = [];
+  let left: readonly ProcessStat[] = [];
   for (let empty = 0; empty < 2; await sleep(scanGapMs)) {
-    left = findMembers(tree);
+    const { found, killed } = killTree(tree);
+    for (const pid of killed) swept.add(pid);
+    left = found;
     empty = left.length === 0 ? empty + 1 : 0;
     if (empty === 2 || monotonicMs() >= deadline) break;
-    for (const member of left) if (signalProcess(member, 'SIGKILL')) swept.add(member.pid);
   }
   const survivors = left.map((stat) => stat.pid);
   return { swept: [...swept].filter((pid) => !survivors.includes(pid)), survivors };
