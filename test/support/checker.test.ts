@@ -88,6 +88,7 @@ function completedTask(): TaskRecord {
   ];
   const task = {
     id: done,
+    title: 'plain 1',
     state: 'completed' as const,
     lastSequence: log.length,
     labels: { [requestLabel]: 'first' },
@@ -107,6 +108,7 @@ function cancelledTask(): TaskRecord {
   });
   const task = {
     id: stoppedTask,
+    title: 'plain 2',
     state: 'cancelled' as const,
     lastSequence: log.length,
     labels: { [requestLabel]: 'second' },

@@ -54,6 +54,11 @@ export class TestDaemon implements AsyncDisposable {
     return this.#process !== undefined && (this.#process.exitCode !== null || this.#process.signalCode !== null);
   }
 
+  /** Whether the daemon that was started last takes calls. */
+  get isReady(): boolean {
+    return this.#process?.pid !== undefined && readAddress(join(this.state, 'address.json')) === this.#process.pid;
+  }
+
   get log(): string {
     return readFileSync(join(this.#fixture.folder, 'daemon.log'), 'utf8');
   }
@@ -69,8 +74,7 @@ export class TestDaemon implements AsyncDisposable {
    */
   async start(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): Promise<Singletree> {
     const child = this.launch(environment, under);
-    const address = join(this.state, 'address.json');
-    await until(() => this.hasEnded || readAddress(address) === child.pid, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
+    await until(() => this.hasEnded || this.isReady, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
     if (this.hasEnded) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
     return this.client();
   }

@@ -25,7 +25,8 @@ export async function whatIsLeft({ state, home, repositories, except }: Place): 
   return {
     leases: leasesIn(state),
     openDirectories: directories.filter((directory) => isOpen(join(state, 'processes', directory))),
-    worktrees: [...foldersIn(join(state, 'worktrees')), ...(await worktreesOf(repositories))],
+    // The daemon's own git directory of a task, `TASK.git`, stays for its diff.
+    worktrees: [...foldersIn(join(state, 'worktrees')).filter((name) => !name.endsWith('.git')), ...(await worktreesOf(repositories))],
     processes: living(),
     outputs: new Map(directories.flatMap((directory) => outputsIn(state, directory))),
     refs: new Map((await Promise.all(repositories.map(refsOf))).flat()),

@@ -13,6 +13,8 @@ import type { Call, CallResult, History, Left, Sighting, Start, Stream, TaskReco
 const { createTask, getTask, listTasks, cancelTask, terminateTask, watchTask } = TaskService.method;
 /** A daemon that lives but never answers is a lost answer too. */
 const callLimitMs = 10_000;
+/** Between two tries of one client; there are many of them. */
+const retryMs = 100;
 
 export interface TaskWish {
   readonly title: string;
@@ -125,7 +127,7 @@ export class Recorder {
         if (!isLost(error)) throw error;
       }
       last = events.at(-1)?.sequence ?? last;
-      await sleep(50);
+      await sleep(retryMs);
     }
   }
 
@@ -226,14 +228,13 @@ export interface WatchWish {
 
 class Late extends Error {}
 
-/** Where no daemon has ever been, nobody can be asked. */
-class NoAddress extends Error {}
+class NoDaemon extends Error {}
 
 async function untilKnown(attempt: () => Promise<CallResult>): Promise<CallResult> {
   for (;;) {
     const result = await attempt();
     if (result.kind !== 'unknown') return result;
-    await sleep(50);
+    await sleep(retryMs);
   }
 }
 
@@ -243,14 +244,14 @@ function addressIn(state: string): string {
     if (typeof content === 'object' && content !== null && 'address' in content && typeof content.address === 'string')
       return content.address;
   } catch (cause) {
-    throw new NoAddress('there is no address yet', { cause });
+    throw new NoDaemon('there is no address yet', { cause });
   }
-  throw new NoAddress('the address is not whole');
+  throw new NoDaemon('the address is not whole');
 }
 
 /** Whether nobody can tell if the call was carried out. */
 function isLost(error: unknown): boolean {
-  if (error instanceof Late || error instanceof NoAddress) return true;
+  if (error instanceof Late || error instanceof NoDaemon) return true;
   const lost: readonly number[] = [status.UNAVAILABLE, status.CANCELLED, status.DEADLINE_EXCEEDED, status.UNKNOWN];
   return isServiceError(error) && (lost.includes(error.code) || (error.code === status.INTERNAL && errorInfosOf(error).length === 0));
 }

@@ -60,7 +60,7 @@ export interface TaskRecord {
 }
 
 /** What is judged of a task. */
-export type TaskSeen = Pick<Task, 'id' | 'state' | 'lastSequence' | 'labels' | 'attempts' | 'completion' | 'failure' | 'limits'>;
+export type TaskSeen = Pick<Task, 'id' | 'title' | 'state' | 'lastSequence' | 'labels' | 'attempts' | 'completion' | 'failure' | 'limits'>;
 
 /** A process that wrote down that it had been started. */
 export interface Start {

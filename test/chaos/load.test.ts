@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { randomFrom, repository, seedOf, startOtlpReceiver, temporaryFolder, until, type Repository } from '@singletree/testing';
+import { expect, test } from 'vitest';
+import { violationsOf } from '../support/checker.ts';
+import { TestDaemon } from '../support/daemon.ts';
+import { whatIsLeft } from '../support/history-left.ts';
+import { Recorder } from '../support/history-recorder.ts';
+import type { CallResult, Left } from '../support/history.ts';
+import { attemptsOf, planOf, scriptOf, wishOf, type Kill, type PlannedTask } from './load-plan.ts';
+
+/**
+ * The daemon is killed again and again while clients create, stop and watch tasks. Nobody judges on the way: clients, agents and collector
+ * write down what they see, and the checker reads it at the end.
+ */
+const full = process.env['SINGLETREE_TEST_FULL'] === '1';
+const kills = full ? 200 : 40;
+const tasks = 2 * kills;
+/** How long to wait for a failpoint that no task may come to; any progress will do then. */
+const patienceMs = 3_000;
+const endLimitMs = 60_000 + tasks * 1_000;
+
+test(`${kills} kills of the daemon over ${tasks} tasks break no promise`, { timeout: endLimitMs + kills * 10_000 }, async () => {
+  const plan = planOf(randomFrom(seedOf('load')), kills, tasks);
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder()).path;
+  const repo = stack.use(await repository({ files: { 'a.txt': 'before\n' } }));
+  const receiver = stack.use(await startOtlpReceiver());
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_TIMEOUT: '2000' };
+  const daemon = stack.use(new TestDaemon({ folder, configuration: { concurrency: { total: 8 } }, environment }));
+  const recorder = new Recorder({ state: daemon.state, startsFile: join(folder, 'starts') });
+  daemon.follow(scriptOf(recorder.startStep));
+  // The first half of the second acknowledgements gets lost.
+  receiver.setBehaviour((number) => (number % 4 === 0 && number < tasks ? 'dropAcknowledgement' : 'ok'));
+
+  const clients: Promise<void>[] = [];
+  const arrive = (count: number): void => {
+    const from = clients.length;
+    for (const [offset, task] of plan.tasks.slice(from, from + count).entries())
+      clients.push(client(recorder, task, wishOf(task, from + offset, repo.path, recorder.startCommand)));
+  };
+  for (const kill of plan.kills) {
+    arrive(tasks / kills);
+    await live(daemon, recorder, kill);
+  }
+
+  const last = await daemon.start();
+  await Promise.all(clients);
+  const open = ['created', 'assigned', 'in_progress', 'in_review', 'blocked'] as const;
+  await until(async () => (await last.tasks.page({ states: open })).tasks.length === 0, {
+    what: 'the last task to end',
+    timeoutMs: endLimitMs,
+  });
+  await until(async () => (await last.daemon.status()).telemetry?.undeliveredRows === 0, { what: 'an empty outbox', timeoutMs: 30_000 });
+  const before = await recorder.readAll();
+  await daemon.kill();
+  // What the last kill may have left half done is settled by the next start.
+  await daemon.start();
+  const after = await recorder.readAll();
+  await daemon.stop();
+
+  const records = after.map((record) => ({
+    ...record,
+    readings: [...record.readings, ...before.filter(({ task }) => task.id === record.task.id).flatMap(({ readings }) => readings)],
+  }));
+  const left = await leftIn(daemon, repo);
+  expect(violationsOf(recorder.history(records, { receiver, left }))).toEqual([]);
+  // The daemon's own death costs no attempt.
+  const startedAttempts = records
+    .filter(({ task: { state } }) => state === 'completed')
+    .map(({ task }) => [task.title, task.attempts.length]);
+  expect(startedAttempts).toEqual(startedAttempts.map(([title]) => [title, attemptsOf(String(title))]));
+});
+
+/** A life of the daemon, from its start to its kill. */
+async function live(daemon: TestDaemon, recorder: Recorder, kill: Kill): Promise<void> {
+  const begin = performance.now();
+  const [events, starts] = [recorder.seenEvents, recorder.starts().length];
+  daemon.launch('failpoint' in kill ? { SINGLETREE_FAILPOINTS: kill.failpoint } : {});
+  const isReached = (): boolean => {
+    if ('failpoint' in kill) return daemon.hasEnded;
+    return 'events' in kill ? recorder.seenEvents >= events + kill.events : recorder.starts().length >= starts + kill.starts;
+  };
+  await until(() => daemon.hasEnded || isReached(), { what: 'the place of the kill', timeoutMs: patienceMs }).catch(async () => {
+    await until(() => daemon.hasEnded || recorder.seenEvents > events || daemon.isReady, { what: 'any progress', timeoutMs: 20_000 });
+  });
+  if (process.env['CHAOS_DEBUG'])
+    console.log(
+      JSON.stringify(kill),
+      Math.round(performance.now() - begin),
+      daemon.hasEnded,
+      recorder.seenEvents - events,
+      recorder.starts().length - starts,
+    );
+  await daemon.kill();
+}
+
+/** One who wants a task, and what he does about it until it has ended. */
+async function client(recorder: Recorder, planned: PlannedTask, wish: Parameters<Recorder['create']>[0]): Promise<void> {
+  const requestId = wish.title.replace(' ', '-');
+  const first = planned.create === 'twice' ? recorder.createForSure(wish, requestId) : undefined;
+  const taskId = planned.create === 'once' ? idOf(await recorder.create(wish, requestId)) : await recorder.createForSure(wish, requestId);
+  await first;
+  if (taskId === undefined) return;
+  const others: Promise<unknown>[] = [];
+  let seen = 0;
+  await recorder.watch(taskId, {
+    onEvent() {
+      seen += 1;
+      if (seen === planned.stop?.afterEvents) others.push(recorder.stopForSure(planned.stop.kind, taskId));
+      if (seen === planned.secondWatch) others.push(recorder.watch(taskId, { after: seen }));
+    },
+  });
+  await Promise.all(others);
+}
+
+function idOf(result: CallResult): string | undefined {
+  return result.kind === 'answered' ? result.taskId : undefined;
+}
+
+/** What is left at the end, when no daemon lives. */
+function leftIn(daemon: TestDaemon, repo: Repository): Promise<Left> {
+  return whatIsLeft({ state: daemon.state, home: daemon.home, repositories: [repo], except: [] });
+}
