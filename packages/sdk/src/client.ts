@@ -1,9 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { DaemonService, DaemonStopMode, GetStatusResponseSchema, HarnessSchema, HarnessService } from '@singletree/protocol';
+import {
+  ControlService,
+  DaemonService,
+  DaemonStopMode,
+  EngageKillSwitchResponseSchema,
+  GetStatusResponseSchema,
+  HarnessSchema,
+  HarnessService,
+  KillSwitchSchema,
+  ReleaseKillSwitchResponseSchema,
+} from '@singletree/protocol';
 import type { AddressOptions } from './address.ts';
 import { Link } from './link.ts';
-import { Tasks, type CallSettings } from './tasks.ts';
-import type { DaemonStatus, Harness } from './types.ts';
+import { repeat } from './retry.ts';
+import { repeatForMs, Tasks, type CallSettings, type ChangeSettings, type StopSettings } from './tasks.ts';
+import type { DaemonStatus, EngagedKillSwitch, Harness, KillSwitch, ReleasedKillSwitch } from './types.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
 
@@ -16,6 +27,15 @@ export interface Singletree {
   readonly harnesses: {
     /** The harnesses that are configured, with what a probe found. `refresh` probes now; else a probe of the last minute counts. */
     list(settings?: CallSettings & { readonly refresh?: boolean | undefined }): Promise<Harness[]>;
+  };
+  /** Switches that stop everything of a scope (`all`, `harness=ID`, `model=NAME`, `workspace=/PATH`, `label=KEY`, `label=KEY=VALUE`). */
+  readonly killSwitch: {
+    /** Throws a switch. Resolves when the processes of its scope are gone, or with those that are not. It stays until it is released. */
+    engage(scope: string, settings?: StopSettings): Promise<EngagedKillSwitch>;
+    /** Takes the switch of exactly this scope back. */
+    release(scope: string, settings?: ChangeSettings): Promise<ReleasedKillSwitch>;
+    /** The switches that are thrown, oldest first. */
+    list(settings?: CallSettings): Promise<KillSwitch[]>;
   };
   readonly daemon: {
     status(settings?: CallSettings): Promise<DaemonStatus>;
@@ -36,6 +56,21 @@ export function connect(options: AddressOptions = {}): Singletree {
       async list({ refresh = false, signal } = {}) {
         const answer = await link.call(HarnessService, (client, call) => client.listHarnesses({ refresh }, call), signal);
         return answer.harnesses.map((harness) => toPlain(HarnessSchema, harness));
+      },
+    },
+    killSwitch: {
+      async engage(scope, { by, why, requestId = randomUUID(), signal } = {}) {
+        const request = { scope, by, why, requestId };
+        const engage = () => link.call(ControlService, (client, call) => client.engageKillSwitch(request, call), signal);
+        return toPlain(EngageKillSwitchResponseSchema, await repeat(engage, repeatForMs));
+      },
+      async release(scope, { requestId = randomUUID(), signal } = {}) {
+        const release = () => link.call(ControlService, (client, call) => client.releaseKillSwitch({ scope, requestId }, call), signal);
+        return toPlain(ReleaseKillSwitchResponseSchema, await repeat(release, repeatForMs));
+      },
+      async list({ signal } = {}) {
+        const answer = await link.call(ControlService, (client, call) => client.listKillSwitches({}, call), signal);
+        return answer.killSwitches.map((killSwitch) => toPlain(KillSwitchSchema, killSwitch));
       },
     },
     daemon: {

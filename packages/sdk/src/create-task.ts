@@ -3,12 +3,15 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, type Duration } from '@bufbuild/protobuf/wkt';
 import {
   Complexity,
+  FailureReason,
   GateKind,
   PermissionMode,
+  RetrySession,
   TaskType,
   WorkspaceMode,
   type CreateTaskRequestSchema,
   type LimitsSchema,
+  type RetryRuleSchema,
 } from '@singletree/protocol';
 import type * as words from './types.ts';
 import { fromWord } from './words.ts';
@@ -36,6 +39,8 @@ export interface CreateTask {
   /** Checks that the daemon runs on the result, in order. */
   readonly gates?: readonly GateInput[] | undefined;
   readonly limits?: LimitsInput | undefined;
+  /** Where the task shall differ from the configured retry table: one rule for a reason, as `Task.retry` gives them. */
+  readonly retry?: readonly RetryRuleInput[] | undefined;
   /** Free marks, at most 64. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** W3C trace context that the task's spans join. */
@@ -64,6 +69,39 @@ export interface LimitsInput {
   readonly maxOutputBytes?: number | undefined;
   /** Attempts that are charged, 1 to 20. */
   readonly maxAttempts?: number | undefined;
+  /** Time that the harness of one attempt may run. */
+  readonly attemptTimeoutMs?: number | undefined;
+  /** From the start of a harness to its first byte of output. */
+  readonly firstOutputMs?: number | undefined;
+  /** Without a byte of output, after the first. */
+  readonly stallMs?: number | undefined;
+  /** Model calls of the main thread, over all attempts. */
+  readonly maxTurns?: number | undefined;
+  /** Bytes that stay free on the disks of the workspace and of the state folder; 0 for none. */
+  readonly minFreeDiskBytes?: number | undefined;
+  /** Time that the task may be blocked, over all times. */
+  readonly blockedLimitMs?: number | undefined;
+}
+
+/** What follows an attempt that ended for a reason. What is absent is as in the table. */
+export interface RetryRuleInput {
+  readonly reason: words.FailureReason;
+  /** Whether another attempt is made. */
+  readonly retry?: boolean | undefined;
+  /** Whether the attempt uses up one of `maxAttempts`. */
+  readonly charged?: boolean | undefined;
+  /** `resume` goes on in the same session, where the harness can; `fresh` begins again. */
+  readonly session?: words.RetryRule['session'] | undefined;
+  /** The wait before the first retry for this reason. */
+  readonly backoffInitialMs?: number | undefined;
+  /** Factor of each further wait, 1 to 10. */
+  readonly backoffFactor?: number | undefined;
+  /** Longest wait. */
+  readonly backoffCapMs?: number | undefined;
+  /** Share of the wait that is drawn by lot, 0 to 1. */
+  readonly jitter?: number | undefined;
+  /** Most retries for this reason, 0 to 100. */
+  readonly maxRetries?: number | undefined;
 }
 
 /** The request on the wire. Throws a `TypeError` for a word that does not exist. */
@@ -92,6 +130,7 @@ export function toRequest(task: CreateTask, requestId: string): MessageInitShape
       timeout: duration(timeoutMs),
     })),
     limits: limits(task.limits),
+    retry: (task.retry ?? []).map(retryRule),
     labels: { ...task.labels },
     traceparent: task.traceparent,
     priority: task.priority ?? 0,
@@ -100,12 +139,32 @@ export function toRequest(task: CreateTask, requestId: string): MessageInitShape
 
 function limits(input: LimitsInput | undefined): MessageInitShape<typeof LimitsSchema> | undefined {
   if (!input) return undefined;
-  const { timeoutMs, maxOutputBytes, maxAttempts } = input;
   return {
-    timeout: duration(timeoutMs),
-    maxOutputBytes: maxOutputBytes === undefined ? undefined : BigInt(maxOutputBytes),
-    maxAttempts,
+    timeout: duration(input.timeoutMs),
+    maxOutputBytes: bytes(input.maxOutputBytes),
+    maxAttempts: input.maxAttempts,
+    attemptTimeout: duration(input.attemptTimeoutMs),
+    firstOutput: duration(input.firstOutputMs),
+    stall: duration(input.stallMs),
+    maxTurns: input.maxTurns,
+    minFreeDiskBytes: bytes(input.minFreeDiskBytes),
+    blockedLimit: duration(input.blockedLimitMs),
   };
+}
+
+function retryRule(rule: RetryRuleInput): MessageInitShape<typeof RetryRuleSchema> {
+  const { reason, session, backoffInitialMs, backoffCapMs, ...same } = rule;
+  return {
+    ...same,
+    reason: fromWord('failure reason', FailureReason, reason),
+    session: fromWord('retry session', RetrySession, session),
+    backoffInitial: duration(backoffInitialMs),
+    backoffCap: duration(backoffCapMs),
+  };
+}
+
+function bytes(amount: number | undefined): bigint | undefined {
+  return amount === undefined ? undefined : BigInt(amount);
 }
 
 function duration(ms: number | undefined): Duration | undefined {

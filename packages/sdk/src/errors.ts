@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '@singletree/protocol';
+import type { Task } from './types.ts';
 
 /** A call that was refused or failed. */
 export class SingletreeError extends Error {
@@ -46,6 +47,29 @@ export class ConnectionLostError extends SingletreeError {
 
   constructor(message: string, cause?: unknown) {
     super(message, { code: 'unavailable', reason: 'CONNECTION_LOST', cause });
+  }
+}
+
+/** A watched task cannot go on before something outside changes, and the caller wanted to know. The task itself goes on waiting. */
+export class TaskBlockedError extends SingletreeError {
+  override readonly name = 'TaskBlockedError';
+  /** The task, blocked. */
+  readonly task: Task;
+
+  constructor(task: Task) {
+    const { reason = 'unknown', message = '', until, failsAt } = task.blocked ?? {};
+    super(`task ${task.id} is blocked: ${message || reason}`, {
+      code: 'failed_precondition',
+      reason: 'TASK_BLOCKED',
+      hint: `singletree unblock ${task.id}`,
+      metadata: {
+        task_id: task.id,
+        blocked_reason: reason,
+        ...(until ? { until: until.toISOString() } : {}),
+        ...(failsAt ? { fails_at: failsAt.toISOString() } : {}),
+      },
+    });
+    this.task = task;
   }
 }
 

@@ -1,20 +1,27 @@
 export { findAddress, stateFolder, type AddressOptions } from './address.ts';
 export { connect, type Singletree, type StopMode } from './client.ts';
-export type { CreateTask, GateInput, LimitsInput } from './create-task.ts';
-export { ConnectionLostError, NoDaemonError, SingletreeError } from './errors.ts';
+export type { CreateTask, GateInput, LimitsInput, RetryRuleInput } from './create-task.ts';
+export { ConnectionLostError, NoDaemonError, SingletreeError, TaskBlockedError } from './errors.ts';
+export type { LogOptions } from './logs.ts';
 export type { Plain } from './plain.ts';
-export type { CallSettings, CancelSettings, ListSettings, Page, RunTask, Tasks } from './tasks.ts';
+export type { CallSettings, ChangeSettings, ListSettings, Page, RunTask, StopSettings, Tasks } from './tasks.ts';
 export type {
   Attempt,
   Complexity,
   DaemonStatus,
+  EngagedKillSwitch,
   FailureReason,
   GateKind,
   GateResult,
   Harness,
   Heartbeat,
+  KillSwitch,
+  LogChunk,
   Outcome,
   PermissionMode,
+  ProcessRole,
+  ReleasedKillSwitch,
+  RetryRule,
   Task,
   TaskCompletionEvent,
   TaskEvent,

@@ -40,13 +40,13 @@ export class Link {
   }
 
   /**
-   * Opens a stream. Throws like `call`, and `ConnectionLostError` if nothing comes for `silenceMs` while somebody waits for the next
-   * message.
+   * Opens a stream. Throws like `call`, and, where the stream has signs of life, `ConnectionLostError` if nothing comes for `silenceMs`
+   * while somebody waits for the next message.
    */
   async *stream<S extends DescService, T>(
     service: S,
     open: (client: Client<S>, options: CallOptions) => AsyncIterable<T>,
-    { silenceMs, signal }: { silenceMs: number; signal?: AbortSignal | undefined },
+    { silenceMs, signal }: { silenceMs?: number; signal?: AbortSignal | undefined },
   ): AsyncGenerator<T, void, undefined> {
     signal?.throwIfAborted();
     const { client, address } = this.#to(service);
@@ -54,7 +54,7 @@ export class Link {
     const messages = open(client, { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal })[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const alarm = setTimeout(() => stop.abort(), silenceMs);
+        const alarm = silenceMs === undefined ? undefined : setTimeout(() => stop.abort(), silenceMs);
         const next = await messages.next().finally(() => clearTimeout(alarm));
         if (next.done === true) return;
         this.#reached = true;

@@ -18,8 +18,10 @@ type Members<M, J> = Flat<{
 /** Messages that a daemon always sends inside others, although proto3 has no way to say so. */
 interface AlwaysSent {
   'singletree.v1.Attempt': 'preparedAt';
+  'singletree.v1.EngageKillSwitchResponse': 'killSwitch';
   'singletree.v1.GetStatusResponse': 'startedAt' | 'telemetry';
   'singletree.v1.Harness': 'capabilities';
+  'singletree.v1.KillSwitch': 'at';
   'singletree.v1.Stop': 'at';
   'singletree.v1.Task': 'createdAt' | 'updatedAt' | 'workspace' | 'limits';
   'singletree.v1.TaskCompletionEvent': 'createdAt' | 'completedAt';
@@ -38,21 +40,23 @@ type Key<K, F> = NonNullable<F> extends Duration ? `${K & string}Ms` : K;
 
 type Value<F, J> = F extends bigint
   ? number
-  : F extends Timestamp
-    ? Date
-    : F extends Duration
-      ? number
-      : F extends Message
-        ? Plain<F, J>
-        : F extends readonly (infer Item)[]
-          ? Value<Item, J extends readonly (infer ItemJson)[] ? ItemJson : never>[]
-          : F extends number
-            ? [J] extends [string]
-              ? Word<J>
-              : number
-            : F extends string | boolean
-              ? F
-              : { [Name in keyof F]: Value<F[Name], Member<J, Name>> };
+  : F extends Uint8Array
+    ? F
+    : F extends Timestamp
+      ? Date
+      : F extends Duration
+        ? number
+        : F extends Message
+          ? Plain<F, J>
+          : F extends readonly (infer Item)[]
+            ? Value<Item, J extends readonly (infer ItemJson)[] ? ItemJson : never>[]
+            : F extends number
+              ? [J] extends [string]
+                ? Word<J>
+                : number
+              : F extends string | boolean
+                ? F
+                : { [Name in keyof F]: Value<F[Name], Member<J, Name>> };
 
 /** `'TASK_STATE_IN_PROGRESS'` → `'in_progress'`. The value that every enum begins with tells the prefix. */
 type Word<Name extends string, All extends string = Name> = Name extends `${Prefix<All>}_${infer Rest}`

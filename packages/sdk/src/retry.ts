@@ -22,13 +22,16 @@ export class Retry {
     this.#failingSince = undefined;
   }
 
-  /** Waits before the next try, with jitter so that clients of a daemon that comes back do not all knock at once. False: give up. */
+  /**
+   * Waits before the next try, with jitter so that clients of a daemon that comes back do not all knock at once. False: give up. Throws the
+   * signal's reason.
+   */
   async wait(signal?: AbortSignal): Promise<boolean> {
     const now = performance.now();
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#limitMs) return false;
     const longest = Math.min(lastWaitMs, firstWaitMs * 2 ** this.#failures++);
-    await sleep(longest * (0.5 + Math.random() / 2), undefined, { signal });
+    await sleep(longest * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => signal?.throwIfAborted());
     return true;
   }
 }

@@ -2,12 +2,21 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { CreateTaskRequestSchema, TaskState, type CreateTaskRequest } from '@singletree/protocol';
+import {
+  CreateTaskRequestSchema,
+  FailureReason,
+  RetrySession,
+  TaskEventSchema,
+  TaskState,
+  type CreateTaskRequest,
+} from '@singletree/protocol';
 import { describe, expect, test } from 'vitest';
 import { eventsOfTask, refusal, ScriptedDaemon, type Script } from '../test/scripted-daemon.ts';
 import { connect } from './client.ts';
-import { ConnectionLostError, NoDaemonError, SingletreeError } from './errors.ts';
+import { toJson } from './write.ts';
+import { ConnectionLostError, NoDaemonError, SingletreeError, TaskBlockedError } from './errors.ts';
 
 const something = { instructions: 'do it', workspace: '/src/shop' };
 
@@ -35,7 +44,30 @@ describe('create', () => {
       workspace: { path: '/src/shop', mode: 'in_place' },
       setup: ['npm ci'],
       gates: [{ name: 'test', command: 'npm test', kind: 'test', required: false, timeoutMs: 120_000 }],
-      limits: { timeoutMs: 1_500, maxOutputBytes: 2 ** 40, maxAttempts: 2 },
+      limits: {
+        timeoutMs: 1_500,
+        maxOutputBytes: 2 ** 40,
+        maxAttempts: 2,
+        attemptTimeoutMs: 1_000,
+        firstOutputMs: 2_000,
+        stallMs: 3_000,
+        maxTurns: 7,
+        minFreeDiskBytes: 0,
+        blockedLimitMs: 4_000,
+      },
+      retry: [
+        { reason: 'stalled', retry: false },
+        {
+          reason: 'rate_limited',
+          charged: true,
+          session: 'fresh',
+          backoffInitialMs: 500,
+          backoffFactor: 1.5,
+          backoffCapMs: 0,
+          jitter: 0,
+          maxRetries: 3,
+        },
+      ],
       labels: { team: 'billing' },
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       priority: -3,
@@ -57,7 +89,30 @@ describe('create', () => {
         workspace: { path: '/src/shop', mode: 2 },
         setup: ['npm ci'],
         gates: [{ name: 'test', command: 'npm test', kind: 3, required: false, timeout: { seconds: 120n } }],
-        limits: { timeout: { seconds: 1n, nanos: 500_000_000 }, maxOutputBytes: 2n ** 40n, maxAttempts: 2 },
+        limits: {
+          timeout: { seconds: 1n, nanos: 500_000_000 },
+          maxOutputBytes: 2n ** 40n,
+          maxAttempts: 2,
+          attemptTimeout: { seconds: 1n },
+          firstOutput: { seconds: 2n },
+          stall: { seconds: 3n },
+          maxTurns: 7,
+          minFreeDiskBytes: 0n,
+          blockedLimit: { seconds: 4n },
+        },
+        retry: [
+          { reason: FailureReason.STALLED, retry: false },
+          {
+            reason: FailureReason.RATE_LIMITED,
+            charged: true,
+            session: RetrySession.FRESH,
+            backoffInitial: { nanos: 500_000_000 },
+            backoffFactor: 1.5,
+            backoffCap: {},
+            jitter: 0,
+            maxRetries: 3,
+          },
+        ],
         labels: { team: 'billing' },
         traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
         priority: -3,
@@ -88,6 +143,8 @@ describe('create', () => {
     await expect(client.tasks.create({ ...something, taskType: 'bugfix' })).rejects.toThrow(
       'unknown task type "bugfix": it must be one of planning, implementation, code_review,',
     );
+    // @ts-expect-error nor such a reason
+    await expect(client.tasks.create({ ...something, retry: [{ reason: 'bored' }] })).rejects.toThrow('unknown failure reason "bored"');
   });
 
   test('a lost answer: the same request comes again, also from a daemon that is started again', async () => {
@@ -168,6 +225,27 @@ describe('errors', () => {
   });
 });
 
+test('terminate, unblock and rerun say what they were told, once', async () => {
+  const asked: unknown[] = [];
+  const answer = (verb: string) => (request: object) => {
+    const { $typeName: _, ...fields } = request as Record<string, unknown>;
+    asked.push([verb, fields]);
+    return { task: { id: 'b', state: TaskState.CREATED, rerunOf: 'a' } };
+  };
+  await using scripted = await daemonAndClient({
+    tasks: { terminateTask: answer('terminate'), unblockTask: answer('unblock'), rerunTask: answer('rerun') },
+  });
+  const { tasks } = scripted.client;
+  expect(await tasks.terminate('a', { by: 'ada', why: 'enough', requestId: '1' })).toMatchObject({ id: 'b', state: 'created' });
+  await tasks.unblock('a', { requestId: '2' });
+  expect(await tasks.rerun('a')).toMatchObject({ rerunOf: 'a' });
+  expect(asked).toEqual([
+    ['terminate', { taskId: 'a', by: 'ada', why: 'enough', requestId: '1' }],
+    ['unblock', { taskId: 'a', requestId: '2' }],
+    ['rerun', { taskId: 'a', requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) }],
+  ]);
+});
+
 test('list goes through all pages', async () => {
   const tokens: string[] = [];
   await using scripted = await daemonAndClient({
@@ -206,6 +284,48 @@ describe('run', () => {
     });
     expect(done).toMatchObject({ taskId: 'task', outcome: 'success' });
     expect(seen).toEqual(['task', '1 warning', '2 warning', '3 completed']);
+  });
+
+  test('a blocked task is waited for, unless it shall throw', async () => {
+    const block = create(TaskEventSchema, {
+      sequence: 2n,
+      kind: { case: 'stateChanged', value: { toState: TaskState.BLOCKED } },
+    });
+    const [first, , last] = events;
+    let stillBlocked = true;
+    await using scripted = await daemonAndClient({
+      tasks: {
+        createTask: () => ({ task: { id: 'task' } }),
+        getTask: () => ({
+          task: stillBlocked
+            ? {
+                id: 'task',
+                lastSequence: 2n,
+                blocked: { reason: FailureReason.UNAUTHENTICATED, message: 'log in', until: { seconds: 60n } },
+              }
+            : { id: 'task', lastSequence: 3n },
+        }),
+        async *watchTask() {
+          yield { events: [first!, block, last!] };
+        },
+      },
+    });
+    const { tasks } = scripted.client;
+    expect(await tasks.run(something)).toMatchObject({ outcome: 'success' });
+    const seen: number[] = [];
+    const run = tasks.run({ ...something, whenBlocked: 'throw', onProgress: ({ sequence }) => void seen.push(sequence) });
+    const error: unknown = await run.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(TaskBlockedError);
+    expect(error).toMatchObject({
+      reason: 'TASK_BLOCKED',
+      message: 'task task is blocked: log in',
+      metadata: { blocked_reason: 'unauthenticated', until: '1970-01-01T00:01:00.000Z' },
+      task: { blocked: { reason: 'unauthenticated' } },
+    });
+    expect(seen).toEqual([1, 2]);
+    // It was blocked once, and is not any more: that is history.
+    stillBlocked = false;
+    expect(await tasks.run({ ...something, whenBlocked: 'throw' })).toMatchObject({ outcome: 'success' });
   });
 
   test('an aborted run cancels its task and rejects with the reason', async () => {
@@ -267,6 +387,28 @@ test('harnesses and the daemon itself', async () => {
   await daemon.stop();
   await daemon.stop({ mode: 'kill' });
   expect(stopped).toEqual([1, 3]);
+});
+
+test('the kill switch', async () => {
+  const asked: unknown[] = [];
+  const thrown = { scope: 'harness=codex', by: 'ada', at: timestampFromMs(0) };
+  await using scripted = await daemonAndClient({
+    control: {
+      engageKillSwitch: ({ scope, by, why }) => {
+        asked.push([scope, by, why]);
+        return { killSwitch: thrown, taskIds: ['a'], complete: false, survivors: [{ pid: 7, taskId: 'a' }] };
+      },
+      releaseKillSwitch: ({ scope }) => (asked.push(scope), { released: true }),
+      listKillSwitches: () => ({ killSwitches: [thrown] }),
+    },
+  });
+  const { killSwitch } = scripted.client;
+  const engaged = await killSwitch.engage('harness=codex', { by: 'ada', why: 'enough' });
+  expect(engaged).toMatchObject({ killSwitch: { scope: 'harness=codex', at: new Date(0) }, taskIds: ['a'], survivors: [{ pid: 7 }] });
+  expect(toJson(engaged)).toMatchObject({ kill_switch: { scope: 'harness=codex' }, task_ids: ['a'], complete: false });
+  expect(await killSwitch.list()).toMatchObject([{ by: 'ada' }]);
+  expect(await killSwitch.release('harness=codex')).toMatchObject({ released: true, killSwitches: [] });
+  expect(asked).toEqual([['harness=codex', 'ada', 'enough'], 'harness=codex']);
 });
 
 test('a program that has used a client ends by itself', async () => {

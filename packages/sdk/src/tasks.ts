@@ -1,27 +1,33 @@
 import { randomUUID } from 'node:crypto';
+import type { CallOptions, Client } from '@connectrpc/connect';
 import { TaskSchema, TaskService, TaskState, type Task as TaskMessage } from '@singletree/protocol';
 import { toRequest, type CreateTask } from './create-task.ts';
 import { SingletreeError } from './errors.ts';
 import type { Link } from './link.ts';
+import { logs, type LogOptions } from './logs.ts';
 import { repeat } from './retry.ts';
-import type { Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
+import type { LogChunk, Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
 import { watch, type WatchOptions } from './watch.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
 
 /** How long a call that changes something is repeated when the daemon goes away in its middle. */
-const repeatForMs = 5_000;
+export const repeatForMs = 5_000;
 
 export interface CallSettings {
   /** Ends the call, not what it has begun. */
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CancelSettings extends CallSettings {
+export interface ChangeSettings extends CallSettings {
+  /** Two calls with the same id change something once. A new id if absent, so that a lost answer never does it twice. */
+  readonly requestId?: string | undefined;
+}
+
+export interface StopSettings extends ChangeSettings {
   /** Who asks. */
   readonly by?: string | undefined;
   readonly why?: string | undefined;
-  readonly requestId?: string | undefined;
 }
 
 export interface ListSettings extends CallSettings {
@@ -57,10 +63,7 @@ export class Tasks {
   /** Creates a task. When it resolves, the task is on disk and will be worked on, whatever becomes of this process. */
   async create(task: CreateTask): Promise<Task> {
     const request = toRequest(task, task.requestId ?? randomUUID());
-    return repeat(async () => {
-      const answer = await this.#link.call(TaskService, (client, options) => client.createTask(request, options));
-      return plainTask(answer.task);
-    }, repeatForMs);
+    return this.#change((client, options) => client.createTask(request, options), undefined);
   }
 
   /** Reads a task as it stands now. */
@@ -98,18 +101,40 @@ export class Tasks {
     return watch(this.#link, taskId, options);
   }
 
+  /**
+   * What the processes of a task wrote, in the order in which they ran: setup, harness and gates of each attempt. Ends at the end of the
+   * logs, or with `follow` of the task; a cut stream is then taken up again where it was. Untrusted bytes: they may hold anything.
+   */
+  logs(taskId: string, options: LogOptions = {}): AsyncGenerator<LogChunk, void, undefined> {
+    return logs(this.#link, taskId, options);
+  }
+
   /** Asks a task to end. Resolves when that is on disk; the task is cancelled when its processes are gone. */
-  async cancel(taskId: string, { by, why, requestId = randomUUID(), signal }: CancelSettings = {}): Promise<Task> {
-    return repeat(async () => {
-      const request = { taskId, requestId, by, why };
-      const answer = await this.#link.call(TaskService, (client, options) => client.cancelTask(request, options), signal);
-      return plainTask(answer.task);
-    }, repeatForMs);
+  async cancel(taskId: string, { by, why, requestId = randomUUID(), signal }: StopSettings = {}): Promise<Task> {
+    const request = { taskId, requestId, by, why };
+    return this.#change((client, options) => client.cancelTask(request, options), signal);
+  }
+
+  /** Ends a task at once, without asking its harness. Resolves when that is on disk; the task is cancelled when its processes are gone. */
+  async terminate(taskId: string, { by, why, requestId = randomUUID(), signal }: StopSettings = {}): Promise<Task> {
+    const request = { taskId, requestId, by, why };
+    return this.#change((client, options) => client.terminateTask(request, options), signal);
+  }
+
+  /** Lets a blocked task go on from where it was blocked, without waiting for what blocked it. */
+  async unblock(taskId: string, { requestId = randomUUID(), signal }: ChangeSettings = {}): Promise<Task> {
+    return this.#change((client, options) => client.unblockTask({ taskId, requestId }, options), signal);
+  }
+
+  /** Does a finished task again: resolves with a new task of the same content, whose `rerunOf` is the old one. */
+  async rerun(taskId: string, { requestId = randomUUID(), signal }: ChangeSettings = {}): Promise<Task> {
+    return this.#change((client, options) => client.rerunTask({ taskId, requestId }, options), signal);
   }
 
   /**
    * Creates a task, watches it and resolves with its completion event, whatever the outcome. If the signal aborts, the task is cancelled.
    * If the daemon is lost for good, or a callback throws, the promise rejects and the task goes on: look for it with `get` or `watch`.
+   * A task that becomes blocked is waited for, up to its `blockedLimitMs`, unless `whenBlocked` is `throw`.
    */
   async run({ onCreated, onProgress, signal, ...settings }: RunTask): Promise<TaskCompletionEvent> {
     signal?.throwIfAborted();
@@ -126,6 +151,14 @@ export class Tasks {
       throw error;
     }
     throw new SingletreeError(`the events of task ${task.id} ended without a completion event`, { code: 'internal' });
+  }
+
+  /** A call that a request id makes safe to repeat, and that answers with the task. */
+  async #change(
+    call: (client: Client<typeof TaskService>, options: CallOptions) => Promise<{ readonly task?: TaskMessage | undefined }>,
+    signal: AbortSignal | undefined,
+  ): Promise<Task> {
+    return repeat(async () => plainTask((await this.#link.call(TaskService, call, signal)).task), repeatForMs);
   }
 
   async #cancelUnfinished(taskId: string): Promise<void> {

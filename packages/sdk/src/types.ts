@@ -1,12 +1,20 @@
 import type {
   Attempt as AttemptMessage,
   AttemptJson,
+  EngageKillSwitchResponse,
+  EngageKillSwitchResponseJson,
   GateResult as GateResultMessage,
   GateResultJson,
   GetStatusResponse,
   GetStatusResponseJson,
   Harness as HarnessMessage,
   HarnessJson,
+  ReadLogsResponse,
+  ReadLogsResponseJson,
+  KillSwitch as KillSwitchMessage,
+  KillSwitchJson,
+  ReleaseKillSwitchResponse,
+  ReleaseKillSwitchResponseJson,
   Task as TaskMessage,
   TaskCompletionEvent as TaskCompletionEventMessage,
   TaskCompletionEventJson,
@@ -30,8 +38,16 @@ export type TaskEvent = Plain<TaskEventMessage, TaskEventJson>;
 export type TaskCompletionEvent = Plain<TaskCompletionEventMessage, TaskCompletionEventJson>;
 /** A sign of life of a watched task to which nothing happened. */
 export type Heartbeat = Plain<WatchHeartbeatMessage, WatchHeartbeatJson>;
+/** A piece of what a process of a task wrote, as it is: untrusted bytes. Those of one log come in order and without gap. */
+export type LogChunk = Plain<ReadLogsResponse, ReadLogsResponseJson>;
 /** A coding agent, and what a probe found of it. */
 export type Harness = Plain<HarnessMessage, HarnessJson>;
+/** A kill switch that is thrown. */
+export type KillSwitch = Plain<KillSwitchMessage, KillSwitchJson>;
+/** What a kill switch has ended, and what of it is still there. */
+export type EngagedKillSwitch = Plain<EngageKillSwitchResponse, EngageKillSwitchResponseJson>;
+/** Whether there was such a switch, and which are left. */
+export type ReleasedKillSwitch = Plain<ReleaseKillSwitchResponse, ReleaseKillSwitchResponseJson>;
 /** What a daemon is and does. */
 export type DaemonStatus = Plain<GetStatusResponse, GetStatusResponseJson>;
 
@@ -42,4 +58,7 @@ export type PermissionMode = Task['permissions'];
 export type WorkspaceMode = Task['workspace']['mode'];
 export type GateKind = GateResult['kind'];
 export type Outcome = TaskCompletionEvent['outcome'];
+export type ProcessRole = LogChunk['role'];
+/** What follows an attempt that ended for a reason, where that differs from the built-in table. */
+export type RetryRule = Task['retry'][number];
 export type FailureReason = NonNullable<TaskCompletionEvent['failure']>['reason'];

@@ -1,9 +1,9 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { TaskEventSchema, TaskService, WatchHeartbeatSchema, type WatchTaskResponse } from '@singletree/protocol';
-import { ConnectionLostError, isPassing, NoDaemonError } from './errors.ts';
+import { TaskEventSchema, TaskSchema, TaskService, WatchHeartbeatSchema, type WatchTaskResponse } from '@singletree/protocol';
+import { ConnectionLostError, isPassing, NoDaemonError, TaskBlockedError } from './errors.ts';
 import type { Link } from './link.ts';
 import { Retry } from './retry.ts';
-import type { Heartbeat, TaskEvent } from './types.ts';
+import type { Heartbeat, Task, TaskEvent } from './types.ts';
 import { toPlain } from './write.ts';
 
 export interface WatchOptions {
@@ -15,6 +15,11 @@ export interface WatchOptions {
   readonly onReconnect?: (error: unknown) => void;
   /** Ends the watch, not the task: the loop throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * What to do while the task is blocked, which may take a day: `wait`, the default, until it goes on or fails; or `throw` a
+   * `TaskBlockedError`, after all events up to then. The task goes on waiting either way.
+   */
+  readonly whenBlocked?: 'wait' | 'throw' | undefined;
   /** How long to wait for a daemon that is gone. Milliseconds; one minute if absent. */
   readonly reconnectForMs?: number;
   /** Longest silence of a daemon that is well. Milliseconds; 5 s if absent. Three of them in a row count as a cut stream. */
@@ -26,7 +31,7 @@ export interface WatchOptions {
  * up again after the last event that was seen.
  */
 export async function* watch(link: Link, taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskEvent, void, undefined> {
-  const { signal, onHeartbeat, onReconnect, reconnectForMs = 60_000 } = options;
+  const { signal, onHeartbeat, onReconnect, whenBlocked = 'wait', reconnectForMs = 60_000 } = options;
   const retry = new Retry(reconnectForMs);
   let last = options.afterSequence ?? 0;
   for (;;) {
@@ -35,7 +40,9 @@ export async function* watch(link: Link, taskId: string, options: WatchOptions =
       for await (const { events, heartbeat } of open(link, taskId, last, options)) {
         if (heartbeat) {
           retry.succeeded();
-          onHeartbeat?.(toPlain(WatchHeartbeatSchema, heartbeat));
+          const sign = toPlain(WatchHeartbeatSchema, heartbeat);
+          onHeartbeat?.(sign);
+          if (whenBlocked === 'throw' && sign.state === 'blocked') await refuseBlocked(link, taskId, signal);
         }
         for (const event of events) {
           const sequence = Number(event.sequence);
@@ -43,8 +50,11 @@ export async function* watch(link: Link, taskId: string, options: WatchOptions =
           if (sequence > last + 1) throw new ConnectionLostError(`event ${sequence} of task ${taskId} came after event ${last}`);
           last = sequence;
           retry.succeeded();
-          yield toPlain(TaskEventSchema, event);
-          if (event.kind.case === 'completed') return;
+          const plain = toPlain(TaskEventSchema, event);
+          yield plain;
+          if (plain.kind === 'completed') return;
+          if (whenBlocked === 'throw' && plain.kind === 'state_changed' && plain.stateChanged.toState === 'blocked')
+            await refuseBlocked(link, taskId, signal, last);
         }
       }
     } catch (error) {
@@ -55,6 +65,13 @@ export async function* watch(link: Link, taskId: string, options: WatchOptions =
     onReconnect?.(cut);
     if (!(await retry.wait(signal))) throw cut;
   }
+}
+
+/** Throws if the task is blocked now. `last`: and nothing has happened since that event, which may be one of the past. */
+async function refuseBlocked(link: Link, taskId: string, signal: AbortSignal | undefined, last?: number): Promise<void> {
+  const answer = await link.call(TaskService, (client, call) => client.getTask({ taskId }, call), signal);
+  const task: Task | undefined = answer.task && toPlain(TaskSchema, answer.task);
+  if (task?.blocked && (last === undefined || task.lastSequence === last)) throw new TaskBlockedError(task);
 }
 
 function open(link: Link, taskId: string, last: number, options: WatchOptions): AsyncIterable<WatchTaskResponse> {

@@ -19,10 +19,12 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import {
   file_singletree_v1_completion,
+  file_singletree_v1_control_service,
   file_singletree_v1_daemon_service,
   file_singletree_v1_harness_service,
   file_singletree_v1_task,
   file_singletree_v1_task_event,
+  file_singletree_v1_task_service,
 } from '@singletree/protocol';
 import type { Plain } from './plain.ts';
 import { toWord } from './words.ts';
@@ -32,6 +34,7 @@ interface Form {
   key(field: DescField): string;
   time(date: Date): unknown;
   duration(duration: Duration): unknown;
+  bytes(bytes: Uint8Array): unknown;
   /** Whether a text that was left empty is written. */
   readonly emptyText: boolean;
   /** Whether a one-of also says, in a word, which of its fields is set. */
@@ -46,6 +49,7 @@ const plain: Form = {
   key: (field) => (field.message?.typeName === DurationSchema.typeName ? `${field.localName}Ms` : field.localName),
   time: (date) => date,
   duration: durationMs,
+  bytes: (bytes) => bytes,
   emptyText: true,
   cases: true,
   written: (data, message) => void origins.set(data, message),
@@ -55,6 +59,7 @@ const json: Form = {
   key: (field) => field.name,
   time: (date) => date.toISOString(),
   duration: (duration) => toProtoJson(DurationSchema, duration),
+  bytes: (bytes) => Buffer.from(bytes).toString('base64'),
   emptyText: false,
   cases: false,
   written: () => {},
@@ -62,10 +67,12 @@ const json: Form = {
 
 const registry = createRegistry(
   file_singletree_v1_completion,
+  file_singletree_v1_control_service,
   file_singletree_v1_daemon_service,
   file_singletree_v1_harness_service,
   file_singletree_v1_task,
   file_singletree_v1_task_event,
+  file_singletree_v1_task_service,
 );
 
 /** A message of the protocol as plain data. */
@@ -123,6 +130,7 @@ function writeField(message: ReflectMessage, field: DescField, form: Form): unkn
 
 function writeValue(field: DescField, value: unknown, form: Form): unknown {
   if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Uint8Array) return form.bytes(value);
   if (typeof value === 'number' && field.enum) return toWord(field.enum, value);
   if (!isReflectMessage(value)) return value;
   if (isMessage(value.message, TimestampSchema)) return form.time(timestampDate(value.message));

@@ -7,6 +7,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { ConnectError, type Code, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import {
+  ControlService,
   DaemonService,
   ErrorInfoSchema,
   HarnessService,
@@ -19,6 +20,7 @@ import {
 export interface Script {
   readonly tasks?: Partial<ServiceImpl<typeof TaskService>>;
   readonly harnesses?: Partial<ServiceImpl<typeof HarnessService>>;
+  readonly control?: Partial<ServiceImpl<typeof ControlService>>;
   readonly daemon?: Partial<ServiceImpl<typeof DaemonService>>;
 }
 
@@ -46,6 +48,7 @@ export class ScriptedDaemon implements AsyncDisposable {
       routes: (router) => {
         router.service(TaskService, script.tasks ?? {});
         router.service(HarnessService, script.harnesses ?? {});
+        router.service(ControlService, script.control ?? {});
         router.service(DaemonService, script.daemon ?? {});
       },
     });
