@@ -89,7 +89,7 @@ const callRules: readonly { readonly why: string; readonly from: RegExp; readonl
     why: 'only engine/ writes the store: a change of state is a command',
     from: core,
     except: inCore('(engine|store)/'),
-    call: /\.commit\(/,
+    call: /\.commit(Control)?\(/,
   },
   {
     why: 'what the shim needs is loaded when it starts: later an upgrade may have replaced it',

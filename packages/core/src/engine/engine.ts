@@ -1,11 +1,14 @@
-import { createHash } from 'node:crypto';
 import { DomainError } from '../errors.ts';
-import type { ChangeSet, CommitResult, Store } from '../store/store.ts';
+import type { CommitResult, Store } from '../store/store.ts';
 import { isRefusal, type Refusal } from '../task/change.ts';
-import type { Command } from '../task/commands.ts';
+import type { Command, CommandKind } from '../task/commands.ts';
 import { createTask } from '../task/create.ts';
 import { decide } from '../task/decide.ts';
+import { killSwitchOf, scopesOf } from '../task/scopes.ts';
 import type { Instant, Task, TaskSpec } from '../task/task.ts';
+import { changeSetOf } from './change-set.ts';
+import { isKilled, killing } from './kill.ts';
+import { assertSame, hashed, type ClientRequest, type HashedRequest } from './request.ts';
 
 export interface EngineParts {
   readonly store: Store;
@@ -21,17 +24,11 @@ export type Executed =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'fenced' };
 
-/** A request under the id that its client gave it. */
-export interface ClientRequest {
-  readonly id: string;
-  /** What was asked for, as the client sent it: the same content is the same wish, however this daemon would fill it in by now. */
-  readonly content: object;
-}
-
-type Request = NonNullable<ChangeSet['request']>;
-
 /** Tries of one command against a task that others change at the same time. A conflict means that somebody else got on. */
-const mostTries = 50;
+export const mostTries = 50;
+
+/** After these something may run that did not run before: they are refused where a kill switch hits the task. */
+const startsSomething: readonly CommandKind[] = ['claim', 'open_process', 'start'];
 
 /** The only writer of task state: load, decide, commit. Holds no state of its own, runs no loop. */
 export class Engine {
@@ -47,7 +44,7 @@ export class Engine {
    */
   async create(specify: () => TaskSpec | Promise<TaskSpec>, asked?: ClientRequest): Promise<Task> {
     const { store, now, newId } = this.#parts;
-    const request = asked && { id: asked.id, hash: hashOf(asked.content) };
+    const request = asked && hashed(asked);
     let spec: TaskSpec | undefined;
     for (let tries = 0; tries < mostTries; tries++) {
       const earlier = await this.#doneBefore(request);
@@ -62,12 +59,12 @@ export class Engine {
 
   /** A client's command that may come twice: under a request id that has done its work already it changes nothing more. */
   async executeOnce(taskId: string, command: Command, requestId: string | undefined): Promise<Executed> {
-    const request = requestId === undefined ? undefined : { id: requestId, hash: hashOf({ taskId, command }) };
+    const request = requestId === undefined ? undefined : hashed({ id: requestId, content: { taskId, command } });
     return await this.execute(taskId, command, undefined, request);
   }
 
   /** Carries out a command on the task as it is now. A driver presents its fence; a client presents none. */
-  async execute(taskId: string, command: Command, fence?: number, request?: Request): Promise<Executed> {
+  async execute(taskId: string, command: Command, fence?: number, request?: HashedRequest): Promise<Executed> {
     for (let tries = 0; tries < mostTries; tries++) {
       const earlier = await this.#doneBefore(request);
       if (earlier) return { kind: 'done', task: earlier };
@@ -78,16 +75,22 @@ export class Engine {
       const decision = decide(before, command, this.#parts.now());
       if (isRefusal(decision)) return { kind: 'refused', refusal: decision };
       const result: CommitResult = await this.#parts.store.commit({
-        task: decision.task,
-        expectedVersion: before.version,
-        events: decision.events,
+        ...changeSetOf(before, decision, this.#parts.destinations),
         ...(fence === undefined ? {} : { fence }),
         ...(request ? { request } : {}),
-        ...(decision.completion ? { completion: decision.completion, destinations: this.#parts.destinations } : {}),
+        ...(startsSomething.includes(command.kind) ? { unlessKilled: scopesOf(decision.task) } : {}),
         ...(command.kind === 'claim' && reserves !== undefined ? { reserve: reserves } : {}),
       });
       if (result === 'fenced') return { kind: 'fenced' };
-      if (result === 'committed') return { kind: 'done', task: decision.task };
+      if (result === 'committed') {
+        // What it said of itself, its model for one, may have brought it under a switch that was thrown before.
+        if (hasNewScope(before, decision.task)) await this.obeyKillSwitches(decision.task);
+        return { kind: 'done', task: decision.task };
+      }
+      if (result === 'killed') {
+        await this.obeyKillSwitches(before);
+        return { kind: 'refused', refusal: { refused: 'stale', message: `a kill switch holds task ${taskId}` } };
+      }
       // A claim that meets a conflict lost to another claim or to a taken workspace: the dispatcher looks again.
       if (command.kind === 'claim')
         return { kind: 'refused', refusal: { refused: 'stale', message: `task ${taskId} was claimed or its workspace taken` } };
@@ -95,34 +98,28 @@ export class Engine {
     throw new DomainError('INTERNAL', `command "${command.kind}" met a conflict ${mostTries} times on task ${taskId}`);
   }
 
+  /** Stops a task that is being driven although a kill switch hits it. One that waits is held by the claim that it is refused. */
+  async obeyKillSwitches(task: Task): Promise<void> {
+    if (!task.lease || isKilled(task)) return;
+    const thrown = killSwitchOf(task, await this.#parts.store.killSwitches());
+    if (thrown) await this.execute(task.id, killing(thrown));
+  }
+
   /** The task, as it is now, of a request that has done its work. Asked at each try: the same call may be under way twice at once. */
-  async #doneBefore(request: Request | undefined): Promise<Task | undefined> {
+  async #doneBefore(request: HashedRequest | undefined): Promise<Task | undefined> {
     const earlier = request && (await this.#parts.store.request(request.id));
     if (!earlier) return undefined;
-    if (earlier.hash !== request.hash) {
-      throw new DomainError(
-        'REQUEST_ID_REUSED',
-        `request id ${request.id} was used before with other content, for task ${earlier.taskId}`,
-        {
-          hint: 'a request id belongs to one request; use a new one',
-          metadata: { request_id: request.id, task_id: earlier.taskId },
-        },
-      );
-    }
+    assertSame(request, earlier);
+    if (!('taskId' in earlier)) throw new Error(`bug: request ${request.id} has the content of a task's and has changed none`);
     const task = await this.#parts.store.task(earlier.taskId);
     if (!task) throw taskNotFound(earlier.taskId);
     return task;
   }
 }
 
-/** The order of keys does not count: clients write a map in any order, and a retried call in another one. */
-function hashOf(content: object): string {
-  const ordered = JSON.stringify(content, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
-  return createHash('sha256').update(ordered).digest('hex');
+function hasNewScope(before: Task, after: Task): boolean {
+  const known = scopesOf(before);
+  return scopesOf(after).some((scope) => !known.includes(scope));
 }
 
 export function taskNotFound(id: string): DomainError {

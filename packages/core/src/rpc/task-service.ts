@@ -16,7 +16,8 @@ import {
   type Task,
   type TaskService,
 } from '@singletree/protocol';
-import type { ClientRequest, Engine } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';

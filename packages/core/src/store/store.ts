@@ -1,5 +1,6 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { TaskEvent } from '../task/events.ts';
+import type { KillSwitch } from '../task/scopes.ts';
 import type { Instant, Task, TaskState } from '../task/task.ts';
 
 /**
@@ -9,6 +10,8 @@ import type { Instant, Task, TaskState } from '../task/task.ts';
 export interface Store {
   /** A ChangeSet is all or nothing; see its fields for what makes it fail. */
   commit(change: ChangeSet): Promise<CommitResult>;
+  /** A ControlChange is all or nothing too. */
+  commitControl(change: ControlChange): Promise<'committed' | 'conflict'>;
   task(id: string): Promise<Task | undefined>;
   /** Tasks whose id begins with the prefix, newest first, at most `limit`. */
   tasksByPrefix(prefix: string, limit: number): Promise<Task[]>;
@@ -19,7 +22,7 @@ export interface Store {
   completion(taskId: string): Promise<CompletionEvent | undefined>;
   /**
    * Tasks that may be claimed now: CREATED and due, or IN_REVIEW without a lease; higher priority first, then older. An
-   * in-place task whose workspace another task holds is not among them. The claim itself is a commit, so two callers may
+   * in-place task whose workspace another task holds is not among them, and neither is one that a kill switch hits. The claim itself is a commit, so two callers may
    * see the same task and only one of them gets it. `full` are harnesses that have no room: their tasks are left out, so that
    * however many wait, they hide nobody else's.
    */
@@ -30,14 +33,19 @@ export interface Store {
   leased(): Promise<Task[]>;
   /** The task that holds an in-place workspace. */
   workspaceHolder(path: string): Promise<string | undefined>;
+  /** The kill switches that are thrown, oldest first. */
+  killSwitches(): Promise<KillSwitch[]>;
   /** What a request id was first used for. */
-  request(requestId: string): Promise<{ readonly hash: string; readonly taskId: string } | undefined>;
+  request(requestId: string): Promise<StoredRequest | undefined>;
   /** Says only "read again": which task changed, after its commit, and the state it has now. Returns how to stop listening. */
   onCommit(listener: (taskId: string, state: TaskState) => void): () => void;
+  /** Says that a kill switch was thrown or taken back: what is due has changed. Returns how to stop listening. */
+  onControl(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
-export type CommitResult = 'committed' | 'conflict' | 'fenced';
+/** `killed`: one of the scopes that the change named is stopped. */
+export type CommitResult = 'committed' | 'conflict' | 'fenced' | 'killed';
 
 export interface ChangeSet {
   readonly task: Task;
@@ -52,9 +60,33 @@ export interface ChangeSet {
   readonly destinations?: readonly string[];
   /** De-duplicates the client's mutation; a request id already taken is a `conflict`. */
   readonly request?: { readonly id: string; readonly hash: string };
+  /** Scopes of the kill switch: where one of them is thrown, the change is refused as `killed`. */
+  readonly unlessKilled?: readonly string[];
   /** Reserves an in-place workspace for this task; taken by another task, it is a `conflict`. Released at the final state. */
   readonly reserve?: string;
 }
+
+/** A change of the kill switches, together with what it does to the tasks that it hits. */
+export interface ControlChange {
+  /** Thrown, if it is not. One of the same scope that differs from it is a `conflict`. */
+  readonly engage?: KillSwitch;
+  /** The scope of a switch that is taken back, if it is thrown. */
+  readonly release?: string;
+  /** Ids of the leased tasks that the engaged switch hits. Where there is one more, that is a `conflict`: no task slips through. */
+  readonly hit?: readonly string[];
+  /** What becomes of these tasks. One that cannot be committed as it is makes a `conflict` of it all. */
+  readonly tasks?: readonly ChangeSet[];
+  /** De-duplicates the client's mutation, as in a ChangeSet; the answer is what a repeated call is given. */
+  readonly request?: { readonly id: string; readonly hash: string; readonly answer: ControlAnswer };
+  readonly at: Instant;
+}
+
+export type ControlAnswer =
+  | { readonly kind: 'engaged'; readonly killSwitch: KillSwitch; readonly taskIds: readonly string[] }
+  | { readonly kind: 'released'; readonly released: boolean };
+
+/** What a request id was used for: one task, or the kill switches. */
+export type StoredRequest = { readonly hash: string } & ({ readonly taskId: string } | { readonly answer: ControlAnswer });
 
 export interface TaskQuery {
   readonly limit: number;

@@ -1,4 +1,13 @@
-import type { Task } from './task.ts';
+import type { Instant, Task } from './task.ts';
+
+/** A kill switch that is thrown. */
+export interface KillSwitch {
+  /** What it stops, as a person types it. */
+  readonly scope: string;
+  readonly by: string;
+  readonly why?: string;
+  readonly at: Instant;
+}
 
 /**
  * Every scope of the kill switch that hits a task, as a person types it: `all`, `harness=ID`, `model=NAME`, `workspace=PATH` for its
@@ -16,6 +25,13 @@ export function scopesOf({ spec, attempts }: Task): readonly string[] {
     ...ancestors(spec.workspace.path).map((path) => `workspace=${path}`),
     ...Object.entries(spec.labels).flatMap(([key, value]) => [`label=${key}`, `label=${key}=${value}`]),
   ];
+}
+
+/** The first of the kill switches that hits a task. */
+export function killSwitchOf(task: Task, thrown: readonly KillSwitch[]): KillSwitch | undefined {
+  if (thrown.length === 0) return undefined;
+  const scopes = scopesOf(task);
+  return thrown.find(({ scope }) => scopes.includes(scope));
 }
 
 /** `/a/b` → `/a/b`, `/a`, `/`. */

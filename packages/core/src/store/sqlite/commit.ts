@@ -1,25 +1,76 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isFinal } from '../../task/task.ts';
 import { assertSound, type StoredTask } from '../change-set.ts';
-import type { ChangeSet, CommitResult } from '../store.ts';
-import { integerOf, type Row, type Statements } from './rows.ts';
+import type { ChangeSet, CommitResult, ControlChange } from '../store.ts';
+import { insertKillSwitch, killSwitchOf, selectKillSwitches, valuesOf } from './kill-switch-rows.ts';
+import { integerOf, textOf, type Row, type Statements } from './rows.ts';
 import { changingValues, insertTask, lastingValues, updateTask } from './task-rows.ts';
 
 const storedTask = `
   SELECT version, fence, sequence, EXISTS (SELECT 1 FROM completions WHERE task_id = tasks.id) AS completed FROM tasks WHERE id = ?`;
 
+const thrownSwitch = 'SELECT 1 FROM kill_switches WHERE scope IN (SELECT value FROM json_each(?))';
+
 /** The statements of one ChangeSet, inside a transaction that has the write lock: what is read here cannot change before it is written. */
 export function commitChange(statements: Statements, change: ChangeSet): CommitResult {
-  const { task, expectedVersion, fence, request, reserve } = change;
-  const row = statements.get(storedTask, task.id);
-  const stored = row && read(row);
-  if (stored && fence !== undefined && stored.fence !== fence) return 'fenced';
-  if ((stored?.version ?? 0) !== expectedVersion) return 'conflict';
-  if (request && statements.get('SELECT 1 FROM requests WHERE id = ?', request.id)) return 'conflict';
-  if (reserve !== undefined && statements.get('SELECT 1 FROM reservations WHERE path = ? AND task_id <> ?', reserve, task.id))
-    return 'conflict';
+  const stored = find(statements, change);
+  const refusal = refusalOf(statements, change, stored);
+  if (refusal) return refusal;
   assertSound(change, stored);
   write(statements, change, stored === undefined);
   return 'committed';
+}
+
+function find(statements: Statements, { task }: ChangeSet): StoredTask | undefined {
+  const row = statements.get(storedTask, task.id);
+  return row && read(row);
+}
+
+/** Why a change cannot be written; only reads. */
+function refusalOf(
+  statements: Statements,
+  { task, expectedVersion, fence, request, unlessKilled, reserve }: ChangeSet,
+  stored: StoredTask | undefined,
+): Exclude<CommitResult, 'committed'> | undefined {
+  if (stored && fence !== undefined && stored.fence !== fence) return 'fenced';
+  if ((stored?.version ?? 0) !== expectedVersion) return 'conflict';
+  if (request && isTaken(statements, request.id)) return 'conflict';
+  if (reserve !== undefined && statements.get('SELECT 1 FROM reservations WHERE path = ? AND task_id <> ?', reserve, task.id))
+    return 'conflict';
+  return unlessKilled && statements.get(thrownSwitch, JSON.stringify(unlessKilled)) ? 'killed' : undefined;
+}
+
+const leasedInScope = `
+  SELECT id FROM tasks WHERE lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(tasks.scopes) WHERE value = ?)`;
+
+/** The statements of one ControlChange, as above. Nothing is written before everything has been checked. */
+export function commitControl(
+  statements: Statements,
+  { engage, release, hit = [], tasks = [], request, at }: ControlChange,
+): 'committed' | 'conflict' {
+  if (request && isTaken(statements, request.id)) return 'conflict';
+  const found = tasks.map((change) => ({ change, stored: find(statements, change) }));
+  if (found.some(({ change, stored }) => refusalOf(statements, change, stored))) return 'conflict';
+  if (engage) {
+    const row = statements.get(`${selectKillSwitches} WHERE scope = ?`, engage.scope);
+    if (row && !isDeepStrictEqual(killSwitchOf(row), engage)) return 'conflict';
+    if (statements.all(leasedInScope, engage.scope).some((leased) => !hit.includes(textOf(leased, 'id')))) return 'conflict';
+    statements.run(insertKillSwitch, ...valuesOf(engage));
+  }
+  if (release !== undefined) statements.run('DELETE FROM kill_switches WHERE scope = ?', release);
+  for (const { change, stored } of found) {
+    assertSound(change, stored);
+    write(statements, change, stored === undefined);
+  }
+  if (request) {
+    const { id, hash, answer } = request;
+    statements.run('INSERT INTO requests (id, hash, answer, at) VALUES (?, ?, ?, ?)', id, hash, JSON.stringify(answer), at);
+  }
+  return 'committed';
+}
+
+function isTaken(statements: Statements, requestId: string): boolean {
+  return statements.get('SELECT 1 FROM requests WHERE id = ?', requestId) !== undefined;
 }
 
 function write(statements: Statements, { task, events, completion, destinations, request, reserve }: ChangeSet, isNew: boolean): void {

@@ -4,6 +4,7 @@ import { isAboutTheStatement, isBusy, isFull } from './errors.ts';
 import { checkSchema, migrate } from './migrate.ts';
 import { migrations, type Migration } from './migrations.ts';
 import { Statements, textOf } from './rows.ts';
+import { scopesColumn } from './task-rows.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** Older ones can corrupt a database in WAL mode when two connections write and checkpoint at once; https://sqlite.org/wal.html#walresetbug */
@@ -78,6 +79,7 @@ function connect(path: string, steps: readonly Migration[], newId: () => string)
     assertSqliteVersion(textOf(connection.prepare('SELECT sqlite_version() AS version').get() ?? {}, 'version'), path);
     checkSchema(connection, path, steps);
     useWriteAheadLog(connection, path);
+    connection.function('scopes_of', { deterministic: true, directOnly: true }, scopesColumn);
     migrate(connection, steps, newId());
     return connection;
   } catch (error) {

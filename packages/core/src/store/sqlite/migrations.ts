@@ -84,4 +84,32 @@ export const migrations: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    name: 'kill switches',
+    // The scopes of a task stand in its row, so that due tasks and a switch that is thrown are compared by the database alone. A request
+    // may have changed kill switches and no task, so the table of requests is made anew without its NOT NULL.
+    sql: `
+      CREATE TABLE kill_switches (
+        scope TEXT PRIMARY KEY,
+        thrown_by TEXT NOT NULL,
+        why TEXT,
+        thrown_at INTEGER NOT NULL
+      ) STRICT;
+
+      ALTER TABLE tasks ADD COLUMN scopes TEXT NOT NULL DEFAULT '[]';
+      UPDATE tasks SET scopes = (SELECT scopes_of(tasks.doc, specs.doc) FROM specs WHERE task_id = tasks.id);
+
+      CREATE TABLE all_requests (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL,
+        task_id TEXT REFERENCES tasks (id),
+        answer TEXT,
+        at INTEGER NOT NULL,
+        CHECK ((task_id IS NULL) <> (answer IS NULL))
+      ) STRICT;
+      INSERT INTO all_requests (id, hash, task_id, at) SELECT id, hash, task_id, at FROM requests;
+      DROP TABLE requests;
+      ALTER TABLE all_requests RENAME TO requests;
+    `,
+  },
 ];

@@ -38,6 +38,11 @@ export function textOf(row: Row, column: string): string {
   return value;
 }
 
+/** Text, or undefined where the column is NULL. */
+export function optionalTextOf(row: Row, column: string): string | undefined {
+  return row[column] === null ? undefined : textOf(row, column);
+}
+
 /** An integer. Node refuses to read one beyond 2⁵³, so none is ever rounded. */
 export function integerOf(row: Row, column: string): number {
   const value = row[column];

@@ -1,18 +1,22 @@
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { TaskEvent } from '../../task/events.ts';
+import type { KillSwitch } from '../../task/scopes.ts';
 import type { Instant, Task, TaskState } from '../../task/task.ts';
-import type { ChangeSet, CommitResult, Store, TaskQuery } from '../store.ts';
-import { commitChange } from './commit.ts';
+import type { ChangeSet, CommitResult, ControlChange, Store, StoredRequest, TaskQuery } from '../store.ts';
+import { commitChange, commitControl } from './commit.ts';
 import type { Database } from './database.ts';
-import { documentOf, integerOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { isControlAnswer, killSwitchOf, selectKillSwitches } from './kill-switch-rows.ts';
+import { documentOf, integerOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
 import { isCompletion, isEventBody, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
 
 /** In the words of the partial index, so that SQLite finds that it applies. */
 const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND tasks.lease_owner IS NULL))`;
+/** In this order, so that no row of tasks costs anything while no switch is thrown. */
+const isKilled = `EXISTS (SELECT 1 FROM kill_switches CROSS JOIN json_each(tasks.scopes) AS own WHERE own.value = kill_switches.scope)`;
 const workspaceIsFree = `NOT EXISTS (SELECT 1 FROM reservations WHERE path = tasks.in_place_path AND task_id <> tasks.id)`;
 
 export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?)
-  AND harness NOT IN (SELECT value FROM json_each(?)) AND ${workspaceIsFree}
+  AND harness NOT IN (SELECT value FROM json_each(?)) AND ${workspaceIsFree} AND NOT ${isKilled}
   ORDER BY priority DESC, created_at, tasks.id LIMIT ?`;
 
 /** A task whose workspace is taken waits for the holder, not for the clock. */
@@ -27,6 +31,7 @@ const afterAll = '\u{10ffff}';
 export class SqliteStore implements Store {
   readonly #database: Database;
   readonly #listeners = new Set<(taskId: string, state: TaskState) => void>();
+  readonly #controlListeners = new Set<() => void>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -36,6 +41,17 @@ export class SqliteStore implements Store {
     const result = await this.#database.write((statements) => commitChange(statements, change));
     // In a turn of its own: a listener that throws must not make a commit that is on disk look failed.
     if (result === 'committed') queueMicrotask(() => this.#tell(change.task));
+    return result;
+  }
+
+  async commitControl(change: ControlChange): Promise<'committed' | 'conflict'> {
+    const result = await this.#database.write((statements) => commitControl(statements, change));
+    if (result === 'committed') {
+      queueMicrotask(() => {
+        for (const { task } of change.tasks ?? []) this.#tell(task);
+        for (const listener of this.#controlListeners) listener();
+      });
+    }
     return result;
   }
 
@@ -111,11 +127,16 @@ export class SqliteStore implements Store {
     return this.#one('SELECT task_id FROM reservations WHERE path = ?', [path], (row) => textOf(row, 'task_id'));
   }
 
-  request(requestId: string): Promise<{ readonly hash: string; readonly taskId: string } | undefined> {
-    return this.#one('SELECT hash, task_id FROM requests WHERE id = ?', [requestId], (row) => ({
-      hash: textOf(row, 'hash'),
-      taskId: textOf(row, 'task_id'),
-    }));
+  killSwitches(): Promise<KillSwitch[]> {
+    return this.#many(`${selectKillSwitches} ORDER BY thrown_at, rowid`, [], killSwitchOf);
+  }
+
+  request(requestId: string): Promise<StoredRequest | undefined> {
+    return this.#one('SELECT hash, task_id, answer FROM requests WHERE id = ?', [requestId], (row) => {
+      const taskId = optionalTextOf(row, 'task_id');
+      const hash = textOf(row, 'hash');
+      return taskId === undefined ? { hash, answer: documentOf(row, 'answer', isControlAnswer) } : { hash, taskId };
+    });
   }
 
   onCommit(listener: (taskId: string, state: TaskState) => void): () => void {
@@ -123,6 +144,12 @@ export class SqliteStore implements Store {
     const entry: typeof listener = (taskId, state) => listener(taskId, state);
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
+  }
+
+  onControl(listener: () => void): () => void {
+    const entry: typeof listener = () => listener();
+    this.#controlListeners.add(entry);
+    return () => this.#controlListeners.delete(entry);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
-import type { SQLInputValue } from 'node:sqlite';
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { TaskEventBody } from '../../task/events.ts';
+import { scopesOf } from '../../task/scopes.ts';
 import type { Task, TaskSpec } from '../../task/task.ts';
 import { documentOf, hasFields, type Row } from './rows.ts';
 
@@ -25,6 +26,11 @@ export function isCompletion(value: unknown): value is CompletionEvent {
   return hasFields(value, 'eventId', 'outcome');
 }
 
+/** As the SQL function `scopes_of(doc, spec)`: what a migration fills the column with. */
+export function scopesColumn(doc: SQLOutputValue, spec: SQLOutputValue): string {
+  return JSON.stringify(scopesOf(taskOf({ doc, spec })));
+}
+
 function isTaskDocument(value: unknown): value is Omit<Task, 'spec'> {
   return hasFields(value, 'id', 'state', 'version', 'attempts');
 }
@@ -34,11 +40,11 @@ function isSpec(value: unknown): value is TaskSpec {
 }
 
 export const insertTask = `
-  INSERT INTO tasks (state, not_before, lease_owner, fence, version, sequence, doc, id, priority, created_at, harness, in_place_path)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  INSERT INTO tasks (state, not_before, lease_owner, fence, version, sequence, scopes, doc, id, priority, created_at, harness, in_place_path)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 export const updateTask = `
-  UPDATE tasks SET state = ?, not_before = ?, lease_owner = ?, fence = ?, version = ?, sequence = ?, doc = ? WHERE id = ?`;
+  UPDATE tasks SET state = ?, not_before = ?, lease_owner = ?, fence = ?, version = ?, sequence = ?, scopes = ?, doc = ? WHERE id = ?`;
 
 /** The values of `updateTask`, and the first ones of `insertTask`: the document, and of it what queries look at. */
 export function changingValues(task: Task): SQLInputValue[] {
@@ -50,6 +56,7 @@ export function changingValues(task: Task): SQLInputValue[] {
     task.fence,
     task.version,
     task.sequence,
+    JSON.stringify(scopesOf(task)),
     JSON.stringify(changing),
     task.id,
   ];
