@@ -1,5 +1,4 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { DomainError } from '../errors.ts';
 import { newestTree } from '../task/outcome.ts';
 import {
@@ -15,7 +14,7 @@ import { missingInHead } from '../workspace/committed.ts';
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
-import { checkWorkspace, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
+import { checkWorkspace, discardUnfinished, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
 import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
 import { restore, startOver } from '../workspace/restore.ts';
 import { discardWorkspace } from '../workspace/worktree.ts';
@@ -130,8 +129,8 @@ export class Workspaces {
       return await discardWorkspace(git, folder, workspace, newestTree(task)?.ref);
     }
     if (last) return; // its record is torn: an attempt has worked there, and only a person can tell what is left
-    // Its making was cut off, and nobody has worked in it.
-    for (const name of [task.id, `${task.id}.git`]) await rm(join(folder, name), { recursive: true, force: true });
+    await this.#ready();
+    await discardUnfinished({ git, folder, task: task.id, directory: task.spec.workspace.path });
   }
 
   async #recordOf(task: Task): Promise<Workspace | undefined> {

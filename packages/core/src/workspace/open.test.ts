@@ -6,7 +6,7 @@ import { bench, noon, type Bench } from './bench.testsuite.ts';
 import { patchBetween } from './diff.ts';
 import { repositoryFacts } from './facts.ts';
 import { freeze, freezeBase } from './freeze.ts';
-import { recordedWorkspace } from './open.ts';
+import { discardUnfinished, recordedWorkspace } from './open.ts';
 import { restore } from './restore.ts';
 import { discardWorkspace } from './worktree.ts';
 
@@ -75,9 +75,9 @@ describe('a worktree', () => {
 
 describe('begun again after a crash', () => {
   const worktrees = (sh: Bench['sh']): string =>
-    sh('git worktree list --porcelain | grep -c ^worktree; ls .git/worktrees').replace(/\s+/g, ' ');
+    sh('git worktree list --porcelain | grep -c ^worktree; ls .git/worktrees 2> /dev/null || true').replace(/\s+/g, ' ');
 
-  test.each<[string, (bench: Bench) => void]>([
+  const crashes: readonly [string, (bench: Bench) => void][] = [
     [
       'before the worktree was registered',
       ({ sh, workspaces }) => sh(`mkdir -p ${workspaces}/task-1/repo; echo half > ${workspaces}/task-1/repo/a`),
@@ -112,7 +112,20 @@ describe('begun again after a crash', () => {
           `mkdir -p ${workspaces}/task-1 ${workspaces}/task-1.git; git worktree add -q --detach ${workspaces}/task-1/repo; echo '{"ta' > ${workspaces}/task-1.git/workspace.json.new`,
         ),
     ],
-  ])('%s', async (_, crash) => {
+  ];
+
+  test.each(crashes.filter(([name]) => name !== 'when the directory was lost'))(
+    'or not, for a task that was stopped: %s',
+    async (_, crash) => {
+      const made = await bench();
+      crash(made);
+      await discardUnfinished({ git: made.git, folder: made.workspaces, task: 'task-1', directory: made.repo });
+      expect(worktrees(made.sh)).toBe('1 ');
+      expect(readdirSync(made.workspaces)).toEqual([]);
+    },
+  );
+
+  test.each(crashes)('%s', async (_, crash) => {
     const made = await bench();
     crash(made);
     const workspace = await made.open();

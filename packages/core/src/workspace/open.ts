@@ -1,4 +1,4 @@
-import { access, constants, mkdir, stat } from 'node:fs/promises';
+import { access, constants, mkdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { DomainError } from '../errors.ts';
@@ -59,19 +59,42 @@ export async function recordedWorkspace(folder: string, task: string): Promise<W
   return recorded;
 }
 
+/**
+ * Removes what is left of a workspace whose making was cut off, before anybody has worked in it: the checkout, what the user's repository knows
+ * of it, and the daemon's own git directory.
+ */
+export async function discardUnfinished(options: Omit<OpenOptions, 'mode' | 'userHome'>): Promise<void> {
+  const { git, folder, task, directory } = options;
+  await rm(ownGitDirOf(folder, task), { recursive: true, force: true });
+  // Made first and removed last: where it is not, git was never asked for a checkout.
+  const parent = join(folder, task);
+  if (!(await exists(parent))) return;
+  const found = await locate(git, directory).catch((error: unknown) => {
+    if (error instanceof DomainError && error.reason !== 'GIT_MISSING') return undefined; // a repository that is gone knows of nothing
+    throw error;
+  });
+  if (found) await discardCheckout(rootOf(options, found), found.commonDir);
+  await rm(parent, { recursive: true, force: true });
+}
+
+function rootOf({ folder, task }: Pick<OpenOptions, 'folder' | 'task'>, { top }: Located): string {
+  return join(folder, task, basename(top) || 'workspace');
+}
+
 function ownGitDirOf(folder: string, task: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(task)) throw new Error(`"${task}" cannot name a folder and a git ref`);
   return join(folder, `${task}.git`);
 }
 
 async function isThere({ root, gitDir }: Workspace): Promise<boolean> {
-  const found = [join(root, '.git'), join(gitDir, 'HEAD')].map((path) =>
-    stat(path).then(
-      () => true,
-      () => false,
-    ),
+  return (await exists(join(root, '.git'))) && (await exists(join(gitDir, 'HEAD')));
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
   );
-  return !(await Promise.all(found)).includes(false);
 }
 
 async function make(options: OpenOptions, ownGitDir: string): Promise<Workspace> {
@@ -87,7 +110,7 @@ async function make(options: OpenOptions, ownGitDir: string): Promise<Workspace>
   }
   if (head === undefined) throw noCommit(found);
   const uncommitted = await countUncommitted(git, found);
-  const root = join(folder, task, basename(found.top) || 'workspace');
+  const root = rootOf(options, found);
   await discardCheckout(root, found.commonDir);
   await mkdir(join(folder, task), { recursive: true, mode: 0o700 });
   const source = { commonDir: found.commonDir, head, root };
