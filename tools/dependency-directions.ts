@@ -65,7 +65,7 @@ const importRules: readonly Rule[] = [
   {
     why: 'processes are started in one place, and by the shim, which outlives the daemon',
     from: /^packages\/(core|sdk|harness[-\w]*)\//,
-    except: inCore('supervision/(host|shim/launch)\\.ts$'),
+    except: inCore('supervision/(host|shim/child)\\.ts$'),
     forbids: /^(node:)?child_process$/,
     typesAreFree: true,
   },

@@ -86,6 +86,8 @@ export interface ProcessSpec {
   readonly killSwitch?: KillSwitchWatch;
   /** The level that is wanted; `RunRecord` tells which was reached. */
   readonly sandbox: SandboxLevel;
+  /** The cgroup of version 2 that the shim makes for the level `cgroup`: an absolute path, named after `id`. Whoever kills by it checks that first. */
+  readonly cgroup?: string;
 }
 
 /** A file that the shim reads before it starts the child and every 250 ms from then on: a switch whose scope is one of these kills the process. */
@@ -156,6 +158,8 @@ export interface RunRecord extends ProcessIdentity {
   readonly bootId: string;
   /** The level that was reached. */
   readonly sandbox: SandboxLevel;
+  /** Levels that were tried before that, and why this process could not be held so. */
+  readonly refused?: readonly { readonly level: SandboxLevel; readonly why: string }[];
   /** Wall time, milliseconds. */
   readonly startedAt: number;
 }

@@ -1,40 +1,46 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExitRecord, ProcessFile, ProcessIdentity, ProcessSpec } from '../protocol.ts';
+import type { ProcessFile, ProcessSpec, RunRecord, SandboxLevel } from '../protocol.ts';
+import { startInCgroup } from './cgroup.ts';
+import { spawnChild, startedOf, type Command, type Started, type Stdio } from './child.ts';
+import { Unheld } from './hold.ts';
 import type { Logs } from './logs.ts';
-import { marker, readStat } from './process-table.ts';
+import { startInNamespace } from './namespace.ts';
+import { marker } from './process-table.ts';
 
-/** Starts the child. Throws the reason why the system refuses it at once; `identify` tells the others. */
-export function launch(spec: ProcessSpec, secrets: Record<string, string>, directory: string, logs: Logs): ChildProcess {
+export interface Launched extends Started {
+  /** The level that was reached. */
+  readonly level: SandboxLevel;
+  /** Better ones that could not be had, and why. */
+  readonly refused: NonNullable<RunRecord['refused']>;
+}
+
+/** What is tried where a level cannot be had: a child that is held less surely is better than none. */
+const nextLevel = { cgroup: 'pid_namespace', pid_namespace: 'marker' } as const satisfies Partial<Record<SandboxLevel, SandboxLevel>>;
+
+/** Starts the child. Rejects with the reason why the system refuses it. */
+export async function launch(spec: ProcessSpec, secrets: Record<string, string>, directory: string, logs: Logs): Promise<Launched> {
   if (!statSync(spec.cwd).isDirectory())
     throw Object.assign(new Error(`${spec.cwd} is not a directory`), { code: 'ENOTDIR', path: spec.cwd });
+  const { file, args, cwd } = spec;
+  const command: Command = { file, args, cwd, env: { ...spec.env, ...secrets, [marker]: spec.id } };
   const stdin = openSync(join(directory, 'stdin' satisfies ProcessFile), 'r');
+  const stdio: Stdio = [stdin, logs.stdout, logs.stderr];
+  const startAt = async (level: SandboxLevel, refused: Launched['refused']): Promise<Launched> => {
+    if (level === 'marker') return { ...(await startedOf(spawnChild(command, stdio))), level, refused };
+    try {
+      const started = level === 'cgroup' ? startInCgroup(spec, command, stdio) : startInNamespace(command, stdio);
+      return { ...(await started), level, refused };
+    } catch (error) {
+      if (!(error instanceof Unheld)) throw error;
+      return await startAt(nextLevel[level], [...refused, { level, why: error.message }]);
+    }
+  };
   try {
-    return spawn(spec.file, spec.args, {
-      cwd: spec.cwd,
-      env: { ...spec.env, ...secrets, [marker]: spec.id },
-      stdio: [stdin, logs.stdout, logs.stderr],
-      detached: true,
-    });
+    return await startAt(spec.sandbox, []);
   } finally {
     closeSync(stdin);
   }
-}
-
-/** Rejects with the reason why there is no child. Its exit cannot come in between: nothing is awaited where there is one. */
-export async function identify(child: ChildProcess): Promise<ProcessIdentity> {
-  const { pid } = child;
-  if (pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
-  const stat = readStat(pid);
-  if (stat === undefined) throw new Error(`/proc does not show the child ${pid}: is it mounted?`);
-  return { pid, startTime: stat.startTime };
-}
-
-export function describeSpawnError(error: unknown): NonNullable<ExitRecord['spawnError']> {
-  if (!(error instanceof Error)) return { code: 'UNKNOWN', message: String(error) };
-  const code = 'code' in error ? String(error.code) : 'UNKNOWN';
-  return { code, message: error.message, ...('path' in error && typeof error.path === 'string' && { path: error.path }) };
 }
 
 /** A service file may shield the daemon from the kernel's memory killer; what it runs must not inherit that. */

@@ -1,11 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import type { ExitRecord, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord, StopRequest } from '../protocol.ts';
+import type { ExitRecord, ProcessFile, ProcessSpec, RunRecord, StopRequest } from '../protocol.ts';
+import { describeSpawnError } from './child.ts';
 import { around, failpoint } from './failpoint.ts';
 import { placeFile } from './files.ts';
 import { FreeSpace } from './free-space.ts';
 import { KillSwitch } from './kill-switch.ts';
-import { describeSpawnError, identify, launch, shareMemoryPressure } from './launch.ts';
+import { launch, shareMemoryPressure, type Launched } from './launch.ts';
 import { reached } from './limits.ts';
 import { Logs } from './logs.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -41,25 +41,23 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
   guard(shareMemoryPressure);
   failpoint('shim.spawn.before');
   const started = monotonicMs();
-  let child: ChildProcess | undefined;
-  let identity: ProcessIdentity;
+  let launched: Launched;
   try {
-    child = launch(spec, secrets, directory, logs);
-    identity = await identify(child);
+    launched = await launch(spec, secrets, directory, logs);
   } catch (error) {
-    child?.kill('SIGKILL');
     return { ...unborn, endedAt: Date.now(), spawnError: describeSpawnError(error) };
   }
-  const supervised = new Supervised(child, identity, { directory, spec, logs, killSwitch, space });
+  const supervised = new Supervised(launched, { directory, spec, logs, killSwitch, space });
   failpoint('shim.spawn.after');
 
   const ending = supervised.watch();
-  const record: RunRecord = { ...identity, bootId: boot, sandbox: spec.sandbox, startedAt };
+  const { child, level, refused } = launched;
+  const record: RunRecord = { ...child, bootId: boot, sandbox: level, ...(refused.length > 0 && { refused }), startedAt };
   // Nothing depends on it but the speed of a sweep, which finds a child that is recorded nowhere by its marker.
   await placeFile(join(directory, 'run.json' satisfies ProcessFile), JSON.stringify(record), 'replace', around('shim.run')).catch(say);
 
   const end = await ending;
-  const cpuMs = await insist(directory, childrenCpuMs);
+  const cpuMs = level === 'pid_namespace' ? end.cpuMs : await insist(directory, childrenCpuMs);
   const { swept, survivors } = await insist(directory, () => sweep(supervised.tree, spec.graces.sweepMs));
   await insist(directory, () => {
     logs.tell(true);
@@ -76,7 +74,7 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
     startedAt,
     endedAt: end.at,
     durationMs: Math.round(end.monotonic - started),
-    cpuMs,
+    ...(cpuMs !== undefined && { cpuMs }),
     ...(peakMemoryBytes !== undefined && { peakMemoryBytes }),
     swept,
     survivors,

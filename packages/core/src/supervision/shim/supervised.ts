@@ -1,5 +1,5 @@
-import type { ChildProcess } from 'node:child_process';
-import type { ProcessIdentity, ProcessSpec } from '../protocol.ts';
+import type { ProcessSpec } from '../protocol.ts';
+import type { Ended, Started } from './child.ts';
 import type { FreeSpace } from './free-space.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { reached } from './limits.ts';
@@ -17,9 +17,7 @@ const tickMs = 100;
 const requestPollMs = 250;
 const diskPollMs = 1_000;
 
-export interface End {
-  readonly code: number | null;
-  readonly signal: string | null;
+export interface End extends Ended {
   readonly at: number;
   readonly monotonic: number;
 }
@@ -43,17 +41,16 @@ export class Supervised {
   readonly #started = monotonicMs();
   readonly #silence = new Silence(this.#started);
 
-  constructor(child: ChildProcess, identity: ProcessIdentity, around: Surroundings) {
+  constructor({ child, ended, hold }: Started, around: Surroundings) {
     this.#around = around;
     const { promise, resolve } = Promise.withResolvers<End>();
     this.#ended = promise;
-    const end = (code: number | null, signal: string | null): void => resolve({ code, signal, at: Date.now(), monotonic: monotonicMs() });
-    // Not 'close': that waits for every descendant that still holds a descriptor.
-    child.once('exit', end);
-    const tree = { id: around.spec.id, known: new Map<number, number>(), leader: identity };
+    const end = (how: Ended): void => resolve({ ...how, at: Date.now(), monotonic: monotonicMs() });
+    void ended.then(end);
+    const tree = { id: around.spec.id, known: new Map<number, number>(), leader: child, ...(hold && { hold }) };
     this.tree = tree;
     // Killed, and still no exit: it hangs in the kernel. The ending names it as a survivor.
-    this.stopping = new Stopping(tree, around.spec.graces, () => end(null, null));
+    this.stopping = new Stopping(tree, around.spec.graces, () => end({ code: null, signal: null }));
     this.memory = new PeakMemory(tree);
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../protocol.ts';
 import { hasCode } from './error-code.ts';
+import type { Hold } from './hold.ts';
 import { monotonicMs } from './monotonic.ts';
 import { findLiving, isLiving, readMarker, readTable, type ProcessStat } from './process-table.ts';
 
@@ -16,18 +17,22 @@ export interface ProcessTree {
   known: Map<number, number>;
   /** The leader of the session that belongs to the tree as a whole. */
   readonly leader?: ProcessIdentity;
+  /** What holds it together beyond what the process table tells. */
+  readonly hold?: Hold;
 }
 
-/** The living members: what carries the marker, is known, or is in the leader's session or group, and all that descends from these. */
+/** The living members: what is held, carries the marker, is known, or is in the leader's session or group, and all that descends from these. */
 export function findMembers(tree: ProcessTree, byMarker = true): ProcessStat[] {
   const table = new Map(readTable().map((stat) => [stat.pid, stat]));
+  const { leader, hold } = tree;
+  const members = new Set(hold?.members(table.values()));
+  for (const { pid } of hold?.helpers ?? []) table.delete(pid);
   // Whoever looks is never a member: not the shim, which carries the marker, nor a daemon that was started from inside an agent.
   table.delete(process.pid);
-  const { leader } = tree;
+  members.delete(process.pid);
   // Its number cannot be given away while the session lasts, so a stranger who has it means that the session is over.
   const holder = leader && table.get(leader.pid);
   const session = holder === undefined || holder.startTime === leader?.startTime ? leader?.pid : undefined;
-  const members = new Set<number>();
   for (const { pid, startTime, session: sid, group } of table.values()) {
     if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && carries(pid, tree.id))) members.add(pid);
   }
@@ -66,10 +71,12 @@ function kill(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /**
- * Kills the members. They are all stopped first: one that is killed while others still fork leaves children that nobody can tell for its own any more,
+ * Kills the members: first what is held, at once. The others are all stopped before: one that is killed while others still fork leaves children that nobody can tell for its own any more,
  * if they have cleared their environment and left its session. What was being forked meanwhile is for the next look to find.
  */
 export function killTree(tree: ProcessTree): { readonly found: readonly ProcessStat[]; readonly killed: readonly number[] } {
+  const held = tree.hold ? findMembers(tree) : [];
+  tree.hold?.kill();
   if (tree.leader) signalGroup(tree.leader, 'SIGSTOP');
   const stopped = new Map<number, number>();
   let found: ProcessStat[] = [];
@@ -82,21 +89,22 @@ export function killTree(tree: ProcessTree): { readonly found: readonly ProcessS
       stopped.set(member.pid, member.startTime);
     }
   }
-  return { found, killed: found.filter((member) => signalProcess(member, 'SIGKILL')).map(({ pid }) => pid) };
+  return { found, killed: [...held, ...found.filter((member) => signalProcess(member, 'SIGKILL'))].map(({ pid }) => pid) };
 }
 
-/** Kills the tree until two looks in a row find nobody: a child can fork between the reading of the table and the killing of what was read. */
+/** Kills the tree until two looks in a row find nobody: a child can fork between the reading of the table and the killing of what was read. What held it is taken away. */
 export async function sweep(tree: ProcessTree, limitMs: number): Promise<{ swept: number[]; survivors: number[] }> {
   const deadline = monotonicMs() + limitMs;
   const swept = new Set<number>();
-  let left: readonly ProcessStat[] = [];
+  let left: readonly ProcessIdentity[] = [];
   for (let empty = 0; empty < 2; await sleep(scanGapMs)) {
     const { found, killed } = killTree(tree);
     for (const pid of killed) swept.add(pid);
-    left = found;
+    left = [...found, ...(tree.hold?.helpers ?? []).filter(findLiving)];
     empty = left.length === 0 ? empty + 1 : 0;
     if (empty === 2 || monotonicMs() >= deadline) break;
   }
-  const survivors = left.map((stat) => stat.pid);
+  tree.hold?.remove();
+  const survivors = left.map(({ pid }) => pid);
   return { swept: [...swept].filter((pid) => !survivors.includes(pid)), survivors };
 }
