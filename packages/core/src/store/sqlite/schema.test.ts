@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { created } from '../../task/samples.testsuite.ts';
+import { scopesOf } from '../../task/scopes.ts';
 import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
 import { pendingRows } from './sqlite-outbox.ts';
-import { dueTasks, nextDueTime } from './sqlite-store.ts';
+import { dueTasks, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
 let path: string;
@@ -76,6 +78,22 @@ describe('an older schema', () => {
     expect(valueOf('PRAGMA user_version')).toBe(migrations.length + 1);
     expect(valueOf(`SELECT value FROM meta WHERE key = 'kept'`)).toBe('yes');
     expect(valueOf(`SELECT value FROM meta WHERE key = 'instance_id'`)).toBe('the id');
+  });
+
+  test('from before kill switches gets the scopes of its tasks, and keeps its requests', async () => {
+    open(migrations.slice(0, 1)).close();
+    const task = created({ labels: { team: 'a' }, workspace: { path: '/home/me', mode: 'worktree' } });
+    const { spec, ...doc } = task;
+    const quoted = (value: unknown): string => `'${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
+    tamper(`
+      INSERT INTO tasks (id, state, priority, created_at, fence, version, sequence, harness, doc)
+        VALUES (${quoted(task.id)}, 'created', 0, 0, 0, 1, 1, ${quoted(spec.harness)}, ${quoted(doc)});
+      INSERT INTO specs VALUES (${quoted(task.id)}, ${quoted(spec)});
+      INSERT INTO requests VALUES ('first', 'hash', ${quoted(task.id)}, 0)`);
+    const store = new SqliteStore(open());
+    expect(await store.request('first')).toEqual({ hash: 'hash', taskId: task.id });
+    await store.close();
+    expect(JSON.parse(String(valueOf('SELECT scopes FROM tasks')))).toEqual(scopesOf(task));
   });
 
   test('stays whole if one of several steps fails', () => {

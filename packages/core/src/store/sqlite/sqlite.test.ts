@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
+import { killSwitchCases } from '../kill-switches.testsuite.ts';
 import { outboxCases } from '../outbox.testsuite.ts';
 import { queryCases } from '../queries.testsuite.ts';
 import type { StoreFixture } from '../samples.testsuite.ts';
@@ -35,6 +36,7 @@ describe.each([
   ['store', storeCases],
   ['queries', queryCases],
   ['outbox', outboxCases],
+  ['kill switches', killSwitchCases],
 ])('%s', (_, cases) => {
   test.each(cases.map(({ name, run }) => [name, run] as const))('%s', (_, run) => run(makeStore));
 });
