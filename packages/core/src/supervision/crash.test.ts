@@ -1,16 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { requestStop } from './directory.ts';
 import { startShim } from './host.ts';
 import { look, type Look } from './look.ts';
-import { markerName, markerOf } from './protocol.ts';
+import { markerOf } from './protocol.ts';
 import { sweepDead } from './sweep.ts';
-import { daemon, ending, living, prepare, randomFrom, seed, stateId, until } from './testing.testsuite.ts';
+import { daemon, ending, living, prepare, randomFrom, seed, spawnShim, stateId, until } from './testing.testsuite.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const markerOfDirectory = (directory: string): string => markerOf(stateId, basename(directory));
@@ -22,20 +21,6 @@ const outputOf = (directory: string): string => readFileSync(join(directory, 'st
 const body = Buffer.from('{"KEY":"secret"}');
 const sum = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
 const length = (bytes: number): Buffer => Buffer.from(Uint32Array.of(bytes).buffer).swap32();
-const emptyFrame = Buffer.concat([length(0), sum(Buffer.alloc(0))]);
-
-/** A shim whose pipe the test writes to itself. */
-function spawnShim(directory: string, bytes: Buffer, after: 'close' | 'keep', env: Record<string, string> = {}): ChildProcess {
-  const shim = spawn(process.execPath, [fileURLToPath(new URL('./shim/main.ts', import.meta.url)), directory], {
-    env: { [markerName]: markerOfDirectory(directory), ...env },
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-  });
-  const pipe = shim.stdio[3];
-  if (!pipe || !('write' in pipe)) throw new Error('no pipe');
-  pipe.on('error', () => undefined);
-  pipe.write(bytes, () => after === 'keep' || pipe.destroy());
-  return shim;
-}
 
 test.concurrent.each([
   ['the pipe is closed at once', Buffer.alloc(0), 'closed the pipe'],
@@ -49,7 +34,7 @@ test.concurrent.each([
   'a shim that does not get a whole frame owns nothing: %s',
   async (_, bytes, why) => {
     const directory = await prepare('echo started', { secretNames: ['KEY'] });
-    const shim = spawnShim(directory, bytes, why.startsWith('within') ? 'keep' : 'close');
+    const shim = spawnShim(directory, { bytes, closes: !why.startsWith('within') });
     let said = '';
     shim.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     expect(await exited(shim)).toBe(1);
@@ -127,7 +112,7 @@ test.concurrent.each([
   ['shim.exit.after', 'exited'],
 ])('a shim killed at %s leaves the directory %s and no child that lives on', async (point, then) => {
   const directory = await prepare(point.startsWith('shim.exit') ? 'sleep 0.1' : 'setsid sleep 60 & sleep 60');
-  const shim = spawnShim(directory, emptyFrame, 'keep', { SINGLETREE_FAILPOINTS: `shim.stranger=kill,${point}=kill` });
+  const shim = spawnShim(directory, { env: { SINGLETREE_FAILPOINTS: `shim.stranger=kill,${point}=kill` } });
   await exited(shim);
   expect(shim.signalCode).toBe('SIGKILL');
   expect(await kindOf(directory)).toBe(then);
@@ -159,7 +144,7 @@ test.concurrent('what a silent child used whose shim was killed: until now while
 
 test.concurrent('a stop that comes while the shim is about to start its child is obeyed', async () => {
   const directory = await prepare('trap "" INT TERM; sleep 60');
-  spawnShim(directory, emptyFrame, 'keep', { SINGLETREE_FAILPOINTS: `shim.spawn.before=hold:${directory}` });
+  spawnShim(directory, { env: { SINGLETREE_FAILPOINTS: `shim.spawn.before=hold:${directory}` } });
   await until(() => existsSync(join(directory, 'shim.spawn.before.hit')));
   await requestStop(directory, { kind: 'cancel', hardness: 'interrupt', by: 'test', at: 1 });
   writeFileSync(join(directory, 'shim.spawn.before.go'), '');

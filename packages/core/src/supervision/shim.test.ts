@@ -2,18 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { readClock, requestStop, vouch } from './directory.ts';
+import { readClock, requestStop } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import type { StopRequest } from './protocol.ts';
 import { readStat } from './shim/process-table.ts';
-import { daemon, ending, prepare, root, start, until } from './testing.testsuite.ts';
-
-/** What the child has said so far; nothing before the shim has made the log. */
-function said(directory: string, log = 'stdout'): string {
-  const path = join(directory, `${log}.log`);
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
-}
+import { ending, prepare, root, said, start, until } from './testing.testsuite.ts';
 
 const stopOf = (kind: StopRequest['kind'], hardness: StopRequest['hardness']): StopRequest => ({ kind, hardness, by: 'test', at: 1 });
 
@@ -106,49 +100,6 @@ describe.concurrent('the child gets', () => {
         .split('\n')
         .filter((line) => line.includes(root)),
     ).toHaveLength(3);
-  });
-});
-
-describe.concurrent('limits hold without a daemon', () => {
-  test('time: the tree is ended, never early, and the daemon is dead meanwhile', async () => {
-    const directory = await prepare('sleep 60 & setsid sleep 60 & sleep 60', { limits: { timeoutMs: 700 } });
-    const host = daemon(directory);
-    await until(async () => (await look(directory)).kind === 'alive');
-    host.kill('SIGKILL');
-    const exit = await ending(directory);
-    expect(exit.stop).toMatchObject({ kind: 'timeout', by: 'shim' });
-    expect(exit.durationMs).toBeGreaterThanOrEqual(700);
-    expect(exit.durationMs).toBeLessThan(700 + 400 + 2_000);
-    expect(exit.survivors).toEqual([]);
-  });
-
-  test('output: a flood is frozen and ended at once', async () => {
-    const directory = await start('trap "" INT TERM; setsid yes & yes >&2', {
-      limits: { outputBytes: 100_000 },
-      graces: { interruptMs: 60_000 },
-    });
-    const exit = await ending(directory);
-    expect(exit.stop).toMatchObject({ kind: 'output_limit', by: 'shim' });
-    expect(exit.signal).toBe('SIGKILL');
-    expect(Math.max(exit.lengths.stdout, exit.lengths.stderr)).toBeGreaterThan(100_000);
-    expect(said(directory).length).toBe(exit.lengths.stdout);
-  });
-
-  test('a process that needs the daemon ends when nobody vouches for it any more', async () => {
-    const directory = await prepare('sleep 60', { limits: { unsupervisedMs: 1 } });
-    await vouch(directory, process.hrtime.bigint() + 60_000_000_000n);
-    await startShim(directory, {});
-    await until(() => existsSync(join(directory, 'run.json')));
-    const last = process.hrtime.bigint() + 500_000_000n;
-    await vouch(directory, last);
-    expect((await ending(directory)).stop).toMatchObject({ kind: 'unsupervised', by: 'shim' });
-    expect(process.hrtime.bigint()).toBeGreaterThan(last);
-  });
-
-  test('nor for which nobody ever vouched', async () => {
-    const exit = await ending(await start('sleep 60', { limits: { unsupervisedMs: 300 } }));
-    expect(exit.stop).toMatchObject({ kind: 'unsupervised' });
-    expect(exit.durationMs).toBeGreaterThanOrEqual(300);
   });
 });
 

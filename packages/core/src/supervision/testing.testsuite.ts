@@ -1,16 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { hash, randomUUID } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, expect } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, vi } from 'vitest';
 import { prepareDirectory } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
-import { markerOf, protocolVersion, type ExitRecord, type ProcessSpec } from './protocol.ts';
+import { markerName, markerOf, protocolVersion, type ExitRecord, type ProcessSpec } from './protocol.ts';
 import { isLiving, readMarker, readTable, type ProcessStat } from './shim/process-table.ts';
 import { signalProcess } from './shim/tree.ts';
+
+/** Each of these tests waits for processes, and many of them run at once. */
+vi.setConfig({ testTimeout: 20_000 });
 
 /** A state folder of this test file's own. After the last test no process may carry its marker; what is left is ended and makes the file fail. */
 export const stateId: string = randomUUID();
@@ -81,6 +85,39 @@ export async function ending(directory: string, limitMs = 10_000): Promise<ExitR
   }, limitMs);
   await until(() => living(markerOf(stateId, directory.slice(root.length + 1))).length === 0);
   return exit;
+}
+
+/** The frame of a process without secrets: a length of 0 and the sum of nothing. */
+const emptyFrame = Buffer.concat([Buffer.alloc(4), hash('sha256', '', 'buffer')]);
+
+export interface ShimByHand {
+  /** What it reads from its pipe. */
+  readonly bytes?: Uint8Array;
+  /** Whether the pipe is closed after that. */
+  readonly closes?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly nodeArgs?: readonly string[];
+  readonly program?: URL;
+}
+
+/** A shim whose pipe the test writes to itself. */
+export function spawnShim(directory: string, how: ShimByHand = {}): ChildProcess {
+  const { bytes = emptyFrame, closes = false, env = {}, nodeArgs = [], program = new URL('./shim/main.ts', import.meta.url) } = how;
+  const shim = spawn(process.execPath, [...nodeArgs, fileURLToPath(program), directory], {
+    env: { [markerName]: markerOf(stateId, basename(directory)), ...env },
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const pipe = shim.stdio[3];
+  if (!pipe || !('write' in pipe)) throw new Error('no pipe');
+  pipe.on('error', () => undefined);
+  pipe.write(bytes, () => closes && pipe.destroy());
+  return shim;
+}
+
+/** What the child has said so far; nothing before the shim has made the log. */
+export function said(directory: string, log = 'stdout'): string {
+  const path = join(directory, `${log}.log`);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
 /** A process that starts a shim as a daemon would and then waits to be killed. */

@@ -23,11 +23,11 @@ export class FreeSpace {
   }
 }
 
-/** Nothing is known of a directory that is gone: that is no full disk. */
+/** Nothing is known of a directory that is gone, or of a file system that tells no size: neither is a full disk. */
 async function freeAt(path: string): Promise<number | undefined> {
   try {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
+    const { blocks, bavail, bsize } = await statfs(path);
+    return blocks === 0 ? undefined : bavail * bsize;
   } catch {
     return undefined;
   }

@@ -27,9 +27,9 @@ export function guard<T>(act: () => T): T | undefined {
 let lastSaid = '';
 /** To shim.log. Once, where the same is said again and again. */
 export function say(error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (text === lastSaid) return;
-  lastSaid = text;
+  const [what, text] = error instanceof Error ? [error.message, error.stack ?? error.message] : [String(error), String(error)];
+  if (what === lastSaid) return;
+  lastSaid = what;
   try {
     writeSync(process.stderr.fd, `${new Date().toISOString()} ${text}\n`);
   } catch {
