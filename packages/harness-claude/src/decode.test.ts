@@ -108,3 +108,44 @@ test('files are changed by the tools that edit, and only if they succeeded', () 
     ['/b', 'modified'],
   ]);
 });
+
+describe('the closing words', () => {
+  const started = (task_id: string, more: object = {}): object => ({ type: 'system', subtype: 'task_started', task_id, ...more });
+  const over = (task_id: string, more: object = {}): object => ({ type: 'system', subtype: 'task_notification', task_id, ...more });
+  const agent = { task_type: 'local_agent', tool_use_id: 't1' };
+  const pending = (...lines: object[]): unknown[] =>
+    decode(init, ...lines).flatMap((event) => (event.kind === 'ended' ? [event.pending] : []));
+
+  test('say how much goes on in the background and may wake the agent', () => {
+    expect(pending(started('b1', { task_type: 'local_bash' }), started('a1', agent), result({}))).toEqual([2]);
+    expect(pending(started('b1'), result({}), over('b1'), result({}))).toEqual([1, undefined]);
+    expect(pending(started('a1', agent), over('a1', agent), result({}))).toEqual([undefined]);
+  });
+});
+
+test('calls and results are told apart by all that is in them, not by what is shown', () => {
+  const use = (id: string, command: string): object => ({
+    type: 'assistant',
+    message: { id: `m${id}`, model: 'm', content: [{ type: 'tool_use', id, name: 'Bash', input: { command } }] },
+  });
+  const done = (id: string, content: string): object => ({
+    type: 'user',
+    message: { content: [{ type: 'tool_result', tool_use_id: id, content }] },
+  });
+  const events = decode(
+    init,
+    use('1', 'cat <<E\n1'),
+    done('1', 'x'),
+    use('2', 'cat <<E\n2'),
+    done('2', 'x'),
+    use('3', 'cat <<E\n1'),
+    done('3', 'y'),
+  );
+  const inputs = events.flatMap((event) => (event.kind === 'tool.started' ? [[event.summary, event.inputDigest]] : []));
+  const outputs = events.flatMap((event) => (event.kind === 'tool.finished' ? [event.outputDigest] : []));
+  expect(inputs.map(([summary]) => summary)).toEqual(['cat <<E', 'cat <<E', 'cat <<E']);
+  expect(inputs[0]).toEqual(inputs[2]);
+  expect(inputs[0]).not.toEqual(inputs[1]);
+  expect(outputs[0]).toBe(outputs[1]);
+  expect(outputs[0]).not.toBe(outputs[2]);
+});

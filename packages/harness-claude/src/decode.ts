@@ -4,6 +4,7 @@ import {
   clip,
   countOf,
   defined,
+  digest,
   isJsonObject,
   lineDecoder,
   objectOf,
@@ -46,6 +47,8 @@ class StreamReader {
   readonly #denied = new Set<string>();
   /** Sub-agents that have begun, and whether they work still. */
   readonly #subagents = new Map<string, boolean>();
+  /** Commands that go on in the background, by the CLI's id. */
+  readonly #background = new Set<string>();
   /** The message that streams, by thread (only with partial messages). */
   readonly #streaming = new Map<string, JsonObject>();
   #model: string | undefined;
@@ -102,10 +105,11 @@ class StreamReader {
       case 'permission_denied':
         return this.#permissionDenied(json, stringOf(json['message']));
       case 'task_started':
-        return json['task_type'] === 'local_agent'
-          ? this.#subagentSeen(stringOf(json['tool_use_id']), stringOf(json['subagent_type']))
-          : [];
+        if (json['task_type'] === 'local_agent') return this.#subagentSeen(stringOf(json['tool_use_id']), stringOf(json['subagent_type']));
+        this.#background.add(stringOf(json['task_id']) ?? '');
+        return [];
       case 'task_notification':
+        this.#background.delete(stringOf(json['task_id']) ?? '');
         return this.#subagentEnded(stringOf(json['tool_use_id']));
       case 'model_fallback':
         return [{ kind: 'warning', message: stringOf(json['content']) ?? 'the CLI changed to another model' }];
@@ -164,7 +168,8 @@ class StreamReader {
         const [toolId, tool] = [stringOf(block['id']), stringOf(block['name'])];
         if (toolId === undefined || tool === undefined) return [];
         this.#tools.set(toolId, tool);
-        return [defined({ kind: 'tool.started', thread, toolId, tool, summary: toolSummary(objectOf(block['input'])) })];
+        const input = objectOf(block['input']);
+        return [defined({ kind: 'tool.started', thread, toolId, tool, summary: toolSummary(input), inputDigest: digest(input) })];
       }
       default:
         return [];
@@ -191,7 +196,10 @@ class StreamReader {
     this.#tools.delete(toolId);
     const output = objectOf(json['tool_use_result']);
     const subagent = output['isAsync'] === true ? [] : this.#subagentEnded(toolId);
-    return [...toolResultEvents({ thread, toolId, tool, failed: block['is_error'] === true, output }), ...subagent];
+    return [
+      ...toolResultEvents({ thread, toolId, tool, failed: block['is_error'] === true, output, content: block['content'] }),
+      ...subagent,
+    ];
   }
 
   #result(json: JsonObject): Events {
@@ -199,7 +207,8 @@ class StreamReader {
     const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
     const evidence = endEvidence(json, this.#apiError, this.#interrupted);
     this.#interrupted = false;
-    return [...denials, ...(total ? [total] : []), { kind: 'ended', evidence }];
+    const pending = this.#background.size + [...this.#subagents.values()].filter(Boolean).length;
+    return [...denials, ...(total ? [total] : []), { kind: 'ended', evidence, ...(pending > 0 ? { pending } : {}) }];
   }
 
   /** Partial messages carry the true figures of each call: the last event of a message repeats its usage, output included. */

@@ -14,7 +14,7 @@ const harness: Harness<ClaudeOptions> = defineHarness<ClaudeOptions>({
   defaultExecutable: 'claude',
   provider: 'anthropic',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
-  decoderVersion: 1,
+  decoderVersion: 2,
   capabilities,
   options,
   probe,

@@ -2,6 +2,7 @@ import {
   arrayOf,
   clip,
   defined,
+  digest,
   isJsonObject,
   lineDecoder,
   objectOf,
@@ -84,29 +85,49 @@ function itemEvents(item: JsonObject, completed: boolean, tools: Set<string>): E
     case 'error':
       return completed ? [{ kind: 'warning', message: clip(stringOf(item['message']) ?? 'no reason given', 2048) }] : [];
     case 'command_execution':
-      return toolEvents(item, 'shell', stringOf(item['command']), completed, tools);
-    case 'file_change':
-      return [...toolEvents(item, 'apply_patch', undefined, completed, tools), ...(completed ? fileChanges(item) : [])];
-    case 'mcp_tool_call':
-      return toolEvents(item, [item['server'], item['tool']].map((part) => stringOf(part) ?? '?').join('.'), undefined, completed, tools);
-    case 'collab_tool_call':
-      return toolEvents(item, `collab.${stringOf(item['tool']) ?? '?'}`, undefined, completed, tools);
+      return toolEvents(
+        item,
+        { tool: 'shell', told: item['command'], input: item['command'], output: [item['exit_code'], item['aggregated_output']] },
+        completed,
+        tools,
+      );
+    case 'file_change': // which files, but not what was changed in them: no two are known to be alike
+      return [...toolEvents(item, { tool: 'apply_patch' }, completed, tools), ...(completed ? fileChanges(item) : [])];
+    case 'mcp_tool_call': {
+      const tool = [item['server'], item['tool']].map((part) => stringOf(part) ?? '?').join('.');
+      return toolEvents(item, { tool, input: item['arguments'], output: item['result'] ?? item['error'] }, completed, tools);
+    }
+    case 'collab_tool_call': // waiting for sub-agents again and again is no loop
+      return toolEvents(item, { tool: `collab.${stringOf(item['tool']) ?? '?'}` }, completed, tools);
     case 'web_search':
-      return toolEvents(item, 'web_search', stringOf(item['query']), completed, tools);
+      return toolEvents(item, { tool: 'web_search', told: item['query'], input: item['query'] }, completed, tools);
     default:
       return undefined;
   }
 }
 
+interface ToolItem {
+  readonly tool: string;
+  /** What people want to know of it. */
+  readonly told?: unknown;
+  /** All that it was given, and all that came of it. */
+  readonly input?: unknown;
+  readonly output?: unknown;
+}
+
 /** An item may be told only once it is completed. */
-function toolEvents(item: JsonObject, tool: string, input: string | undefined, completed: boolean, tools: Set<string>): Events {
+function toolEvents(item: JsonObject, { tool, told, input, output }: ToolItem, completed: boolean, tools: Set<string>): Events {
   const toolId = stringOf(item['id']);
   if (toolId === undefined) return [];
-  const summary = input === undefined ? undefined : clip(input.split('\n', 1)[0] ?? '', 200);
-  const started: Events = tools.has(toolId) ? [] : [defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary })];
+  const text = stringOf(told);
+  const summary = text === undefined ? undefined : clip(text.split('\n', 1)[0] ?? '', 200);
+  const started: Events = tools.has(toolId)
+    ? []
+    : [defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary, inputDigest: digest(input) })];
   tools.add(toolId);
   if (!completed) return started;
-  return [...started, { kind: 'tool.finished', thread: 'main', toolId, tool, failed: item['status'] === 'failed' }];
+  const failed = item['status'] === 'failed';
+  return [...started, defined({ kind: 'tool.finished', thread: 'main', toolId, tool, failed, outputDigest: digest(output) })];
 }
 
 const changes = { add: 'added', update: 'modified', delete: 'deleted' } as const;

@@ -14,7 +14,7 @@ const harness: Harness = defineHarness<unknown>({
   defaultExecutable: 'codex',
   provider: 'openai',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
-  decoderVersion: 1,
+  decoderVersion: 2,
   capabilities,
   options: z.strictObject({}),
   probe,

@@ -3,6 +3,7 @@ import {
   clip,
   countOf,
   defined,
+  digest,
   lineDecoder,
   objectOf,
   silentDecoder,
@@ -75,10 +76,10 @@ class RunReader {
     const title = stringOf(state['title']);
     const summary = title === undefined || title === '' ? undefined : clip(title.split('\n', 1)[0] ?? '', 200);
     return [
-      defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary }),
+      defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary, inputDigest: digest(state['input']) }),
       ...this.#denial(tool, stringOf(state['error'])),
       ...subagentEvents(tool, metadata, state),
-      { kind: 'tool.finished', thread: 'main', toolId, tool, failed },
+      defined({ kind: 'tool.finished', thread: 'main', toolId, tool, failed, outputDigest: digest(state['output'] ?? state['error']) }),
       ...(failed ? [] : fileChange(tool, metadata)),
     ];
   }

@@ -12,7 +12,7 @@ const harness: Harness = defineHarness<unknown>({
   displayName: 'OpenCode',
   defaultExecutable: 'opencode',
   supportedVersions: newestVersion,
-  decoderVersion: 1,
+  decoderVersion: 2,
   capabilities,
   options: z.strictObject({}),
   probe,

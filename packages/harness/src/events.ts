@@ -67,7 +67,15 @@ export type HarnessEventBody =
    *  `usage.total`. */
   | { readonly kind: 'usage.incomplete'; readonly reason: string }
   | { readonly kind: 'text'; readonly thread: Thread; readonly text: string; readonly truncated?: Truncation }
-  | { readonly kind: 'tool.started'; readonly thread: Thread; readonly toolId: string; readonly tool: string; readonly summary?: string }
+  | {
+      readonly kind: 'tool.started';
+      readonly thread: Thread;
+      readonly toolId: string;
+      readonly tool: string;
+      readonly summary?: string;
+      /** `digest` of all that the call was given. Absent where the CLI does not tell all of it: such a call is like no other. */
+      readonly inputDigest?: string;
+    }
   | {
       readonly kind: 'tool.finished';
       readonly thread: Thread;
@@ -75,6 +83,8 @@ export type HarnessEventBody =
       readonly tool?: string;
       readonly failed: boolean;
       readonly summary?: string;
+      /** `digest` of the whole result; absent where the CLI does not tell it. */
+      readonly outputDigest?: string;
     }
   | { readonly kind: 'file.changed'; readonly path: string; readonly change: 'added' | 'modified' | 'deleted' }
   | { readonly kind: 'compaction'; readonly trigger?: 'auto' | 'manual'; readonly tokensBefore?: number; readonly tokensAfter?: number }
@@ -85,8 +95,12 @@ export type HarnessEventBody =
   | { readonly kind: 'subagent.ended'; readonly subagent: string }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'raw'; readonly line: string; readonly truncated?: Truncation }
-  /** The CLI's closing words. Main-thread work after it (some CLIs wake up again) takes them back until the next one. */
-  | { readonly kind: 'ended'; readonly evidence: EndEvidence };
+  /**
+   * The CLI's closing words. Main-thread work after it (some CLIs wake up again) takes them back until the next one.
+   *
+   * `pending`: how much goes on in the background that may wake the agent, where the CLI tells. A silence after it is then no hang.
+   */
+  | { readonly kind: 'ended'; readonly evidence: EndEvidence; readonly pending?: number };
 
 export interface ModelUsage {
   /** Absent where the CLI counts tokens without a word about the model. */

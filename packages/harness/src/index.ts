@@ -1,5 +1,6 @@
 export * from './contract.ts';
 export * from './defined.ts';
+export * from './digest.ts';
 export * from './events.ts';
 export * from './fit.ts';
 export * from './json.ts';

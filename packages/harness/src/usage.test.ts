@@ -40,6 +40,10 @@ function fold(events: readonly HarnessEventBody[], declared: Capabilities = capa
 }
 
 describe('tokens', () => {
+  test('that no call tells make the cost unknown, not 0', () => {
+    expect(fold([call('1', {}), call('2', {}, { provisional: true })])).not.toHaveProperty('costUsdMicros');
+  });
+
   test('are the sum of the calls where the CLI states no total', () => {
     const usage = fold([call('1', { uncachedInputTokens: 5, outputTokens: 1 }), call('2', { uncachedInputTokens: 7 }), completed]);
     expect(usage).toMatchObject({

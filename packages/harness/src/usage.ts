@@ -129,6 +129,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const open = [...calls.values()].filter((call) => !counted.has(call.callId));
     const parts = reconciliation?.usage ?? [...(totals ?? []), ...open.map(asUsage)];
     const byModel = addByModel(parts);
+    const total = parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage));
     const known = reconciliation !== undefined || totals !== undefined || open.length > 0;
     const mainCalls = [...calls.values()].filter((call) => call.thread === 'main').length;
     const tellsTurns = capabilities.usage !== 'none' && capabilities.usage.scope === 'model_call';
@@ -136,11 +137,12 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const partial = !known || incomplete || seen.evidence === undefined || open.some((call) => call.provisional === true);
     return defined({
       ...seen,
-      total: known && parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage)),
+      total: known ? total : {},
       byModel,
       subagents: reconciliation?.subagentUsage ?? subagentUsage([...calls.values()]),
       turns: reconciliation?.turns ?? (tellsTurns ? mainCalls : undefined),
-      costUsdMicros: known ? costOf(byModel) : undefined,
+      // Calls of which no token is told may have cost anything.
+      costUsdMicros: known && Object.keys(total).length > 0 ? costOf(byModel) : undefined,
       provenance,
       lowerBound: reconciliation?.lowerBound ?? partial,
       compactions: capabilities.compaction ? compactions : undefined,
@@ -155,8 +157,8 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
   return { add, summary };
 }
 
-/** Work of the main thread after the closing words: they were not the last. */
-function reopens(event: HarnessEventBody): boolean {
+/** Work of the main thread, which takes back closing words that came before it. */
+export function reopens(event: HarnessEventBody): boolean {
   switch (event.kind) {
     case 'session.started':
       return true;
