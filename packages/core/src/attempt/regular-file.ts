@@ -23,12 +23,10 @@ const refusals: Readonly<Record<string, string>> = {
 
 /** Reads a file that somebody else chose and may change: regular, of at most so many bytes. Throws for faults of the machine only. */
 export async function readRegularFile(path: string, mostBytes: number): Promise<ReadFile> {
-  const opened = await openToRead(path);
+  const opened = await openRegularFile(path);
   if ('refused' in opened) return opened;
   await using file = opened;
-  // What was opened counts, not what the path meant a moment ago.
   const found = await file.stat();
-  if (!found.isFile()) return { refused: 'is not a regular file' };
   if (found.size > mostBytes) return { refused: `is larger than ${mostBytes} bytes` };
   const bytes = Buffer.alloc(found.size);
   let length = 0;
@@ -37,6 +35,15 @@ export async function readRegularFile(path: string, mostBytes: number): Promise<
     length += bytesRead;
     if (bytesRead === 0 || length === bytes.length) return { bytes: bytes.subarray(0, length) };
   }
+}
+
+/** Opens such a file to read from it. */
+export async function openRegularFile(path: string): Promise<FileHandle | { readonly refused: string }> {
+  const opened = await openToRead(path);
+  // What was opened counts, not what the path meant a moment ago.
+  if ('refused' in opened || (await opened.stat()).isFile()) return opened;
+  await opened.close();
+  return { refused: 'is not a regular file' };
 }
 
 async function openToRead(path: string): Promise<FileHandle | { readonly refused: string }> {

@@ -87,7 +87,10 @@ export interface ClockLine {
 
 /** The shim's record of how its logs grew and of its own life, oldest first; the first line is the start of the child. A torn last line is left out. */
 export async function readClock(directory: string): Promise<ClockLine[]> {
-  const text = (await readFile(file(directory, 'clock.log'), 'latin1').catch(unlessMissing)) ?? '';
+  return parseClock((await readFile(file(directory, 'clock.log'), 'latin1').catch(unlessMissing)) ?? '');
+}
+
+export function parseClock(text: string): ClockLine[] {
   return text
     .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')
