@@ -128,6 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     };
     const tasks = {
       store,
+      processRoot: processes.root,
       engine,
       plugins,
       now,

@@ -17,7 +17,6 @@ export interface Piece {
 const pieceBytes = 64 * 1024;
 /** More than a week of one line a second; a clock that is larger is not ours, and tells nothing. */
 const mostClockBytes = 64 * 1024 * 1024;
-const sources: readonly LogName[] = ['stdout', 'stderr'];
 
 /** What one process wrote to its two outputs, read on from where the last reading ended. It ran as our own user, so nothing in its directory is believed. */
 export class ProcessLog {

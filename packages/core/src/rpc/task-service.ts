@@ -26,11 +26,12 @@ import { checkContext, type MissingInHead } from './check-context.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
 import { readPageToken, writePageToken } from './page-token.ts';
+import { readLogs, type LogParts } from './read-logs.ts';
 import { taskToProto } from './to-proto/task.ts';
 import { watchTask, type WatchParts } from './watch.ts';
 import { wordOf } from './words.ts';
 
-export interface TaskServiceParts extends WatchParts {
+export interface TaskServiceParts extends WatchParts, LogParts {
   readonly engine: Engine;
   readonly plugins: Catalogue;
   readonly defaults: TaskDefaults;
@@ -89,10 +90,6 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       return create(CreateTaskResponseSchema, { task: await view(task) });
     },
 
-    async *readLogs() {
-      throw new DomainError('NOT_SUPPORTED', 'reading logs is not built yet');
-    },
-
     async getTask(request) {
       return create(GetTaskResponseSchema, { task: await view(await findTask(store, request.taskId)) });
     },
@@ -119,6 +116,11 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       const task = await findTask(store, request.taskId);
       const interval = request.heartbeatInterval ? durationMs(request.heartbeatInterval) : heartbeatMs;
       yield* watchTask(task.id, Number(request.afterSequence), interval, context.signal, parts);
+    },
+
+    async *readLogs(request, context) {
+      const task = await findTask(store, request.taskId);
+      yield* readLogs(task.id, request, context.signal, parts);
     },
 
     async cancelTask(request) {
