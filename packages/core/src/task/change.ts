@@ -43,7 +43,9 @@ export function apply(task: Task, now: Instant, change: Change): Decision {
   if (change.edge) {
     const to = transitions[change.edge].to;
     if (!mayTake(change.edge, task.state)) throw new Error(`bug: edge ${change.edge} does not leave ${task.state}`);
-    bodies.push({ kind: 'state_changed', from: task.state, to, edge: change.edge, ...reasonOf(change.failure) });
+    const { notBefore } = change.set ?? {};
+    const wait = notBefore !== undefined && notBefore > now ? { notBefore } : {};
+    bodies.push({ kind: 'state_changed', from: task.state, to, edge: change.edge, ...reasonOf(change.failure), ...wait });
     after = { ...after, state: to, since: now, phases: addPhase(task, now) };
     if (!holdsLease(to)) after = without(after, ['lease']);
     if (to !== 'created') after = without(after, ['notBefore']);

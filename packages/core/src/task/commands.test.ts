@@ -104,9 +104,12 @@ describe('a claim', () => {
 
   test('is refused until the task is due, and then not', () => {
     const waiting = situations['created, backing off']!;
-    expect(waiting.notBefore).toBe(waiting.updatedAt + 1_000);
-    expect(isRefusal(decide(waiting, claim, waiting.updatedAt + 999))).toBe(true);
-    expect(isRefusal(decide(waiting, claim, waiting.updatedAt + 1_000))).toBe(false);
+    const { notBefore = 0, updatedAt } = waiting;
+    expect(notBefore).toBeGreaterThan(updatedAt);
+    expect(isRefusal(decide(waiting, claim, notBefore - 1))).toBe(true);
+    expect(isRefusal(decide(waiting, claim, notBefore))).toBe(false);
+    // The clock was set back: what is left of the wait is not known, and it is no day.
+    expect(isRefusal(decide(waiting, claim, updatedAt - 86_400_000))).toBe(false);
   });
 });
 
@@ -153,6 +156,16 @@ describe('a stop', () => {
       failure: { reason, message: `${reason} by person 0: enough`, by: 'person 0', why: 'enough' },
       attempts: [{ state: 'ended', tree: { commit: 'c1' }, failure: { reason } }],
     });
+  });
+
+  test.each(['assigned', 'assigned, workspace'])('by the kill switch gives back what is only %s: nothing of it runs', (name) => {
+    const { task, events } = decided(situations[name]!, stop('kill', 'anna', 'costs'));
+    expect(task).toMatchObject({ state: 'created', attempts: [{ state: 'revoked', charged: false }] });
+    expect(task).not.toHaveProperty('stop');
+    expect(events.map(({ body }) => body)).toStrictEqual([
+      { kind: 'stop_requested', stop: 'kill', by: 'anna', why: 'costs' },
+      { kind: 'state_changed', from: 'assigned', to: 'created', edge: 'release' },
+    ]);
   });
 
   test('of a task without a process ends it at once, with all that is known of the stop', () => {
@@ -242,6 +255,12 @@ describe('a step that cannot be done', () => {
       attempts: { length: 1 },
       gateResults: [{ verdict: 'passed' }, { verdict: 'passed' }],
     });
+  });
+
+  test('warns: tells those who watch, and goes on', () => {
+    const { task, events } = decided(atRunning, { kind: 'warn', message: 'nothing new for 5 turns' });
+    expect(events.map(({ body }) => body)).toStrictEqual([{ kind: 'warning', message: 'nothing new for 5 turns' }]);
+    expect(task).toMatchObject({ state: 'in_progress', attempts: [{ state: 'started' }] });
   });
 
   test('releases: waits without a charge', () => {

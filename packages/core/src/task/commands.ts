@@ -24,8 +24,8 @@ import type {
 export type Command =
   | { readonly kind: 'stop'; readonly stop: StopKind; readonly by: string; readonly why?: string; readonly scope?: string }
   | { readonly kind: 'unblock' }
-  /** A blocked task has waited as long as it may. */
-  | { readonly kind: 'expire' }
+  /** A task that has been blocked since this time has waited as long as it may. */
+  | { readonly kind: 'expire'; readonly since: Instant }
   /** The dispatcher takes the task: a new attempt, or the gate phase of a task that waits in review. */
   | { readonly kind: 'claim'; readonly owner: string; readonly estimate?: Estimate }
   /** A new daemon goes on where a dead one stopped. */
@@ -48,8 +48,8 @@ export type Command =
     }
   /** A shim owns the directory: from here on the attempt counts as started. */
   | { readonly kind: 'owned'; readonly directory: string; readonly pid: number; readonly at: Instant; readonly sandbox?: SandboxLevel }
-  /** Something that who watches the task should know, before it becomes an ending. */
-  | { readonly kind: 'warn'; readonly message: string }
+  /** Something that who watches the task should know, before it becomes an ending. `about`: once an attempt, and what a watcher is shown from now on. */
+  | { readonly kind: 'warn'; readonly message: string; readonly about?: string; readonly live?: LiveProgress }
   | {
       readonly kind: 'record';
       readonly attempt: number;

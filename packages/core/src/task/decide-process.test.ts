@@ -73,11 +73,12 @@ describe('a harness', () => {
       return after(task, claim, start(number), { kind: 'revoked', directory: `harness-${number}` });
     };
     const prepared = after(created(), claim, openWorkspace, setBase, { kind: 'release', message: 'busy', notBefore: noon });
-    const waiting = Array.from({ length: 8 }).reduce(revoke, prepared);
-    expect(waiting).toMatchObject({ state: 'created', attempts: { length: 9 } });
+    // The one that was given back before it had a directory was no start.
+    const waiting = Array.from({ length: 9 }).reduce(revoke, prepared);
+    expect(waiting).toMatchObject({ state: 'created', attempts: { length: 10 } });
     expect(revoke(waiting)).toMatchObject({
       state: 'failed',
-      failure: { reason: 'internal', message: '10 attempts could not be started' },
+      failure: { reason: 'internal', message: "10 attempts could not be started; the daemon's log says more" },
     });
   });
 
@@ -113,7 +114,20 @@ describe('a setup command', () => {
     ['its exit code, without a word', { code: 3 }, undefined, 'setup_failed', 'setup command 1 failed'],
     ['a signal', { code: null, signal: 'SIGSEGV' }, undefined, 'setup_failed', 'setup command 1 failed'],
     ['too much output, whatever its code', { code: 0, stop: 'output_limit' }, undefined, 'setup_failed', 'setup command 1 failed'],
-    ["the task's time limit", { code: 0, stop: 'timeout' }, undefined, 'timeout', 'the task used up its 3600 s'],
+    [
+      'an end that nobody wanted',
+      { code: null, signal: 'SIGKILL', stop: 'terminate' },
+      undefined,
+      'setup_failed',
+      'setup command 1 failed',
+    ],
+    [
+      "the task's time limit",
+      { code: 0, stop: 'timeout' },
+      undefined,
+      'timeout',
+      'the task used up its 3600 s; raise the limit timeout, or split the task',
+    ],
   ] as const)('fails the task by %s', (_, exit, message, reason, said) => {
     const { task, events, completion } = decided(atSetup, {
       kind: 'exited',
@@ -127,10 +141,49 @@ describe('a setup command', () => {
       attempt: 1,
       ordinal: 0,
       passed: false,
+      durationMs: 400,
       ...(exit.code === null ? {} : { exitCode: exit.code }),
+      ...('signal' in exit ? { signal: exit.signal } : {}),
       ...(message === undefined ? {} : { message }),
     });
     expect(completion).toMatchObject({ attemptCount: 0, outcome: reason === 'timeout' ? 'timeout' : 'failure' });
+  });
+
+  const full = exited('setup-1-0', { code: null, signal: 'SIGKILL', stop: 'disk_full' });
+
+  test('that was stopped for a full disk waits outside the queue, and runs again in the next attempt', () => {
+    const parked = after(atSetup, full);
+    expect(parked).toMatchObject({
+      state: 'blocked',
+      blocked: {
+        reason: 'disk_full',
+        message: expect.stringMatching(/^less than .* that setup command 1 writes to; free some space/) as string,
+        from: 'created',
+      },
+      attempts: [{ state: 'revoked', charged: false }],
+    });
+    expect(parked.blocked?.until).toBeGreaterThan(parked.updatedAt + 47_000);
+    expect(parked.blocked?.until).toBeLessThanOrEqual(parked.updatedAt + 60_000);
+    expect(after(parked, { kind: 'unblock' }, claim, { ...setup, directory: 'setup-2-0' })).toMatchObject({ attempts: { length: 2 } });
+  });
+
+  test('that was stopped for a full disk fails the task where no waiting is wanted, and ends with a stop', () => {
+    const unwilling = { ...atSetup, spec: { ...atSetup.spec, retry: { disk_full: { retry: false } } } };
+    expect(after(unwilling, full)).toMatchObject({ state: 'failed', failure: { reason: 'disk_full' } });
+    const stopped = after(atSetup, cancel, full);
+    expect(stopped).toMatchObject({ state: 'cancelled' });
+    expect(stopped).not.toHaveProperty('blocked');
+  });
+
+  test('that the daemon gave up is not at fault: it runs again, unless the driver fails the task', () => {
+    const given = after(atSetup, exited('setup-1-0', { code: null, signal: 'SIGKILL', stop: 'given_up' }));
+    expect(given).toMatchObject({ state: 'assigned', attempts: [{ state: 'prepared' }] });
+    expect(after(given, { ...setup, directory: 'setup-1-0-2' }).processes).toHaveLength(2);
+  });
+
+  test('that a shim killed for the switch, while no daemon was there to record it, ends the task by it', () => {
+    const killed = after(atSetup, exited('setup-1-0', { code: null, signal: 'SIGKILL', stop: 'kill' }));
+    expect(killed).toMatchObject({ state: 'failed', failure: { reason: 'killed', message: 'killed by the kill switch' } });
   });
 
   test('runs again when its shim died, uncharged, and is given up after three', () => {
@@ -234,6 +287,21 @@ describe('a gate', () => {
     expect(events.map(({ body }) => body.kind)).toEqual(['state_changed', 'completed']);
     expect(completion).toMatchObject({ qualityGatesRun: [], qualityGatesErrored: [] });
     expect(completion).not.toHaveProperty('qualityGatePassed');
+  });
+
+  test('that was stopped for a full disk has no result, and comes back to review', () => {
+    const gate = result({ verdict: 'errored' });
+    const ended: Command = { kind: 'exited', directory: 'g1', exit: anExit({ code: null, signal: 'SIGKILL', stop: 'disk_full' }), gate };
+    const parked = after(inReview(true), opening, ended);
+    expect(parked).toMatchObject({
+      state: 'blocked',
+      blocked: { reason: 'disk_full', message: expect.stringMatching(/that gate test writes to/) as string, from: 'in_review' },
+      gateResults: [],
+    });
+    expect(after(parked, { kind: 'unblock' }, claim, { ...opening, directory: 'g2' })).toMatchObject({
+      state: 'in_review',
+      attempts: { length: 1 },
+    });
   });
 
   test('that had ended by itself when the stop came keeps its result', () => {

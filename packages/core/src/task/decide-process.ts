@@ -1,12 +1,15 @@
+import { advised } from './advice.ts';
 import { apply, illegal, stale, withAttempt, withProcess, type Change, type Decision, type Refusal } from './change.ts';
 import type { Command } from './commands.ts';
-import { stopped, timedOut } from './ending.ts';
+import { diskFull, stopBehind, stopped, timedOut } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
 import { gateToRun } from './next.ts';
+import { lotOf, nextTry, retryRule } from './retry.ts';
 import {
   newestAttempt,
   openProcess,
   type Attempt,
+  type Blocked,
   type Failure,
   type GateResult,
   type Instant,
@@ -105,9 +108,9 @@ function harnessExited(task: Task, process: TaskProcess, exit: ProcessExit, now:
 function setupExited(task: Task, process: TaskProcess, exit: ProcessExit, message: string | undefined, now: Instant): Decision {
   const { attempt, ordinal } = process;
   const passed = exit.code === 0 && exit.stop === undefined;
-  const failure: Failure = { reason: 'setup_failed', message: message ?? `setup command ${ordinal + 1} failed` };
   return concluded(task, process, now, {
     set: closed(task, process, { state: 'exited', exit }, exit.durationMs),
+    exit,
     survivors: exit.survivors,
     events: [
       {
@@ -115,13 +118,28 @@ function setupExited(task: Task, process: TaskProcess, exit: ProcessExit, messag
         attempt,
         ordinal,
         passed,
+        durationMs: exit.durationMs,
         ...(exit.code === null ? {} : { exitCode: exit.code }),
+        ...(exit.signal === null ? {} : { signal: exit.signal }),
         ...(message === undefined ? {} : { message }),
       },
     ],
-    ...(exit.stop === 'timeout' ? { limit: timedOut(task) } : {}),
-    ...(passed ? {} : { failure }),
+    ...(passed ? {} : setupEnd(task, process, exit, message)),
   });
+}
+
+/** One that the daemon gave up is run again, or failed with what stood in the daemon's way: the command is not at fault. */
+function setupEnd(task: Task, { ordinal }: TaskProcess, exit: ProcessExit, message: string | undefined): Partial<Conclusion> {
+  switch (exit.stop) {
+    case 'timeout':
+      return { limit: timedOut(task) };
+    case 'disk_full':
+      return { park: diskFull(task, `setup command ${ordinal + 1}`) };
+    case 'given_up':
+      return {};
+    default:
+      return { failure: { reason: 'setup_failed', message: message ?? `setup command ${ordinal + 1} failed` } };
+  }
 }
 
 /**
@@ -131,10 +149,12 @@ function setupExited(task: Task, process: TaskProcess, exit: ProcessExit, messag
 function gateExited(task: Task, process: TaskProcess, exit: ProcessExit, gate: GateResult, now: Instant): Decision {
   const set = closed(task, process, { state: 'exited', exit }, exit.durationMs);
   const { survivors, stop } = exit;
-  if (stop === 'cancel' || stop === 'terminate' || stop === 'kill') return concluded(task, process, now, { set, survivors, events: [] });
+  const ended = { set, exit, survivors, events: [] };
+  if (stop === 'cancel' || stop === 'terminate' || stop === 'kill') return concluded(task, process, now, ended);
+  if (stop === 'disk_full') return concluded(task, process, now, { ...ended, park: diskFull(task, `gate ${gate.name}`) });
   return concluded(task, process, now, {
+    ...ended,
     set: { ...set, gateResults: [...task.gateResults, gate] },
-    survivors,
     events: [gateFinished(gate, exit.durationMs)],
     ...(stop === 'timeout' && set.usedMs >= task.spec.limits.timeoutMs ? { limit: timedOut(task) } : {}),
   });
@@ -185,8 +205,9 @@ export function revoked(task: Task, command: Extract<Command, { kind: 'revoked' 
     return stale(`nothing waits for an owner in ${command.directory}`);
   const set = closed(task, process, { state: 'revoked' }, 0);
   if (process.role !== 'harness') return concluded(task, process, now, { set, survivors: [], events: [] });
-  const times = task.attempts.filter((attempt) => attempt.state === 'revoked').length + 1;
-  const failure: Failure = { reason: 'internal', message: `${times} attempts could not be started` };
+  // One that was given back before it had a directory is not a start that did not succeed.
+  const times = task.attempts.filter(({ state, directory }) => state === 'revoked' && directory !== undefined).length + 1;
+  const failure: Failure = { reason: 'internal', message: advised('internal', `${times} attempts could not be started`) };
   return apply(task, now, {
     ...(task.stop ? stopped(task.stop) : times < mostRevoked ? { edge: 'retry' } : { edge: 'fail', failure }),
     set: { ...set, attempts: withAttempt(task, { state: 'revoked', endedAt: now, charged: false }) },
@@ -196,19 +217,32 @@ export function revoked(task: Task, command: Extract<Command, { kind: 'revoked' 
 
 interface Conclusion {
   readonly set: Partial<Task>;
+  readonly exit?: ProcessExit;
   readonly survivors: readonly number[];
   readonly events: readonly TaskEventBody[];
   /** The task's own limit, which was the cause: no stop that came later changes that. */
   readonly limit?: Failure;
   readonly failure?: Failure;
+  /** What stood in the way and may pass: the task comes back to where it is. */
+  readonly park?: Failure;
 }
 
 /** A setup command or gate is over: the task's time limit, a stop or a failure ends the task with it, else the next step follows. */
-function concluded(task: Task, process: TaskProcess, now: Instant, { set, survivors, events, limit, failure }: Conclusion): Decision {
-  const failed = (cause: Failure | undefined): Pick<Change, 'edge' | 'failure'> => (cause ? { edge: 'fail', failure: cause } : {});
-  const end = limit || !task.stop ? failed(limit ?? failure) : stopped(task.stop);
+function concluded(task: Task, process: TaskProcess, now: Instant, conclusion: Conclusion): Decision {
+  const { exit, survivors, events, limit, park } = conclusion;
+  const stop = limit ? undefined : stopBehind(task, exit);
+  const parks = park !== undefined && retryRule(park.reason, task.spec.retry).then !== 'fail';
+  const cause = limit ?? conclusion.failure ?? park;
+  const end: Pick<Change, 'edge' | 'failure'> = stop ? stopped(stop) : cause ? { edge: parks ? 'block' : 'fail', failure: cause } : {};
+  const set = { ...conclusion.set, ...(parks && !stop ? { blocked: parkedFor(task, park, now) } : {}) };
   const never = end.edge && process.role === 'setup' ? ({ state: 'revoked', endedAt: now, charged: false } as const) : {};
   return apply(task, now, { ...end, set: { ...set, attempts: withAttempt(task, { ...surviving(task, survivors), ...never }) }, events });
+}
+
+/** It waits as an attempt with this failure would wait before its first retry. */
+function parkedFor(task: Task, failure: Failure, now: Instant): Blocked {
+  const until = nextTry(retryRule(failure.reason, task.spec.retry), 0, lotOf(task.id, task.version), now, undefined);
+  return { ...failure, from: task.state === 'in_review' ? 'in_review' : 'created', until };
 }
 
 function gateFinished({ attempt, ordinal, name, verdict, exitCode, message, hint }: GateResult, durationMs: number): TaskEventBody {

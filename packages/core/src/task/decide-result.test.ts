@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Decision } from './change.ts';
 import {
   aGate,
   after,
@@ -16,6 +17,7 @@ import {
   silent,
 } from './samples.testsuite.ts';
 import type { FailureReason } from './reasons.ts';
+import type { RetryOverride } from './retry.ts';
 import type { Task, TaskSpec } from './task.ts';
 
 const judged = { kind: 'judged' } as const;
@@ -68,7 +70,12 @@ describe('after an attempt', () => {
     [3, ['lost', 'lost', 'lost', 'lost', 'lost'], 'created', 'free free free free free'],
     [3, ['lost', 'lost', 'lost', 'lost', 'lost', 'lost'], 'failed', 'free free free free free free'],
     [3, ['permission_denied'], 'failed', 'charged'],
-    [3, ['harness_failed', 'unauthenticated'], 'failed', 'charged charged'],
+    [3, ['harness_failed', 'unauthenticated'], 'blocked', 'charged free'],
+    [1, ['quota_exhausted'], 'blocked', 'free'],
+    [1, ['out_of_memory'], 'failed', 'charged'],
+    [20, ['out_of_memory', 'out_of_memory'], 'failed', 'charged charged'],
+    [20, ['harness_never_ended', 'harness_never_ended', 'harness_never_ended'], 'failed', 'charged charged charged'],
+    [3, ['unsupervised', 'disk_full', 'rate_limited'], 'created', 'free free free'],
   ])('of at most %i: %s is %s', (maxAttempts, reasons, state, charges) => {
     const task = attempts(limited(maxAttempts), reasons);
     expect(outline(task)).toEqual([state, charges]);
@@ -82,12 +89,72 @@ describe('after an attempt', () => {
     [['harness_crashed', 'harness_crashed'], 2_000],
     [['harness_crashed', 'harness_failed'], 1_000],
     [['harness_crashed', 'lost', 'harness_crashed'], 2_000],
-    [['rate_limited', 'rate_limited', 'rate_limited'], 20_000],
+    [['rate_limited', 'rate_limited', 'rate_limited'], 240_000],
     [['context_exhausted'], 0],
-  ])('%s: the wait is %i ms, longer only for the same reason', (reasons, waitMs) => {
+  ])('%s: the wait is %i ms or up to a fifth less, longer only for the same reason', (reasons, mostMs) => {
     const task = attempts(limited(20), reasons);
-    expect(task).toMatchObject({ state: 'created', notBefore: task.updatedAt + waitMs });
+    expect(task.state).toBe('created');
     expect(task).not.toHaveProperty('lease');
+    const waitMs = task.notBefore! - task.updatedAt;
+    expect(waitMs).toBeLessThanOrEqual(mostMs);
+    expect(waitMs).toBeGreaterThanOrEqual(mostMs * 0.8);
+  });
+
+  const minute = { initialMs: 60_000, capMs: 60_000, jitter: 0 };
+  const ended = (reason: FailureReason, resetsInMs: number | undefined): Decision => {
+    const before = after(limited(3, { retry: { [reason]: minute } }), ...running, exited());
+    const resetsAt = resetsInMs === undefined ? {} : { resetsAt: before.updatedAt + 1_000 + resetsInMs };
+    return decided(before, silent({ turns: 7 }, { evidence: { result: 'failed', reason, message: 'later', ...resetsAt } }));
+  };
+
+  test.each<[FailureReason, number | undefined, string, number]>([
+    ['rate_limited', undefined, 'created', 60_000],
+    ['rate_limited', -5_000, 'created', 60_000],
+    ['rate_limited', 59_000, 'created', 60_000],
+    ['rate_limited', 60_000, 'created', 60_000],
+    // Longer than the table ever waits: seen from outside, and ended by blocked_limit.
+    ['rate_limited', 60_001, 'blocked', 60_001],
+    ['quota_exhausted', undefined, 'blocked', 60_000],
+    ['quota_exhausted', 9_000_000, 'blocked', 9_000_000],
+    ['unauthenticated', undefined, 'blocked', 60_000],
+  ])('%s with a reset in %s ms: %s for %i ms, and what was used is kept', (reason, resetsInMs, state, waitMs) => {
+    const { task, events } = ended(reason, resetsInMs);
+    expect(task).toMatchObject({ state, attempts: [{ account: { turns: 7 }, charged: false }] });
+    const until = task.updatedAt + waitMs;
+    if (state === 'created') expect(task.notBefore).toBe(until);
+    const message = expect.stringMatching(/^later/) as string;
+    const probe = reason === 'unauthenticated' ? { probe: true } : {};
+    expect(task.blocked).toEqual(state === 'created' ? undefined : { reason, message, from: 'created', until, ...probe });
+    expect(events.at(-1)?.body).toEqual({
+      kind: 'state_changed',
+      from: 'in_progress',
+      to: state,
+      edge: state === 'created' ? 'retry' : 'block',
+      reason,
+      message,
+      ...(state === 'created' ? { notBefore: until } : {}),
+    });
+  });
+
+  test.each<[string, FailureReason, RetryOverride, string, string]>([
+    ['no retry', 'harness_crashed', { retry: false }, 'failed', 'charged'],
+    ['no waiting for a quota', 'quota_exhausted', { retry: false }, 'failed', 'free'],
+    ['a retry where there was none', 'permission_denied', { retry: true }, 'created', 'charged'],
+    ['a charge where there was none', 'rate_limited', { charged: true }, 'created', 'charged'],
+    ['none where there was one', 'harness_crashed', { charged: false }, 'created', 'free'],
+    ['no retry at all, beside max_attempts', 'harness_crashed', { most: 0 }, 'failed', 'charged'],
+  ])('a task may want %s', (_, reason, retry, state, charges) => {
+    expect(outline(attempts(limited(3, { retry: { [reason]: retry } }), [reason]))).toEqual([state, charges]);
+  });
+
+  test('handed in although its end went wrong, it says so, and goes by the gates all the same', () => {
+    const task = after(limited(3, { gates }), ...running, exited('harness-1', { code: 1 }), reconciled());
+    const flaw = { reason: 'harness_crashed', message: 'claude_code exited with code 1 after its final result' };
+    expect(task).toMatchObject({ state: 'in_review', attempts: [{ charged: true, failure: flaw }] });
+    const { events } = decided(limited(3, { gates }), ...running, exited('harness-1', { code: 1 }), reconciled());
+    expect(events.map(({ body }) => body)).toContainEqual({ kind: 'warning', message: flaw.message });
+    expect(after(task, passed, passed, judged)).toMatchObject({ state: 'completed' });
+    expect(after(task, failed, passed, judged)).toMatchObject({ state: 'created', attempts: [{ failure: { reason: 'gate_failed' } }] });
   });
 });
 

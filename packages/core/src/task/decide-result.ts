@@ -75,11 +75,6 @@ export function judged(task: Task, command: Extract<Command, { kind: 'judged' }>
   return apply(task, now, againOrFail(task, 'rework', failure, now, {}));
 }
 
-/** A login that was refused is tried again only once the harness says that it is ready. */
-function parked({ reason, message }: Failure): Pick<Blocked, 'reason' | 'message' | 'probe'> {
-  return { reason, message, ...(reason === 'unauthenticated' ? { probe: true as const } : {}) };
-}
-
 /** Another attempt where the retry table and `max_attempts` allow one, else the end. */
 function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now: Instant, facts: Partial<Attempt>): Change {
   const rule = retryRule(failure.reason, task.spec.retry);
@@ -88,7 +83,15 @@ function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now
   const before = task.attempts.filter((attempt) => attempt.failure?.reason === failure.reason).length;
   if (rule.then === 'fail' || charged >= task.spec.limits.maxAttempts || before >= rule.most)
     return { edge: 'fail', failure, set: { attempts } };
-  const at = nextTry(rule, before, lotOf(task.id, attempts.length), now, facts.evidence?.resetsAt);
-  if (rule.then === 'retry') return { edge, failure, set: { attempts, notBefore: at } };
-  return { edge: 'block', failure, set: { attempts, blocked: { ...parked(failure), from: 'created', until: at } } };
+  const resetsAt = facts.evidence?.resetsAt;
+  const until = nextTry(rule, before, lotOf(task.id, attempts.length), now, resetsAt);
+  // A wait that is longer than any of the table's is none for the queue: outside of it the wait is seen, and `blocked_limit` ends it.
+  const isFar = resetsAt !== undefined && resetsAt - now > rule.backoff.capMs;
+  if (rule.then === 'retry' && !isFar) return { edge, failure, set: { attempts, notBefore: until } };
+  return { edge: 'block', failure, set: { attempts, blocked: blockedFor(failure, until) } };
+}
+
+/** A login that was refused is tried again only once the harness says that it is ready. */
+function blockedFor({ reason, message }: Failure, until: Instant): Blocked {
+  return { reason, message, from: 'created', until, ...(reason === 'unauthenticated' ? { probe: true } : {}) };
 }

@@ -25,6 +25,8 @@ const commands: Readonly<Record<string, Aimed>> = {
   terminate: stop('terminate'),
   kill: stop('kill'),
   unblock: { kind: 'unblock' },
+  expire: (_, { since }) => ({ kind: 'expire', since }),
+  'expire before': { kind: 'expire', since: 1 },
   claim,
   'take over': { kind: 'take_over', owner: 'daemon-2' },
   release: { kind: 'release', message: 'not now', notBefore: 0 },
@@ -46,6 +48,7 @@ const commands: Readonly<Record<string, Aimed>> = {
   timeout: ends(1, { stop: 'timeout' }),
   died: (directory) => died(directory),
   revoked: (directory) => ({ kind: 'revoked', directory }),
+  warn: { kind: 'warn', message: 'slow' },
   record: records(1, 0),
   gap: records(1, 5),
   stranger: records(2, 0),
@@ -61,34 +64,34 @@ const commands: Readonly<Record<string, Aimed>> = {
  * that is open, the columns of the last table of one that the task does not have.
  */
 const expected = `
-                         | cancel | terminate | kill | unblock        | claim  | take over | release | fail   | block
-created                  | cancel | cancel    | fail | -              | assign | -         | -       | -      | block
-created, backing off     | cancel | cancel    | fail | -              | ~      | -         | -       | -      | block
-assigned                 | cancel | cancel    | fail | -              | -      | =         | release | fail   | block
-assigned, workspace      | cancel | cancel    | fail | -              | -      | =         | release | fail   | block
-assigned, setup open     | =      | =         | =    | -              | -      | =         | -       | -      | -
-assigned, setup stopping | =      | =         | =    | -              | -      | =         | -       | -      | -
-assigned, setup passed   | cancel | cancel    | fail | -              | -      | =         | release | fail   | block
-assigned, base           | cancel | cancel    | fail | -              | -      | =         | release | fail   | block
-running, not owned       | =      | =         | =    | -              | -      | =         | -       | -      | -
-running                  | =      | =         | =    | -              | -      | =         | -       | -      | -
-running, stopping        | =      | =         | =    | -              | -      | =         | -       | -      | -
-running, ended           | =      | =         | =    | -              | -      | =         | -       | fail   | block
-running, ended, stop     | =      | =         | =    | -              | -      | =         | -       | cancel | cancel
-running, lost            | =      | =         | =    | -              | -      | =         | -       | fail   | block
-review                   | cancel | cancel    | fail | -              | -      | =         | -       | fail   | block
-review, gate open        | =      | =         | =    | -              | -      | =         | -       | -      | -
-review, gate stopping    | =      | =         | =    | -              | -      | =         | -       | -      | -
-review, green            | cancel | cancel    | fail | -              | -      | =         | -       | fail   | block
-review, optional red     | cancel | cancel    | fail | -              | -      | =         | -       | fail   | block
-review, red              | cancel | cancel    | fail | -              | -      | =         | -       | fail   | block
-review, errored          | cancel | cancel    | fail | -              | -      | =         | -       | fail   | block
-review, no lease         | cancel | cancel    | fail | -              | =      | -         | -       | -      | block
-blocked                  | cancel | cancel    | fail | unblock        | -      | -         | -       | -      | -
-blocked in review        | cancel | cancel    | fail | unblock_review | -      | -         | -       | -      | -
-completed                | -      | -         | -    | -              | -      | -         | -       | -      | -
-failed                   | -      | -         | -    | -              | -      | -         | -       | -      | -
-cancelled                | -      | -         | -    | -              | -      | -         | -       | -      | -
+                         | cancel | terminate | kill    | unblock        | expire | expire before | claim  | take over | release | fail   | block
+created                  | cancel | cancel    | fail    | -              | -      | -             | assign | -         | -       | -      | block
+created, backing off     | cancel | cancel    | fail    | -              | -      | -             | ~      | -         | -       | -      | block
+assigned                 | cancel | cancel    | release | -              | -      | -             | -      | =         | release | fail   | block
+assigned, workspace      | cancel | cancel    | release | -              | -      | -             | -      | =         | release | fail   | block
+assigned, setup open     | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+assigned, setup stopping | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+assigned, setup passed   | cancel | cancel    | fail    | -              | -      | -             | -      | =         | release | fail   | block
+assigned, base           | cancel | cancel    | fail    | -              | -      | -             | -      | =         | release | fail   | block
+running, not owned       | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+running                  | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+running, stopping        | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+running, ended           | =      | =         | =       | -              | -      | -             | -      | =         | -       | fail   | block
+running, ended, stop     | =      | =         | =       | -              | -      | -             | -      | =         | -       | cancel | cancel
+running, lost            | =      | =         | =       | -              | -      | -             | -      | =         | -       | fail   | block
+review                   | cancel | cancel    | fail    | -              | -      | -             | -      | =         | -       | fail   | block
+review, gate open        | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+review, gate stopping    | =      | =         | =       | -              | -      | -             | -      | =         | -       | -      | -
+review, green            | cancel | cancel    | fail    | -              | -      | -             | -      | =         | -       | fail   | block
+review, optional red     | cancel | cancel    | fail    | -              | -      | -             | -      | =         | -       | fail   | block
+review, red              | cancel | cancel    | fail    | -              | -      | -             | -      | =         | -       | fail   | block
+review, errored          | cancel | cancel    | fail    | -              | -      | -             | -      | =         | -       | fail   | block
+review, no lease         | cancel | cancel    | fail    | -              | -      | -             | =      | -         | -       | -      | block
+blocked                  | cancel | cancel    | fail    | unblock        | fail   | ~             | -      | -         | -       | -      | -
+blocked in review        | cancel | cancel    | fail    | unblock_review | fail   | ~             | -      | -         | -       | -      | -
+completed                | -      | -         | -       | -              | -      | -             | -      | -         | -       | -      | -
+failed                   | -      | -         | -       | -              | -      | -             | -      | -         | -       | -      | -
+cancelled                | -      | -         | -       | -              | -      | -             | -      | -         | -       | -      | -
 
                          | workspace | setup 1 | setup 2 | base | start | gate 1 | gate 2 | judged | evidence | silence
 created                  | -         | -       | -       | -    | -     | -      | -      | -      | -        | -
@@ -119,34 +122,34 @@ completed                | -         | -       | -       | -    | -     | -     
 failed                   | -         | -       | -       | -    | -     | -      | -      | -      | -        | -
 cancelled                | -         | -       | -       | -    | -     | -      | -      | -      | -        | -
 
-                         | owned | exit 0 | exit 1 | timeout | died   | revoked | record | gap | stranger
-created                  | -     | -      | -      | -       | -      | -       | -      | -   | -
-created, backing off     | -     | -      | -      | -       | -      | -       | -      | -   | -
-assigned                 | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-assigned, workspace      | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-assigned, setup open     | =     | =      | fail   | fail    | =      | =       | -      | -   | -
-assigned, setup stopping | ~     | cancel | cancel | fail    | cancel | ~       | -      | -   | -
-assigned, setup passed   | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-assigned, base           | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-running, not owned       | =     | =      | =      | =       | =      | retry   | =      | ~   | ~
-running                  | ~     | =      | =      | =       | =      | ~       | =      | ~   | ~
-running, stopping        | ~     | =      | =      | =       | =      | ~       | =      | ~   | ~
-running, ended           | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-running, ended, stop     | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-running, lost            | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review                   | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review, gate open        | =     | =      | =      | =       | =      | =       | -      | -   | -
-review, gate stopping    | ~     | cancel | cancel | cancel  | cancel | ~       | -      | -   | -
-review, green            | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review, optional red     | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review, red              | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review, errored          | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -
-review, no lease         | -     | -      | -      | -       | -      | -       | -      | -   | -
-blocked                  | -     | -      | -      | -       | -      | -       | -      | -   | -
-blocked in review        | -     | -      | -      | -       | -      | -       | -      | -   | -
-completed                | -     | -      | -      | -       | -      | -       | -      | -   | -
-failed                   | -     | -      | -      | -       | -      | -       | -      | -   | -
-cancelled                | -     | -      | -      | -       | -      | -       | -      | -   | -
+                         | owned | exit 0 | exit 1 | timeout | died   | revoked | record | gap | stranger | warn
+created                  | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+created, backing off     | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+assigned                 | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+assigned, workspace      | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+assigned, setup open     | =     | =      | fail   | fail    | =      | =       | -      | -   | -        | =
+assigned, setup stopping | ~     | cancel | cancel | fail    | cancel | ~       | -      | -   | -        | =
+assigned, setup passed   | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+assigned, base           | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+running, not owned       | =     | =      | =      | =       | =      | retry   | =      | ~   | ~        | =
+running                  | ~     | =      | =      | =       | =      | ~       | =      | ~   | ~        | =
+running, stopping        | ~     | =      | =      | =       | =      | ~       | =      | ~   | ~        | =
+running, ended           | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+running, ended, stop     | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+running, lost            | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review                   | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review, gate open        | =     | =      | =      | =       | =      | =       | -      | -   | -        | =
+review, gate stopping    | ~     | cancel | cancel | cancel  | cancel | ~       | -      | -   | -        | =
+review, green            | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review, optional red     | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review, red              | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review, errored          | ~     | ~      | ~      | ~       | ~      | ~       | -      | -   | -        | =
+review, no lease         | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+blocked                  | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+blocked in review        | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+completed                | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+failed                   | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
+cancelled                | -     | -      | -      | -       | -      | -       | -      | -   | -        | -
 
                          | owned elsewhere | exit elsewhere | died elsewhere | revoked elsewhere
 created                  | -               | -              | -              | -

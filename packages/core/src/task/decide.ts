@@ -5,9 +5,9 @@ import { died, exited, owned, record, revoked } from './decide-process.ts';
 import { judged, reconciled } from './decide-result.ts';
 import { stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
-import { failsAt } from './blocked.ts';
 import { setupToRun } from './next.ts';
 import {
+  isDue,
   isFinal,
   isQuiet,
   newestAttempt,
@@ -19,6 +19,7 @@ import {
   type StopKind,
   type Task,
 } from './task.ts';
+import { warn } from './warn.ts';
 
 /** What may come to a task that nobody drives. Everything else is a driver's, and a driver has the lease. */
 const withoutLease: readonly CommandKind[] = ['stop', 'unblock', 'expire', 'claim', 'block'];
@@ -55,7 +56,7 @@ export function decide(task: Task, command: Command, now: Instant): Decision | R
     case 'owned':
       return owned(task, command, now);
     case 'warn':
-      return apply(task, now, { events: [{ kind: 'warning', message: command.message }] });
+      return warn(task, command, now);
     case 'record':
       return record(task, command, now);
     case 'exited':
@@ -123,7 +124,7 @@ function claim(task: Task, command: Extract<Command, { kind: 'claim' }>, now: In
     return apply(task, now, { set: { lease: { owner: command.owner }, fence: task.fence + 1 } });
   }
   if (task.state !== 'created') return illegal(task, command);
-  if (task.notBefore !== undefined && task.notBefore > now)
+  if (task.notBefore !== undefined && !isDue(task, now))
     return stale(`task ${task.id} waits until ${new Date(task.notBefore).toISOString()}`);
   const attempt: Attempt = {
     number: task.attempts.length + 1,
@@ -175,11 +176,10 @@ function unblock(task: Task, command: Extract<Command, { kind: 'unblock' }>, now
   return apply(task, now, { edge: 'unblock_review', set: { gateResults: task.gateResults.filter(({ attempt }) => attempt !== judged) } });
 }
 
-/** It is not worth waiting any longer. */
+/** It is not worth waiting any longer. Whoever says so has measured the time that it was blocked since then. */
 function expire(task: Task, command: Extract<Command, { kind: 'expire' }>, now: Instant): Decision | Refusal {
   if (!task.blocked) return illegal(task, command);
-  const at = failsAt(task);
-  if (at === undefined || at > now) return stale(`task ${task.id} may be blocked for longer`);
+  if (task.since !== command.since) return stale(`task ${task.id} has gone on meanwhile`);
   const { reason, message } = task.blocked;
   return apply(task, now, { edge: 'fail', failure: { reason, message } });
 }

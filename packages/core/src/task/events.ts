@@ -18,6 +18,8 @@ export type TaskEventBody =
       readonly edge: Edge;
       readonly reason?: FailureReason;
       readonly message?: string;
+      /** Earliest time of the next claim, where the task waits for one. */
+      readonly notBefore?: Instant;
     }
   | { readonly kind: 'workspace_opened'; readonly root: string; readonly head?: string }
   | { readonly kind: 'setup_started'; readonly attempt: number; readonly ordinal: number; readonly command: string }
@@ -27,6 +29,9 @@ export type TaskEventBody =
       readonly ordinal: number;
       readonly passed: boolean;
       readonly exitCode?: number;
+      readonly signal?: string;
+      /** Absent in events of before it was told. */
+      readonly durationMs?: number;
       readonly message?: string;
     }
   | {

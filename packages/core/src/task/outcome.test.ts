@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CompletionEvent } from './completion.ts';
 import { failureReasons, type FailureReason } from './reasons.ts';
-import { retryRule } from './retry.ts';
 import {
   aGate,
   aTree,
@@ -53,7 +52,7 @@ const events: Readonly<Record<string, CompletionEvent>> = {
   'gate could not run': completionAfter({ gates: required }, ...review, errored, passed, judged),
   'no change made': completionAfter({ gates, taskType: 'testing', limits }, ...running, exited(), reconciled({ tree: unchanged })),
   'time limit': completionAfter({ gates }, ...running, exited('harness-1', { stop: 'timeout' }), reconciled()),
-  'time limit of an attempt': completionAfter({}, ...says('attempt_timeout')),
+  'time limit of an attempt': completionAfter({ limits }, ...running, exited('harness-1', { stop: 'attempt_timeout' }), reconciled()),
   'output limit': completionAfter({}, ...running, exited('harness-1', { stop: 'output_limit' }), reconciled()),
   'turn limit, a change': completionAfter({}, ...says('turn_limit')),
   'token limit, a change': completionAfter({}, ...says('token_limit')),
@@ -158,7 +157,10 @@ describe('the outcome of every ending', () => {
   });
 
   test('the whole failure is told', () => {
-    expect(events['decoder failed']?.failure).toStrictEqual({ reason: 'decoder_failed', message: 'line 3' });
+    expect(events['decoder failed']?.failure).toStrictEqual({
+      reason: 'decoder_failed',
+      message: 'line 3; look for another version of its plugin; the log is kept',
+    });
     expect(events['cancelled in IN_REVIEW']?.failure).toStrictEqual({ reason: 'cancelled', message: 'cancelled by anna', by: 'anna' });
     expectFields(events['lost for good']!, { attemptCount: 6, retryCount: 5, retriesByCause: { lost: 5 } });
   });
@@ -174,7 +176,7 @@ const notFailure: Partial<Record<FailureReason, string>> = {
 };
 
 test.each(failureReasons)('an attempt that ends with a changed tree and the reason %s', (reason) => {
-  const event = completionAfter({ limits }, ...says(reason), ...(retryRule(reason).charged ? [] : lostTimes(6).slice(7)));
+  const event = completionAfter({ limits, retry: { [reason]: { retry: false } } }, ...says(reason));
   expect(event.outcome).toBe(notFailure[reason] ?? 'failure');
   expect(event.failure?.reason).toBe(reason);
 });

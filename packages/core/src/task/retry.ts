@@ -104,11 +104,13 @@ export function retryRule(reason: FailureReason, overrides: RetryOverrides = {})
   const rule = retryTable[reason];
   const { retry, charged, session, most, ...backoff } = overrides[reason] ?? {};
   const switchedOn = retry === true && rule.then === 'fail';
+  const waits = { ...(switchedOn ? brief : rule.backoff), ...backoff };
   return {
     then: retry === false ? 'fail' : switchedOn ? 'retry' : rule.then,
     charged: charged ?? rule.charged,
     session: session ?? rule.session,
-    backoff: { ...(switchedOn ? brief : rule.backoff), ...backoff },
+    // Who makes the first wait longer than the table's longest means it.
+    backoff: backoff.capMs === undefined ? { ...waits, capMs: Math.max(waits.capMs, waits.initialMs) } : waits,
     most: most ?? (switchedOn ? again.most : rule.most),
   };
 }

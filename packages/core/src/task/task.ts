@@ -202,6 +202,8 @@ export interface Attempt {
   readonly recorded: { readonly stdout: number; readonly stderr: number };
   /** What a watcher sees while the attempt runs; replaced by `account` at its end. */
   readonly live?: LiveProgress;
+  /** The limits and watchdogs that have warned of it: each does so once. */
+  readonly warned?: readonly string[];
   readonly account?: AttemptAccount;
   readonly evidence?: Evidence;
   readonly exit?: ProcessExit;
@@ -391,6 +393,14 @@ export function openProcess(task: Task): TaskProcess | undefined {
 /** Whether nothing of the newest attempt can run any more. */
 export function isQuiet(task: Task): boolean {
   return openProcess(task) === undefined;
+}
+
+/**
+ * Whether the time of a waiting task has come. A wait that began in the future was measured by a clock that has been set back since: nobody
+ * can tell what is left of it, so it is over.
+ */
+export function isDue({ notBefore, since }: Pick<Task, 'notBefore' | 'since'>, now: Instant): boolean {
+  return notBefore === undefined || notBefore <= now || since > now;
 }
 
 /** The attempts that count: those whose shim owned its directory. One that never started has changed nothing and said nothing. */
