@@ -7,7 +7,7 @@ import { markerOf, type Owner, type ProcessFile } from './protocol.ts';
 import { placeFile } from './shim/files.ts';
 import { readMarker, readTable } from './shim/process-table.ts';
 import { signalProcess } from './shim/tree.ts';
-import { sweepDead, sweepMarked, type Swept } from './sweep.ts';
+import { sweepDead, sweepMarked, sweepStray, type Swept } from './sweep.ts';
 
 export interface SettleRequest {
   /** The folder below which process directories lie, at any depth. */
@@ -22,9 +22,9 @@ export interface SettleRequest {
 }
 
 export interface Settled extends Swept {
-  /** Path below the root. */
+  /** Path below the root; the name of a cgroup where nothing else is left to tell it. */
   readonly directory: string;
-  /** What it was; `unknown`: no such directory, only processes that carry its name. */
+  /** What it was; `unknown`: no such directory, only processes that carry its name or are in its cgroup. */
   readonly found: 'unowned' | 'alive' | 'dead' | 'unknown' | 'unreadable';
   /** Why nothing could be done with an unreadable one. What carries its name is ended all the same. */
   readonly failure?: string;
@@ -39,8 +39,10 @@ const none: Swept = { swept: [], survivors: [] };
  */
 export async function settle(request: SettleRequest): Promise<Settled[]> {
   const stale: Promise<Settled | undefined>[] = [];
+  const kept: string[] = [];
   for await (const directory of unfinished(request.root)) {
-    if (request.verdict(directory) === 'stale') {
+    if (request.verdict(directory) === 'keep') kept.push(markerOf(request.stateId, directory));
+    else {
       // One that is damaged must not keep the others, and the daemon, from going on.
       stale.push(settleDirectory(directory, request).catch((error: unknown) => unreadable(directory, error)));
     }
@@ -49,6 +51,9 @@ export async function settle(request: SettleRequest): Promise<Settled[]> {
   for (const directory of markedDirectories(request.stateId)) {
     if (request.verdict(directory) === 'keep') continue;
     settled.push({ directory, found: 'unknown', ...(await sweepMarked(markerOf(request.stateId, directory))) });
+  }
+  for (const { cgroup, swept, survivors } of await sweepStray(request.stateId, kept)) {
+    settled.push({ directory: cgroup, found: 'unknown', swept, survivors });
   }
   return settled;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { hasCode } from './error-code.ts';
 
 /** Where the kernel tells of processes and mounts. Passed in so that a test can give a made-up folder. */
@@ -12,7 +12,7 @@ export function cgroupDirectory(pid: number | 'self', hierarchy: 'unified' | 'me
   for (const mount of mounts(proc, hierarchy)) {
     // In a container the mount may show a part of the hierarchy only.
     const root = mount.root === '/' ? '' : mount.root;
-    if (path === root || path.startsWith(`${root}/`)) return join(mount.point, path.slice(root.length));
+    if (path === root || path.startsWith(`${root}/`)) return resolve(mount.point, `.${path.slice(root.length)}`);
   }
   return undefined;
 }

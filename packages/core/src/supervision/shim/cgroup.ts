@@ -40,9 +40,7 @@ export async function startInCgroup({ cgroup, id }: Named, command: Command, std
   if (cgroup === undefined || !isCgroupOf(id, cgroup)) throw new Unheld(new Error(`${cgroup ?? 'nothing'} is not the cgroup of ${id}`));
   const hold = cgroupHold(cgroup);
   try {
-    // Not with its parents: where the one that it belongs below is gone, it belongs nowhere.
-    unlessCode(() => mkdirSync(cgroup), 'EEXIST');
-    accessSync(join(cgroup, 'cgroup.kill'), constants.W_OK);
+    makeCgroup(cgroup);
     moveSelf(cgroup);
   } catch (error) {
     hold.remove();
@@ -54,6 +52,12 @@ export async function startInCgroup({ cgroup, id }: Named, command: Command, std
     hold.remove();
     throw error;
   }
+}
+
+/** Makes a cgroup that can be killed whole, where there is none yet. Not with its parents: if the one that it belongs below is gone, it belongs nowhere. */
+export function makeCgroup(directory: string): void {
+  unlessCode(() => mkdirSync(directory), 'EEXIST');
+  accessSync(join(directory, 'cgroup.kill'), constants.W_OK);
 }
 
 /** Nothing may be awaited in here: whatever else this program starts would be born inside too. */

@@ -23,15 +23,14 @@ function say(what: Said): void {
   writeSync(pipe, `${JSON.stringify(what)}\n`);
 }
 
-/** Blocks: while nothing else runs here, the child is not reaped, so its number is still its own when the shim looks for it. */
+/** Empty once the shim is gone. Blocks: while nothing else runs here, the child is not reaped, so its number is its own when the shim looks for it. */
 function readLine(): string {
   const chunks: Buffer[] = [];
   for (;;) {
     const chunk = Buffer.alloc(64 * 1024);
     const length = readSync(pipe, chunk);
-    if (length === 0) throw new Error('the shim is gone');
     chunks.push(chunk.subarray(0, length));
-    if (chunk[length - 1] === 10) return Buffer.concat(chunks).toString('utf8');
+    if (length === 0 || chunk[length - 1] === 10) return Buffer.concat(chunks).toString('utf8');
   }
 }
 
@@ -48,6 +47,8 @@ try {
   readLine();
   const { code, signal } = await ended;
   say({ said: 'exit', code, signal, cpuMs: childrenCpuMs() });
+  // The namespace ends with this program: the shim first looks who is left.
+  readLine();
 } catch (error) {
   say({ said: 'refused', error: describeSpawnError(error) });
 }

@@ -9,6 +9,7 @@ import { launch, shareMemoryPressure, type Launched } from './launch.ts';
 import { reached } from './limits.ts';
 import { Logs } from './logs.ts';
 import { monotonicMs } from './monotonic.ts';
+import { endedForMemory, MemoryKills } from './out-of-memory.ts';
 import { guard, insist, say } from './persist.ts';
 import { childrenCpuMs } from './process-table.ts';
 import { readStops } from './requests.ts';
@@ -40,6 +41,7 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
 
   guard(shareMemoryPressure);
   failpoint('shim.spawn.before');
+  const memoryKills = guard(() => new MemoryKills());
   const started = monotonicMs();
   let launched: Launched;
   try {
@@ -58,6 +60,7 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
 
   const end = await ending;
   const cpuMs = level === 'pid_namespace' ? end.cpuMs : await insist(directory, childrenCpuMs);
+  const memoryKill = await insist(directory, () => memoryKills?.since(spec.cgroup));
   const { swept, survivors } = await insist(directory, () => sweep(supervised.tree, spec.graces.sweepMs));
   await insist(directory, () => {
     logs.tell(true);
@@ -69,7 +72,7 @@ export async function run(directory: string, spec: ProcessSpec, secrets: Record<
     protocol,
     code: end.code,
     signal: end.signal,
-    ...(cause && { stop: cause }),
+    ...(cause ? { stop: cause } : endedForMemory(end, memoryKill) && { outOfMemory: true }),
     lengths: logs.lengths(),
     startedAt,
     endedAt: end.at,
