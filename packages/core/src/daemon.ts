@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { Rooms } from './attempt/rooms.ts';
+import { graces, type Rooms } from './attempt/rooms.ts';
 import { Workspaces } from './attempt/workspaces.ts';
 import { configurationHash, otelHash } from './config/hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 import { retryOverrides } from './config/retry.ts';
+import { Control } from './control.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
+import { KillSwitches } from './engine/kill-switches.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
 import { openOutbox } from './outbox/outbox.ts';
@@ -42,7 +44,7 @@ export interface DaemonOptions {
   readonly log: Logger;
 }
 
-export type StopMode = 'leave' | 'drain';
+export type StopMode = 'leave' | 'drain' | 'kill';
 
 export interface Daemon {
   readonly facts: DaemonFacts;
@@ -51,7 +53,10 @@ export interface Daemon {
   readonly warnings: readonly string[];
   /** Where telemetry goes; absent if export is off. */
   readonly telemetryTarget?: string | undefined;
-  /** `leave`: agents live on and the next daemon adopts them. `drain`: what runs is finished first. */
+  /**
+   * `leave`: agents live on and the next daemon adopts them. `drain`: what runs is finished first. `kill`: what runs is ended first. One that
+   * waits can be made harder, and is cut short by `leave`.
+   */
   stop(mode: StopMode): Promise<void>;
   /** Resolves when the daemon has stopped, whoever asked; rejects when its store can no longer be believed. */
   readonly stopped: Promise<void>;
@@ -83,8 +88,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       onHint: (listener) => store.onCommit((_, state) => isFinal(state) && listener()),
       report: (event) => log.info({ event }, 'telemetry'),
     });
-    const engine = new Engine({ store, now, newId, destinations: outbox.destinations });
-    const processes = { root: folder.paths.processes, stateId: await outboxStore.instanceId() };
+    const engineParts = { store, now, newId, destinations: outbox.destinations };
+    const engine = new Engine(engineParts);
+    const processes = { root: folder.paths.processes, stateId: await outboxStore.instanceId(), killSwitch: folder.paths.killSwitch };
+    const killSwitches = new KillSwitches(engineParts);
+    const control = new Control({ store, engine, killSwitches, processes, sweepLimitMs: graces.sweepMs });
+    await control.restore();
     const hostCalls = new HostCalls(processes.stateId);
     const workspaces = openWorkspaces(folder, children, hostCalls, now);
     const rooms: Rooms = {
@@ -115,7 +124,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       otelHash: otelHash(environment),
     };
     let stopping = false;
+    const leaving = Promise.withResolvers<void>();
     const stop = async (mode: StopMode): Promise<void> => {
+      if (mode === 'leave') leaving.resolve();
+      if (mode === 'kill') endWhatRuns();
       if (!stopping) {
         stopping = true;
         shutDown(mode).then(stopped.resolve, stopped.reject);
@@ -142,7 +154,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
     const daemon = { facts, store, plugins, telemetry, stop: beginStop };
-    const server = await serve(address.slice('unix:'.length), routes({ tasks, daemon, plugins }), log);
+    const server = await serve(
+      address.slice('unix:'.length),
+      routes({ tasks, control: { control, store, plugins }, daemon, plugins }),
+      log,
+    );
     await dispatcher.start();
     outbox.start();
     // Last: whoever finds the address finds a daemon that works.
@@ -150,11 +166,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const idle =
       options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => beginStop('leave') });
 
+    const endWhatRuns = (): void =>
+      void dispatcher.end('singletree down --kill').catch((error: unknown) => {
+        log.error({ err: error }, 'what runs could not be ended: it lives on');
+        leaving.resolve();
+      });
     const shutDown = async (mode: StopMode): Promise<void> => {
       idle?.stop();
-      if (mode === 'drain') {
+      if (mode !== 'leave') {
         dispatcher.drain();
-        await dispatcher.idle();
+        await Promise.race([dispatcher.idle(), leaving.promise]);
       }
       await server.close();
       await dispatcher.stop();

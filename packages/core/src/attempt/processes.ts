@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { prepareDirectory } from '../supervision/directory.ts';
 import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/protocol.ts';
+import { scopesOf } from '../task/scopes.ts';
 import type { ProcessRole, Task } from '../task/task.ts';
 import { graces, type Rooms } from './rooms.ts';
 
@@ -40,6 +41,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
       outputBytes: run.role === 'harness' ? task.spec.limits.maxOutputBytes : otherOutputBytes,
     },
     graces,
+    killSwitch: { file: rooms.processes.killSwitch, scopes: scopesOf(task) },
     sandbox: 'marker',
   };
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));

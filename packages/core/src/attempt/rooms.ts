@@ -12,8 +12,8 @@ export interface Rooms {
   readonly workspaces: Workspaces;
   readonly now: () => Instant;
   readonly newId: () => string;
-  /** Where process directories lie, and whose they are. */
-  readonly processes: { readonly root: string; readonly stateId: string };
+  /** Where process directories lie, whose they are, and the file in which their shims find the kill switches. */
+  readonly processes: { readonly root: string; readonly stateId: string; readonly killSwitch: string };
   /** The allowlisted environment of everything that is started. */
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;

@@ -12,7 +12,7 @@ import { supervise } from './supervise.ts';
 /** The little of the rooms that supervision asks for: a task that stays as it is, and an engine that agrees to everything. */
 function roomsAround(directory: string, task: Task): Rooms {
   const rooms: Pick<Rooms, 'processes' | 'now'> & { store: Partial<Rooms['store']>; engine: Partial<Rooms['engine']> } = {
-    processes: { root: dirname(directory), stateId: '' },
+    processes: { root: dirname(directory), stateId: '', killSwitch: '' },
     now: Date.now,
     store: { task: async () => task, onCommit: () => () => undefined },
     engine: { execute: async () => ({ kind: 'done', task }) },

@@ -6,6 +6,7 @@ import { DomainError } from '../errors.ts';
 import type { Predictor } from '../prediction/predictor.ts';
 import { isFinal, type Task, type TaskState } from '../task/task.ts';
 import { waitingFor, type WaitingFor } from '../task/waiting.ts';
+import { BlockedTasks } from './blocked-tasks.ts';
 
 export interface DispatcherParts {
   readonly rooms: Rooms;
@@ -13,6 +14,7 @@ export interface DispatcherParts {
   /** This daemon's start id: the owner of every lease that it takes. */
   readonly owner: string;
   readonly concurrency: { readonly total: number; readonly perHarness: Readonly<Record<string, number>> };
+  readonly monotonicMs: () => number;
   readonly log: Logger;
 }
 
@@ -29,6 +31,7 @@ const mostFailures = 5;
 /** The only loop over tasks: takes over what an earlier daemon was driving, claims what is due while slots are free, and drives it. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
+  readonly #blocked: BlockedTasks;
   /** Tasks being driven by this daemon, with their harness. */
   readonly #driving = new Map<string, { readonly harness: string; readonly done: Promise<void> }>();
   #draining = false;
@@ -36,10 +39,13 @@ export class Dispatcher {
   #wake: () => void = () => undefined;
   #hinted = false;
   #loop: Promise<void> | undefined;
-  #stopListening: () => void = () => undefined;
+  /** The round of claims that is under way, or the last one. */
+  #round: Promise<unknown> = Promise.resolve();
+  #stopListening: readonly (() => void)[] = [];
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#blocked = new BlockedTasks(parts);
   }
 
   /** Goes on with every leased task first, whatever the limits say: its process may be running. */
@@ -49,7 +55,11 @@ export class Dispatcher {
       const taken = await engine.execute(task.id, { kind: 'take_over', owner: this.#parts.owner });
       if (taken.kind === 'done') this.#drive(taken.task);
     }
-    this.#stopListening = store.onCommit((taskId, state) => this.#heard(taskId, state));
+    this.#stopListening = [
+      store.onCommit((taskId, state) => this.#heard(taskId, state)),
+      // What a kill switch held is due again once that is taken back.
+      store.onControl(() => this.#hint()),
+    ];
     this.#loop = this.#run();
   }
 
@@ -59,15 +69,27 @@ export class Dispatcher {
     this.#hint();
   }
 
-  /** Resolves once nothing is driven any more. */
+  /** Claims nothing more and ends what runs. A task of which nothing has been started yet goes back into the queue. */
+  async end(by: string): Promise<void> {
+    const { store, engine, now } = this.#parts.rooms;
+    this.drain();
+    await this.#round;
+    for (const { id } of await store.leased()) {
+      const release = { kind: 'release', message: `${by}: nothing had been started yet`, notBefore: now() } as const;
+      const released = await engine.execute(id, release);
+      if (released.kind !== 'done') await engine.execute(id, { kind: 'stop', stop: 'terminate', by });
+    }
+  }
+
+  /** Resolves once nothing is driven any more. For a loop that is drained: it has no claim under way then. */
   async idle(): Promise<void> {
-    while (this.#driving.size > 0) await Promise.all([...this.#driving.values()].map(({ done }) => done));
+    for (await this.#round; this.#driving.size > 0;) await Promise.all([...this.#driving.values()].map(({ done }) => done));
   }
 
   /** Ends the loop. Drives are left where they are: their processes live on, and the next daemon looks at what they left. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#stopListening();
+    for (const stopListening of this.#stopListening) stopListening();
     this.#hint();
     await this.#loop;
   }
@@ -77,6 +99,7 @@ export class Dispatcher {
     const { store, now } = this.#parts.rooms;
     const due = (await store.due(now(), roundSize)).map(({ id }) => id);
     const common = {
+      killSwitches: await store.killSwitches(),
       draining: this.#draining,
       running: this.#driving.size,
       limit: this.#parts.concurrency.total,
@@ -97,7 +120,11 @@ export class Dispatcher {
       this.#hinted = false;
       let pauseMs = idleMs;
       try {
-        if (!this.#draining) pauseMs = await this.#round();
+        if (!this.#draining) {
+          const round = this.#claim();
+          this.#round = round.catch(() => undefined);
+          pauseMs = await round;
+        }
       } catch (error) {
         this.#parts.log.error({ err: error }, 'a round of claims failed');
         pauseMs = retryFirstMs;
@@ -107,7 +134,7 @@ export class Dispatcher {
   }
 
   /** Claims what fits, and says how long there is nothing to do. */
-  async #round(): Promise<number> {
+  async #claim(): Promise<number> {
     const { store, engine, now } = this.#parts.rooms;
     const at = now();
     // A claim may fill a harness, whose other tasks then no longer stand before somebody else's: asked again until nothing fits.
@@ -185,7 +212,8 @@ export class Dispatcher {
 
   /** A task may be due, or a client's command has ended one that nobody drives: its workspace is closed by the same path as ever. */
   #heard(taskId: string, state: TaskState): void {
-    if (state === 'created' || state === 'in_review') this.#hint();
+    if (state === 'blocked') this.#blocked.hint();
+    if (state === 'created' || state === 'in_review' || state === 'blocked') this.#hint();
     if (isFinal(state) && !this.#driving.has(taskId))
       this.#close(taskId).catch((error: unknown) => this.#parts.log.error({ err: error, task: taskId }, 'a workspace could not be closed'));
   }

@@ -15,9 +15,9 @@ import {
   type Harness,
   type HarnessService,
 } from '@singletree/protocol';
-import { DomainError } from '../errors.ts';
 import type { Catalogue, Plugin } from '../plugins/catalogue.ts';
 import type { Store } from '../store/store.ts';
+import { killSwitchToProto } from './control-service.ts';
 import { opt } from './to-proto/parts.ts';
 import { enumOf, wordOf } from './words.ts';
 
@@ -47,7 +47,7 @@ export interface DaemonServiceParts {
   readonly plugins: Catalogue;
   readonly telemetry: () => Promise<TelemetryFacts>;
   /** Begins the stop and returns at once. */
-  readonly stop: (mode: 'leave' | 'drain') => void;
+  readonly stop: (mode: 'leave' | 'drain' | 'kill') => void;
 }
 
 const probeAgeMs = 60_000;
@@ -64,6 +64,7 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
         address: facts.address,
         state: facts.state,
         startedAt: timestampFromMs(facts.startedAt),
+        killSwitch: (await parts.store.killSwitches()).map(killSwitchToProto),
         tasks: Object.fromEntries(Object.entries(counts).map(([state, count]) => [state, BigInt(count)])),
         concurrencyLimit: facts.concurrency,
         telemetry: {
@@ -80,12 +81,7 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
     },
 
     stopDaemon(request) {
-      const mode = wordOf(DaemonStopMode, request.mode) ?? 'leave';
-      if (mode === 'kill')
-        throw new DomainError('NOT_SUPPORTED', 'stopping the daemon together with its agents is not built yet', {
-          hint: 'cancel the tasks, then stop with --leave or --drain',
-        });
-      parts.stop(mode);
+      parts.stop(wordOf(DaemonStopMode, request.mode) ?? 'leave');
       return create(StopDaemonResponseSchema, {});
     },
   };

@@ -13,6 +13,8 @@ export interface StatePaths {
   /** HOME of the daemon's own git calls. */
   readonly gitHome: string;
   readonly address: string;
+  /** The kill switches that are thrown, for the shims to read. */
+  readonly killSwitch: string;
   /** What a daemon that was started in the background says. */
   readonly log: string;
 }
@@ -27,6 +29,7 @@ export function statePaths(root: string): StatePaths {
     worktrees: join(root, 'worktrees'),
     gitHome: join(root, 'git-home'),
     address: join(root, 'address.json'),
+    killSwitch: join(root, 'kill-switch.json'),
     log: join(root, 'daemon.log'),
   };
 }

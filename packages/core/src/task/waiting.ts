@@ -1,14 +1,17 @@
-import type { Instant, Task } from './task.ts';
+import { killSwitchOf, type KillSwitch } from './scopes.ts';
+import { isDue, type Instant, type Task } from './task.ts';
 
 /** Why a task in CREATED does not run yet. Computed whenever somebody looks, never stored. */
 export type WaitingFor =
   | { readonly kind: 'slot'; readonly ahead: number; readonly limit: number; readonly scope: 'total' | 'harness' }
   | { readonly kind: 'workspace'; readonly heldBy: string }
   | { readonly kind: 'time'; readonly until: Instant }
-  | { readonly kind: 'drain' };
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'kill_switch'; readonly scope: string; readonly why?: string };
 
 /** What the dispatcher knows of the queue at this moment. */
 export interface QueueView {
+  readonly killSwitches: readonly KillSwitch[];
   readonly draining: boolean;
   readonly running: number;
   readonly limit: number;
@@ -22,8 +25,10 @@ export interface QueueView {
 
 export function waitingFor(task: Task, queue: QueueView, now: Instant): WaitingFor | undefined {
   if (task.state !== 'created') return undefined;
+  const thrown = killSwitchOf(task, queue.killSwitches);
+  if (thrown) return { kind: 'kill_switch', scope: thrown.scope, ...(thrown.why === undefined ? {} : { why: thrown.why }) };
   if (queue.draining) return { kind: 'drain' };
-  if (task.notBefore !== undefined && task.notBefore > now) return { kind: 'time', until: task.notBefore };
+  if (task.notBefore !== undefined && !isDue(task, now)) return { kind: 'time', until: task.notBefore };
   if (queue.workspaceHolder !== undefined && queue.workspaceHolder !== task.id) return { kind: 'workspace', heldBy: queue.workspaceHolder };
   const harnessLimit = queue.limitByHarness.get(task.spec.harness);
   if (harnessLimit !== undefined && (queue.runningByHarness.get(task.spec.harness) ?? 0) >= harnessLimit) {

@@ -214,6 +214,12 @@ export function waitingToProto(cause: DomainWaiting, since: number): Waiting {
       return create(WaitingSchema, { ...common, waitingFor: WaitingFor.BACKOFF, until: timestampFromMs(cause.until) });
     case 'drain':
       return create(WaitingSchema, { ...common, waitingFor: WaitingFor.DRAIN });
+    case 'kill_switch':
+      return create(WaitingSchema, {
+        ...common,
+        waitingFor: WaitingFor.KILL_SWITCH,
+        message: [`kill switch ${cause.scope}`, cause.why].filter((part) => part !== undefined).join(': '),
+      });
   }
 }
 
