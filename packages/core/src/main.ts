@@ -7,6 +7,9 @@ export interface RunOptions extends Omit<DaemonOptions, 'log'> {
   readonly onReady: (daemon: Daemon) => void | Promise<void>;
 }
 
+/** Long enough for whoever called to say why the daemon ended, too short to serve anybody. */
+const lastWordsMs = 200;
+
 /**
  * Runs a daemon in this process until it has stopped, and gives the exit code. The first SIGTERM or SIGINT stops it in good
  * order and leaves the agents running; the second one ends it at once, which loses nothing either.
@@ -29,6 +32,8 @@ export async function runDaemon({ logTo, onReady, ...options }: RunOptions): Pro
   } catch (error) {
     // A store that failed a sync must not be asked again: end, and recover from what is on disk.
     log.fatal({ err: error }, 'the daemon ends');
+    // What still listens, watches and drives would hold the process for ever, with a store that answers nobody.
+    setTimeout(() => process.exit(process.exitCode ?? 1), lastWordsMs).unref();
     return 1;
   } finally {
     process.off('SIGTERM', onSignal);

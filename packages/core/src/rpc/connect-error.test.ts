@@ -13,8 +13,8 @@ const promised = [...proto.matchAll(/^ {2}\/\/ (?<code>[A-Z_]+): .*(?:\n {2}\/\/
   ({ groups }) => ({ reason: groups!['reason']!, code: groups!['code']! }),
 );
 
-/** Reasons that no call is ever answered with: they keep the daemon from starting, or end it. */
-const neverAnswered = [/^INVALID_CONFIGURATION$/, /^STATE_FOLDER_\w+$/, /^STORE_(NEWER|FOREIGN|ALTERED|UNSUPPORTED|FAILED|BUSY)$/];
+/** Reasons that no call is ever answered with in these words: they keep the daemon from starting, or end it. */
+const neverAnswered = [/^INVALID_CONFIGURATION$/, /^STATE_FOLDER_\w+$/, /^STORE_(NEWER|FOREIGN|ALTERED|UNSUPPORTED|FAILED)$/];
 
 describe('every reason', () => {
   test('of the wire is promised with a code', () => {
@@ -74,7 +74,7 @@ describe('an error that is no refusal of ours', () => {
     ['no error at all', 'oops', Code.Internal, 'INTERNAL', 'a fault of the daemon; its log says more', true],
     [
       'a reason that the wire lacks',
-      new DomainError('STORE_FAILED', 'disk I/O error on /var'),
+      new DomainError('STORE_NEWER', 'schema 7 of /var/singletree.db'),
       Code.Internal,
       'INTERNAL',
       'a fault of the daemon; its log says more',
@@ -87,6 +87,14 @@ describe('an error that is no refusal of ours', () => {
       'INTERNAL',
       'every try met a conflict',
       true,
+    ],
+    [
+      'a store that has failed',
+      new DomainError('STORE_FAILED', 'disk I/O error'),
+      Code.Unavailable,
+      'SHUTTING_DOWN',
+      'disk I/O error',
+      false,
     ],
     ['a refusal', new DomainError('TASK_NOT_FOUND', 'there is no task'), Code.NotFound, 'TASK_NOT_FOUND', 'there is no task', false],
     [

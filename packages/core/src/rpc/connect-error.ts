@@ -58,16 +58,25 @@ export function toConnectError(error: unknown): ConnectError {
     const hasInfo = error.findDetails(ErrorInfoSchema).length > 0;
     return hasInfo ? error : withInfo(error.code, reasonsOfTheWire[error.code] ?? 'INVALID_REQUEST', error.rawMessage, {});
   }
-  if (error instanceof DomainError && isReason(error.reason)) {
+  const reason = reasonOf(error);
+  if (error instanceof DomainError && reason) {
     const hint: Record<string, string> = error.hint === undefined ? {} : { hint: error.hint };
-    return withInfo(codes[error.reason], error.reason, error.message, { ...error.metadata, ...hint });
+    return withInfo(codes[reason], reason, error.message, { ...error.metadata, ...hint });
   }
   return withInfo(Code.Internal, 'INTERNAL', 'a fault of the daemon; its log says more', {});
 }
 
 /** Whether an error is one that the daemon did not expect and should log. */
 export function isFault(error: unknown): boolean {
-  return !(error instanceof ConnectError) && !(error instanceof DomainError && isReason(error.reason) && error.reason !== 'INTERNAL');
+  const reason = reasonOf(error);
+  return !(error instanceof ConnectError) && (reason === undefined || reason === 'INTERNAL');
+}
+
+/** The daemon ends when its store has failed, and the next one knows what was kept: that is where to ask again, with the same request id. */
+function reasonOf(error: unknown): Reason | undefined {
+  if (!(error instanceof DomainError)) return undefined;
+  const reason = error.reason === 'STORE_FAILED' ? 'SHUTTING_DOWN' : error.reason;
+  return isReason(reason) ? reason : undefined;
 }
 
 function withInfo(code: Code, reason: Reason, message: string, metadata: Readonly<Record<string, string>>): ConnectError {

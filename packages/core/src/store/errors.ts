@@ -30,7 +30,7 @@ export class StorageFull extends DomainError {
 /** Another program holds the database's write lock. Nothing was written; it may be tried again. */
 export class StoreBusy extends DomainError {
   constructor(path: string, cause: unknown) {
-    super('STORE_BUSY', `another program is writing to the database ${path}`, {
+    super('STORAGE_BUSY', `another program is writing to the database ${path}`, {
       hint: 'close the other program, for example a sqlite3 shell with an open transaction',
       metadata: { path },
       cause,
