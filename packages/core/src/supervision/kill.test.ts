@@ -120,7 +120,7 @@ test(
     const one = async (round: number): Promise<ExitRecord> => {
       const { watch, turn } = newSwitch();
       const counted = join(root, `counted-${round}`);
-      const directory = await start(`for how in leave fork bare stopped stay; do sh '${program}' '${counted}' $how & done; wait`, {
+      const directory = await start(`for how in leave fork bare stopped stay; do setsid sh '${program}' '${counted}' $how & done; wait`, {
         killSwitch: watch,
       });
       const started = (): string[] => (existsSync(counted) ? readFileSync(counted, 'utf8').split('\n').slice(0, -1) : []);

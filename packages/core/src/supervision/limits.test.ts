@@ -70,10 +70,10 @@ describe.concurrent('time', () => {
   });
 
   test('a shim that stood still finds a child that talked, and one that stood still with it', async () => {
-    const talking = await start(`for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo .; sleep 0.1; done`, {
-      limits: { stallMs: 1_200 },
+    const talking = await start('for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo .; sleep 0.25; done', {
+      limits: { stallMs: 2_500 },
     });
-    const resting = await start('echo .; sleep 2.5; echo .', { limits: { stallMs: 2_000 } });
+    const resting = await start('echo .; sleep 1; echo .', { limits: { stallMs: 2_500 } });
     const pids = await Promise.all(
       [talking, resting].map((directory) =>
         until(async () => {
@@ -85,9 +85,10 @@ describe.concurrent('time', () => {
     const [, rest] = pids;
     for (const { shim } of pids) process.kill(shim, 'SIGSTOP');
     if (rest) process.kill(-rest.child, 'SIGSTOP');
-    await sleep(1_700);
-    if (rest) process.kill(-rest.child, 'SIGCONT');
+    await sleep(3_000);
     for (const { shim } of pids) process.kill(shim, 'SIGCONT');
+    await sleep(400);
+    if (rest) process.kill(-rest.child, 'SIGCONT');
     expect((await ending(talking)).stop).toBeUndefined();
     expect(await ending(resting)).toMatchObject({ code: 0 });
   });
