@@ -1,0 +1,41 @@
+import type { Task } from '../../task/task.ts';
+import type { Concern } from './concern.ts';
+import { near, warnedAt } from './limits.ts';
+import type { Turns } from './turns.ts';
+
+/**
+ * The limits that only a daemon can compare, since they count what a decoder reads. A process that has one of them is vouched for, and its shim ends
+ * it where nobody does so.
+ */
+export function needsDaemon({ spec: { limits } }: Pick<Task, 'spec'>): boolean {
+  return limits.maxTurns !== undefined;
+}
+
+/** Whether a limit over all attempts is used up before another one begins, and which. */
+export function usedUp(task: Task): Concern | undefined {
+  return daemonLimits(task, undefined).find(({ stop }) => stop !== undefined);
+}
+
+/**
+ * How a task stands with these limits.
+ *
+ * @param turns the calls of the attempt that runs; undefined before it has begun, when beginning it would be going on
+ */
+export function daemonLimits(task: Task, turns: Pick<Turns, 'count' | 'goesOn'> | undefined): Concern[] {
+  const { maxTurns } = task.spec.limits;
+  if (maxTurns === undefined) return [];
+  const used = turnsBefore(task, turns !== undefined) + (turns?.count ?? 0);
+  // The call that would be one too many cannot be seen as it begins: it shows when its answer comes, or when the last one's tools have theirs.
+  const goesOn = turns?.goesOn ?? true;
+  if (used > maxTurns || (used === maxTurns && goesOn)) {
+    return [{ about: 'turns, stop', message: `all ${maxTurns} model calls of the task are used up`, stop: 'turn_limit' }];
+  }
+  const warning = near('turns', used, maxTurns, `${warnedAt * 100} % of the task's ${maxTurns} model calls are used up`);
+  return warning ? [warning] : [];
+}
+
+/** Calls of the attempts that have ended. One whose calls nobody counted adds none: the limit may then be reached late, never early. */
+function turnsBefore({ attempts }: Task, runs: boolean): number {
+  const ended = runs ? attempts.slice(0, -1) : attempts;
+  return ended.reduce((sum, { account }) => sum + (account?.turns ?? 0), 0);
+}
