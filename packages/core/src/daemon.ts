@@ -109,7 +109,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     };
     await settleLeftovers(store, rooms, log);
     await closeLeftovers(store, workspaces, log);
-    const dispatcher = new Dispatcher({ rooms, predictor: unknownPredictor, owner: newId(), concurrency: concurrencyOf(loaded), log });
+    const dispatcher = new Dispatcher({
+      rooms,
+      predictor: unknownPredictor,
+      owner: newId(),
+      concurrency: concurrencyOf(loaded),
+      monotonicMs: () => performance.now(),
+      log,
+    });
 
     const address = `unix:${socketPath(folder.paths.root, environment)}`;
     const facts: DaemonFacts = {

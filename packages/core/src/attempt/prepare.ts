@@ -20,7 +20,7 @@ import {
 } from '../task/task.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
-import { prepareProcess } from './processes.ts';
+import { otherOutputBytes, prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
@@ -29,6 +29,8 @@ import { exitOf, supervise, withoutExit } from './supervise.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
+/** One that says that there is no way may have been asked for by a task that came at the same time, and is no older. */
+const freshProbeAgeMs = 1_000;
 /** What a failed setup command's message shows of its output. */
 const setupTailBytes = 4 * 1024;
 
@@ -36,21 +38,32 @@ const setupTailBytes = 4 * 1024;
 export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishSetup(task, process, rooms);
-  const { plugin, warning } = await readyPlugin(task, rooms);
+  const { plugin, warning, refused } = await readyPlugin(task, rooms);
+  // Somebody has to log in first: that is no fault of the task's, and costs it no attempt.
+  if (refused !== undefined) return { kind: 'block', reason: 'unauthenticated', message: refused, probe: true };
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
   return { ...(await start(task, plugin, rooms)), ...(warning === undefined ? {} : { warning }) };
 }
 
+interface Ready {
+  readonly plugin: Plugin;
+  readonly warning?: string | undefined;
+  /** Why it is not logged in. */
+  readonly refused?: string;
+}
+
 /** A CLI of another version than was checked may do its work all the same: it runs, with a warning. */
-async function readyPlugin(task: Task, rooms: Rooms): Promise<{ plugin: Plugin; warning?: string | undefined }> {
+async function readyPlugin(task: Task, rooms: Rooms): Promise<Ready> {
   const plugin = rooms.plugins.get(task.spec.harness);
-  const probe = await plugin.probe(probeAgeMs);
+  const known = await plugin.probe(probeAgeMs);
+  // Whoever has just installed it or logged in must not be told what was true before.
+  const probe = known.status === 'missing' || known.status === 'unauthenticated' ? await plugin.probe(freshProbeAgeMs) : known;
   switch (probe.status) {
     case 'missing':
       throw new StepFailure('harness_missing', `${probe.message}: ${probe.hint}`);
     case 'unauthenticated':
-      throw new StepFailure('unauthenticated', `${probe.message}: ${probe.hint}`);
+      return { plugin, refused: `${probe.message}: ${probe.hint}` };
     case 'unsupported_version':
       return { plugin, warning: `${probe.message}: ${probe.hint}` };
     case 'ready':
@@ -75,7 +88,12 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
   if (exit.code === 0) return { kind: 'exited', directory, exit };
   const tail = readableEnd(await outputEnd(join(rooms.processes.root, directory), exit.lengths), setupTailBytes);
   const how =
-    exit.spawnError ?? (exit.code === null ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}` : `exit code ${exit.code}`);
+    exit.spawnError ??
+    (exit.stop === 'output_limit'
+      ? `wrote more than ${otherOutputBytes} bytes`
+      : exit.code === null
+        ? `ended by ${exit.signal ?? exit.stop ?? 'nothing known'}`
+        : `exit code ${exit.code}`);
   const message = [`setup command "${task.spec.setup[process.ordinal] ?? ''}": ${how}`, tail].filter(Boolean).join('\n');
   return { kind: 'exited', directory, exit, message };
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { defined } from '@singletree/harness';
 import { prepareDirectory } from '../supervision/directory.ts';
 import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/protocol.ts';
 import { scopesOf } from '../task/scopes.ts';
@@ -19,7 +20,7 @@ export interface Run {
 }
 
 /** Bytes of one output of a gate or setup command. Their verdict is an exit status, so what is beyond is noise. */
-const otherOutputBytes = 64 * 1024 * 1024;
+export const otherOutputBytes: number = 64 * 1024 * 1024;
 
 /** Writes the directory of a process that is not named in the store yet, and returns its name there. What an earlier try left is replaced. */
 export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promise<string> {
@@ -38,7 +39,9 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
     secretNames: run.secretNames ?? [],
     limits: {
       timeoutMs: run.timeoutMs === undefined ? left : Math.min(left, run.timeoutMs),
-      outputBytes: run.role === 'harness' ? task.spec.limits.maxOutputBytes : otherOutputBytes,
+      outputBytes: otherOutputBytes,
+      ...(task.spec.limits.minFreeBytes ? { minFreeBytes: task.spec.limits.minFreeBytes } : {}),
+      ...(run.role === 'harness' ? harnessLimits(task) : {}),
     },
     graces,
     killSwitch: { file: rooms.processes.killSwitch, scopes: scopesOf(task) },
@@ -46,4 +49,10 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
   };
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
   return directory;
+}
+
+/** A setup command or a gate may be silent for as long as it runs: most of them are. */
+function harnessLimits({ spec }: Task): ProcessSpec['limits'] {
+  const { maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs } = spec.limits;
+  return defined({ outputBytes: maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs });
 }

@@ -57,13 +57,10 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
         continue;
       }
       case 'alive': {
-        if (!owned) {
-          const at = seen.run?.startedAt ?? rooms.now();
-          await rooms.engine.execute(
-            task.id,
-            { kind: 'owned', directory: process.directory, pid: seen.run?.pid ?? seen.owner.pid, at },
-            task.fence,
-          );
+        // Once it has written down the child: what is told of its start is the child's pid and the level that was reached.
+        if (!owned && seen.run) {
+          const { pid, startedAt, sandbox } = seen.run;
+          await rooms.engine.execute(task.id, { kind: 'owned', directory: process.directory, pid, at: startedAt, sandbox }, task.fence);
           owned = true;
         }
         const own = await watched.onOutput?.();
@@ -134,11 +131,11 @@ export function withoutExit(ended: Exclude<Ended, { kind: 'exited' }>, directory
 
 /** The life cycle's words for what a shim wrote down. */
 export function exitOf(record: ExitRecord): ProcessExit {
-  const stop = record.stop?.kind;
   return {
     code: record.code,
     signal: record.signal,
-    ...(stop === undefined || stop === 'unsupervised' ? {} : { stop }),
+    ...(record.stop ? { stop: record.stop.kind } : {}),
+    ...(record.outOfMemory ? { outOfMemory: true } : {}),
     ...(record.spawnError ? { spawnError: `${record.spawnError.code}: ${record.spawnError.message}` } : {}),
     startedAt: record.startedAt,
     endedAt: record.endedAt,

@@ -57,6 +57,7 @@ async function start(
     predictor: set.predictor ?? unknownPredictor,
     owner: 'this-daemon',
     concurrency: { total: set.total ?? 4, perHarness: set.perHarness ?? {} },
+    monotonicMs: () => performance.now(),
     log: pino({ level: 'silent' }),
   };
   dispatcher = new Dispatcher(parts);

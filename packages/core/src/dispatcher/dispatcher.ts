@@ -121,9 +121,10 @@ export class Dispatcher {
       let pauseMs = idleMs;
       try {
         if (!this.#draining) {
+          const blockedMs = await this.#blocked.look(); // first: what goes on is due
           const round = this.#claim();
           this.#round = round.catch(() => undefined);
-          pauseMs = await round;
+          pauseMs = Math.min(blockedMs, await round);
         }
       } catch (error) {
         this.#parts.log.error({ err: error }, 'a round of claims failed');
