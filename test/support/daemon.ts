@@ -73,7 +73,7 @@ export class TestDaemon implements AsyncDisposable {
    * that becomes the daemon it is given.
    */
   async start(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): Promise<Singletree> {
-    const child = this.launch(environment, under);
+    this.launch(environment, under);
     await until(() => this.hasEnded || this.isReady, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
     if (this.hasEnded) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
     return this.client();

@@ -9,16 +9,15 @@ export interface Place {
   /** HOME of the agents: what they leave has it in its environment. */
   readonly home: string;
   readonly repositories: readonly Pick<Repository, 'git'>[];
-  /** Processes that may live: the daemon itself. */
-  readonly except: readonly number[];
 }
 
-/** Looks at what is left, once nothing is on its way out any more: a shim's last act is to write the ending. */
-export async function whatIsLeft({ state, home, repositories, except }: Place): Promise<Left> {
+/** Looks at what is left when no daemon lives, once nothing is on its way out any more: a shim's last act is to write the ending. */
+export async function whatIsLeft({ state, home, repositories }: Place): Promise<Left> {
   const living = (): MarkedProcess[] =>
-    [...processesWithMarker(`HOME=${home}`), ...processesWithMarker('SINGLETREE_PROCESS=').filter(({ command }) => command.includes(state))]
-      .filter(({ pid }) => !except.includes(pid))
-      .filter(({ pid }, index, all) => all.findIndex((other) => other.pid === pid) === index);
+    [
+      ...processesWithMarker(`HOME=${home}`),
+      ...processesWithMarker('SINGLETREE_PROCESS=').filter(({ command }) => command.includes(state)),
+    ].filter(({ pid }, index, all) => all.findIndex((other) => other.pid === pid) === index);
   // Whatever stays is judged, not waited for.
   await until(() => living().length === 0, { what: 'the last process to leave', timeoutMs: 5_000 }).catch(() => undefined);
   const directories = [...processDirectories(join(state, 'processes'))];
