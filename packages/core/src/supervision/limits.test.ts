@@ -73,7 +73,7 @@ describe.concurrent('time', () => {
     const talking = await start('for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo .; sleep 0.25; done', {
       limits: { stallMs: 2_500 },
     });
-    const resting = await start('echo .; sleep 1; echo .', { limits: { stallMs: 2_500 } });
+    const resting = await start('echo .; sleep 2; echo .', { limits: { stallMs: 2_500 } });
     const pids = await Promise.all(
       [talking, resting].map((directory) =>
         until(async () => {
@@ -83,6 +83,8 @@ describe.concurrent('time', () => {
       ),
     );
     const [, rest] = pids;
+    // Until each shim has heard the first word.
+    await sleep(300);
     for (const { shim } of pids) process.kill(shim, 'SIGSTOP');
     if (rest) process.kill(-rest.child, 'SIGSTOP');
     await sleep(3_000);
