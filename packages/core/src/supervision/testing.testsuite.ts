@@ -6,10 +6,12 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, vi } from 'vitest';
+import { heldBy } from './containment/choose.ts';
 import { prepareDirectory } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import { markerName, markerOf, protocolVersion, type ExitRecord, type ProcessSpec } from './protocol.ts';
+import { cgroupDirectory } from './shim/cgroup-files.ts';
 import { isLiving, readMarker, readTable, type ProcessStat } from './shim/process-table.ts';
 import { signalProcess } from './shim/tree.ts';
 
@@ -51,9 +53,10 @@ export type Wanted = Partial<Omit<ProcessSpec, 'graces'>> & { readonly stdin?: s
 export async function prepare(script: string, wanted: Wanted = {}): Promise<string> {
   const { stdin = '', graces, ...rest } = wanted;
   const name = randomUUID();
+  const id = markerOf(stateId, name);
   const spec: ProcessSpec = {
     protocol: protocolVersion,
-    id: markerOf(stateId, name),
+    id,
     role: 'gate',
     file: '/bin/sh',
     args: ['-c', script],
@@ -62,7 +65,10 @@ export async function prepare(script: string, wanted: Wanted = {}): Promise<stri
     secretNames: [],
     limits: {},
     graces: { interruptMs: 200, terminateMs: 200, sweepMs: 5_000, ...graces },
-    sandbox: 'marker',
+    ...heldBy(
+      { level: rest.sandbox ?? 'marker', ...(rest.sandbox === 'cgroup' && { cgroup: cgroupDirectory('self', 'unified') ?? '/' }) },
+      id,
+    ),
     ...rest,
   };
   const directory = join(root, name);
