@@ -72,7 +72,7 @@ test(`the daemon and all shims die at once, ${togetherKills} times`, { timeout: 
       timeoutMs: 60_000,
       everyMs: 100,
     });
-    await daemon.stop();
+    await daemon.kill();
   }
   await daemon.start();
   const history = await endOf({ ...scene, timeoutMs: testLimitMs });

@@ -37,7 +37,7 @@ export async function endOf({ daemon, recorder, repository, receiver, timeoutMs 
   await daemon.kill();
   await daemon.start();
   const after = await recorder.readAll();
-  await daemon.stop();
+  await daemon.kill();
   const records = after.map<TaskRecord>((each) => ({ ...each, readings: [...each.readings, ...(before.get(each.task.id) ?? [])] }));
   const left = await whatIsLeft({ state: daemon.state, home: daemon.home, repositories: [repository] });
   return recorder.history(records, { left, ...(receiver ? { receiver } : {}) });
