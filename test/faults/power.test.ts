@@ -77,7 +77,7 @@ describe.skipIf(!hasStrace)(`after a cut of the power${unlessTraced}`, () => {
         daemon.follow(script);
         new DiskImage(state, events.slice(0, at)).save(daemon.state, random);
         const client = await daemon.start();
-        for (const id of toldBefore(at)) {
+        for (const id of toldBefore(at).slice(0, full ? tasks : 4)) {
           const task = await finished(client, id);
           expect(task, `cut at ${at}: ${task.failure?.message}`).toMatchObject({ state: 'completed' });
         }
