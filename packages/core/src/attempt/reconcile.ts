@@ -3,7 +3,7 @@ import type { EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harn
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
 import type { Command } from '../task/commands.ts';
-import { newestAttempt, type Attempt, type Task, type TaskProcess } from '../task/task.ts';
+import { newestAttempt, type Attempt, type Instant, type Task, type TaskProcess } from '../task/task.ts';
 import { accountOf, sessionIdOf } from './account.ts';
 import type { Rooms } from './rooms.ts';
 import { logEnd } from './output-end.ts';
@@ -18,7 +18,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
-  const read = await readAll(task, attempt, plugin, directory, lengths);
+  const read = await readAll(task, attempt, plugin, directory, lengths, rooms);
   const { reconciliation, incomplete } = await fromSessionFiles(plugin, attempt, read, rooms);
   const told = read.transcript.fold.summary(reconciliation);
   const unread = read.failure !== undefined && told.provenance === 'reported';
@@ -27,10 +27,17 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   return {
     kind: 'reconciled',
     account: accountOf(usage, plugin.harness.provider, attempt),
-    ...(evidence ? { evidence } : {}),
+    ...(evidence ? { evidence: { ...evidence, ...resetBehind(evidence, read.events) } } : {}),
     tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
   };
+}
+
+/** When the provider's limit ends for which the attempt failed: what the harness was told last. Other refusals it has got over. */
+function resetBehind({ reason }: EndEvidence, events: readonly HarnessEvent[]): { readonly resetsAt?: Instant } {
+  if (reason !== 'rate_limited' && reason !== 'quota_exhausted') return {};
+  const resetsAt = events.findLast((event) => event.kind === 'rate.limited')?.resetsAtMs;
+  return resetsAt === undefined ? {} : { resetsAt: Math.round(resetsAt) };
 }
 
 interface ReadAll {
@@ -45,9 +52,11 @@ async function readAll(
   plugin: Plugin,
   directory: string,
   lengths: { stdout: number; stderr: number },
+  { watchdogs }: Rooms,
 ): Promise<ReadAll> {
   const nothingRecorded = { stdout: 0, stderr: 0 };
-  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, nothingRecorded, task.spec.limits.maxOutputBytes);
+  const { maxOutputBytes } = task.spec.limits;
+  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, nothingRecorded, maxOutputBytes, watchdogs);
   const events: HarnessEvent[] = [];
   try {
     for await (const batch of transcript.read(lengths)) events.push(...batch.events);

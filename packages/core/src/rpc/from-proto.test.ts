@@ -1,12 +1,22 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Complexity, CreateTaskRequestSchema, GateKind, PermissionMode, TaskType, WorkspaceMode } from '@singletree/protocol';
+import {
+  Complexity,
+  CreateTaskRequestSchema,
+  FailureReason,
+  GateKind,
+  PermissionMode,
+  RetrySession,
+  TaskType,
+  WorkspaceMode,
+} from '@singletree/protocol';
 import { describe, expect, test } from 'vitest';
 import { DomainError } from '../errors.ts';
 import type { Catalogue, Plugin } from '../plugins/catalogue.ts';
 import type { TaskSpec } from '../task/task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
 
-const defaults: TaskDefaults = { harness: 'claude_code', timeoutMs: 3_600_000, maxOutputBytes: 64, maxAttempts: 3, gateTimeoutMs: 900_000 };
+const limits = { timeoutMs: 3_600_000, maxOutputBytes: 64, maxAttempts: 3, firstOutputMs: 120_000, stallMs: 300_000, minFreeBytes: 7 };
+const defaults: TaskDefaults = { ...limits, harness: 'claude_code', gateTimeoutMs: 900_000, blockedLimitMs: 86_400_000, retry: {} };
 
 /** One harness, and what it can. */
 function catalogue(permissionModes: readonly string[] = ['all', 'edits', 'read'], model?: string): Catalogue {
@@ -30,10 +40,17 @@ describe('what a request asks for', () => {
       workspace: { path: '/src', mode: 'worktree' },
       setup: [],
       gates: [],
-      limits: { timeoutMs: 3_600_000, maxOutputBytes: 64, maxAttempts: 3 },
+      limits: { ...limits, blockedLimitMs: 86_400_000 },
+      retry: {},
       labels: {},
       priority: 0,
     });
+  });
+
+  test('has the limits that only the configuration sets, too', () => {
+    const set = { attemptTimeoutMs: 60_000, maxTurns: 9 };
+    expect(spec({}, set).limits).toStrictEqual({ ...limits, ...set, blockedLimitMs: 86_400_000 });
+    expect(spec({ limits: { minFreeDiskBytes: 0n } }).limits.minFreeBytes).toBe(0);
   });
 
   test('is taken as it is', () => {
@@ -52,7 +69,31 @@ describe('what a request asks for', () => {
         { name: 'unit-tests', command: 'npm test' },
         { name: 'x', command: 'y', kind: GateKind.LINT, required: false, timeout: { seconds: 90n } },
       ],
-      limits: { timeout: { seconds: 5n, nanos: 500_000_000 }, maxOutputBytes: 9n, maxAttempts: 1 },
+      limits: {
+        timeout: { seconds: 5n, nanos: 500_000_000 },
+        maxOutputBytes: 9n,
+        maxAttempts: 1,
+        attemptTimeout: { seconds: 4n },
+        firstOutput: { seconds: 3n },
+        stall: { nanos: 250_000_000 },
+        maxTurns: 8,
+        minFreeDiskBytes: 1_024n,
+        blockedLimit: { seconds: 2n },
+      },
+      retry: [
+        {
+          reason: FailureReason.HARNESS_CRASHED,
+          retry: true,
+          charged: false,
+          session: RetrySession.FRESH,
+          backoffInitial: { nanos: 5_000_000 },
+          backoffFactor: 3,
+          backoffCap: { seconds: 1n },
+          jitter: 0,
+          maxRetries: 0,
+        },
+        { reason: FailureReason.STALLED, retry: false },
+      ],
       labels: { team: 'a' },
       priority: -3,
       traceparent: '00-a',
@@ -76,7 +117,21 @@ describe('what a request asks for', () => {
         { name: 'unit-tests', command: 'npm test', kind: 'test', required: true, timeoutMs: 900_000 },
         { name: 'x', command: 'y', kind: 'lint', required: false, timeoutMs: 90_000 },
       ],
-      limits: { timeoutMs: 5_500, maxOutputBytes: 9, maxAttempts: 1 },
+      limits: {
+        timeoutMs: 5_500,
+        maxOutputBytes: 9,
+        maxAttempts: 1,
+        attemptTimeoutMs: 4_000,
+        firstOutputMs: 3_000,
+        stallMs: 250,
+        maxTurns: 8,
+        minFreeBytes: 1_024,
+        blockedLimitMs: 2_000,
+      },
+      retry: {
+        harness_crashed: { retry: true, charged: false, session: 'fresh', initialMs: 5, factor: 3, capMs: 1_000, jitter: 0, most: 0 },
+        stalled: { retry: false },
+      },
       labels: { team: 'a' },
       priority: -3,
       traceparent: '00-a',
@@ -110,6 +165,34 @@ describe('what a request asks for', () => {
         reason: 'PERMISSION_MODE_UNSUPPORTED',
         message: 'claude_code has no permission mode "read"',
         hint: 'it has: all, edits',
+      }) as Error,
+    );
+  });
+});
+
+describe('a rule for retries', () => {
+  test('changes the configured one field by field, and leaves the others', () => {
+    const retry = { stalled: { retry: false }, lost: { most: 1, charged: true } };
+    const request: Request = { retry: [{ reason: FailureReason.LOST, maxRetries: 7, session: RetrySession.RESUME }] };
+    expect(spec(request, { retry }).retry).toStrictEqual({
+      stalled: { retry: false },
+      lost: { most: 7, charged: true, session: 'resume' },
+    });
+    expect(spec({}, { retry }).retry).toStrictEqual(retry);
+  });
+
+  test.each([
+    [FailureReason.TIMEOUT, 'timeout'],
+    [FailureReason.KILLED, 'killed'],
+    [FailureReason.SETUP_FAILED, 'setup_failed'],
+    [77 as FailureReason, '77'],
+  ])('is refused for a reason that leaves nothing to try again: %s', (reason, word) => {
+    expect(() => spec({ retry: [{ reason, retry: true }] })).toThrow(
+      expect.objectContaining({
+        reason: 'INVALID_RETRY_RULE',
+        message: `a task is never tried again for the reason "${word}"`,
+        hint: expect.stringMatching(/^reasons with a rule: unauthenticated, rate_limited, .*, unsupervised$/) as string,
+        metadata: { reason: word },
       }) as Error,
     );
   });

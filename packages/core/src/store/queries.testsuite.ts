@@ -25,6 +25,17 @@ export const queryCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'a task whose wait began in the future is due: its clock has been set back since',
+    async run(make) {
+      await using at = await make();
+      const day = 86_400_000;
+      const task = await commit(at.store, change(await created(at.store), { since: noon + day, notBefore: noon + day + 60_000 }));
+      assert.deepEqual(await at.store.due(noon, 10), [task]);
+      assert.deepEqual(await at.store.due(noon + day, 10), []);
+      assert.deepEqual(await at.store.due(noon + day + 60_000, 10), [task]);
+    },
+  },
+  {
     name: 'the due task of higher priority comes first, then the older one',
     async run(make) {
       await using at = await make();

@@ -21,9 +21,9 @@ export interface Store {
   events(taskId: string, afterSequence: number, limit: number): Promise<TaskEvent[]>;
   completion(taskId: string): Promise<CompletionEvent | undefined>;
   /**
-   * Tasks that may be claimed now: CREATED and due, or IN_REVIEW without a lease; higher priority first, then older. An
-   * in-place task whose workspace another task holds is not among them, and neither is one that a kill switch hits. The claim itself is a commit, so two callers may
-   * see the same task and only one of them gets it. `full` are harnesses that have no room: their tasks are left out, so that
+   * Tasks that may be claimed now: CREATED and due (`isDue`), or IN_REVIEW without a lease; higher priority first, then older. An in-place task
+   * whose workspace another task holds is not among them, and neither is one that a kill switch hits. The claim itself is a commit, so two
+   * callers may see the same task and only one of them gets it. `full` are harnesses that have no room: their tasks are left out, so that
    * however many wait, they hide nobody else's.
    */
   due(now: Instant, limit: number, full?: readonly string[]): Promise<Task[]>;

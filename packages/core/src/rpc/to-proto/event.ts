@@ -65,6 +65,7 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number,
           edge: edgeOf(body.edge),
           ...opt('reason', body.reason, (word) => enumOf(FailureReason, word)),
           ...opt('message', body.message),
+          ...opt('notBefore', body.notBefore, timestampFromMs),
         },
       };
     case 'workspace_opened':
@@ -82,7 +83,13 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number,
     case 'setup_finished':
       return {
         case: 'setupFinished',
-        value: { command: spec.setup[body.ordinal] ?? '', ...opt('exitCode', body.exitCode), ...opt('message', body.message) },
+        value: {
+          command: spec.setup[body.ordinal] ?? '',
+          ...opt('exitCode', body.exitCode),
+          ...opt('signal', body.signal),
+          ...count('durationMs', body.durationMs),
+          ...opt('message', body.message),
+        },
       };
     case 'attempt_started':
       return {
@@ -93,7 +100,7 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number,
           permissions: enumOf(PermissionMode, spec.permissions),
           resumed: body.resumed,
           pid: body.pid,
-          sandboxLevel: SandboxLevel.MARKER,
+          ...opt('sandboxLevel', body.sandbox, (level) => enumOf(SandboxLevel, level)),
         },
       };
     case 'adopted':

@@ -15,7 +15,10 @@ const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND ta
 const isKilled = `EXISTS (SELECT 1 FROM kill_switches CROSS JOIN json_each(tasks.scopes) AS own WHERE own.value = kill_switches.scope)`;
 const workspaceIsFree = `NOT EXISTS (SELECT 1 FROM reservations WHERE path = tasks.in_place_path AND task_id <> tasks.id)`;
 
-export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND (not_before IS NULL OR not_before <= ?)
+/** Looked at only for tasks that wait, which are few: a wait that began in the future was measured by a clock that was set back since. */
+const isTime = `(not_before IS NULL OR not_before <= ? OR json_extract(tasks.doc, '$.since') > ?)`;
+
+export const dueTasks: string = `${selectTaskBy('tasks_claimable')} WHERE ${claimable} AND ${isTime}
   AND harness NOT IN (SELECT value FROM json_each(?)) AND ${workspaceIsFree} AND NOT ${isKilled}
   ORDER BY priority DESC, created_at, tasks.id LIMIT ?`;
 
@@ -112,7 +115,7 @@ export class SqliteStore implements Store {
   }
 
   due(now: Instant, limit: number, full: readonly string[] = []): Promise<Task[]> {
-    return this.#many(dueTasks, [now, JSON.stringify(full), limit], taskOf);
+    return this.#many(dueTasks, [now, now, JSON.stringify(full), limit], taskOf);
   }
 
   async nextDue(after: Instant): Promise<Instant | undefined> {
