@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { ErrorInfoSchema, ErrorReason, TaskService } from '@singletree/protocol';
+import { ErrorInfoSchema, TaskService } from '@singletree/protocol';
 import { findAddress } from '@singletree/sdk';
 
 /** One call that failed, in the words of the wire. The reason is the daemon's own, undefined where it gave no answer. */
@@ -49,6 +49,5 @@ function clientOf(state: string) {
 
 function refusalOf(thrown: unknown): Refusal {
   const error = ConnectError.from(thrown);
-  const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
-  return { code: Code[error.code], message: error.rawMessage, reason: reason === undefined ? undefined : ErrorReason[reason] };
+  return { code: Code[error.code], message: error.rawMessage, reason: error.findDetails(ErrorInfoSchema)[0]?.reason };
 }
