@@ -223,6 +223,22 @@ test('leaves a child behind that only a marker finds, that ignores signals and h
   expect(processesWithMarker(marker)).toHaveLength(1);
 });
 
+test('leaves children behind that record themselves, of which one stops and one forks on', async () => {
+  const { ended } = await begin([
+    { spawn: { recordTo: at('stopped'), does: 'stops' } },
+    { spawn: { recordTo: at('forking'), does: 'forks_on', ignoreSignals: true, seconds: 5 } },
+  ]);
+  await ended();
+  const recorded = async (name: string): Promise<string[]> => (await text(name).catch(() => '')).split('\n').slice(0, -1);
+  await until(async () => (await recorded('forking')).length >= 3, { what: 'two forks' });
+  expect(new Set(await recorded('forking')).size).toBe((await recorded('forking')).length);
+  const [line = ''] = await recorded('stopped');
+  const [pid, start] = line.split(' ');
+  const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/.*\) /, '').split(' ');
+  await until(async () => (await stat())[0] === 'T', { what: 'it to stop itself' });
+  expect((await stat())[19]).toBe(start);
+});
+
 describe('its script', () => {
   test('has a list of steps for each start, and none for one too many', async () => {
     const script: FakeScript = { runs: [[{ say: 'first' }], [{ say: 'second' }]] };

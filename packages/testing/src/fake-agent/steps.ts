@@ -89,11 +89,23 @@ const simpleSteps = {
     );
   },
 
-  /** A child that leaves the session and lives on for `seconds` (300): what a sweep must find. Its pid is appended to `pidFile`. */
-  spawn(_agent: Agent, child: { seconds?: number; ignoreSignals?: boolean; holdStdout?: boolean; pidFile?: string }): void {
-    const { seconds = 300, ignoreSignals = false, holdStdout = false, pidFile } = child;
-    const trap = ignoreSignals ? `trap '' TERM INT HUP; ` : '';
-    const { pid } = spawn('/bin/sh', ['-c', `${trap}exec sleep ${seconds}`], {
+  /**
+   * A child that leaves the session and lives on for `seconds` (300): what a sweep must find. Its pid is appended to `pidFile`. It can append itself
+   * to `recordTo`, as a line `PID START` (its start as in /proc/PID/stat), stop itself, or fork on: hand its life to a new process every 100 ms.
+   */
+  spawn(
+    _agent: Agent,
+    child: {
+      seconds?: number;
+      ignoreSignals?: boolean;
+      holdStdout?: boolean;
+      pidFile?: string;
+      recordTo?: string;
+      does?: 'stops' | 'forks_on';
+    },
+  ): void {
+    const { seconds = 300, ignoreSignals = false, holdStdout = false, pidFile, recordTo = '/dev/null', does } = child;
+    const { pid } = spawn('/bin/bash', ['-c', childScript(does, ignoreSignals), 'child', recordTo, String(seconds)], {
       detached: true,
       stdio: ['ignore', holdStdout ? 'inherit' : 'ignore', 'ignore'],
     });
@@ -181,6 +193,19 @@ async function tool(agent: Agent, name: string, summary: string, needs: Permissi
   } catch (error) {
     agent.emit({ type: 'tool_finished', id, tool: name, failed: true, output: error instanceof Error ? error.message : String(error) });
   }
+}
+
+/** Of `spawn`. Its arguments are the file to append to and the seconds to live. */
+function childScript(does: 'stops' | 'forks_on' | undefined, ignoreSignals: boolean): string {
+  const record = 'read -r line < /proc/$BASHPID/stat; fields=($line); echo "$BASHPID ${fields[21]}" >> "$file"';
+  const live = { stops: 'kill -STOP $BASHPID', forks_on: 'sleep 0.1; (( SECONDS < seconds )) && live & exit' };
+  return [
+    'file=$1 seconds=$2',
+    ...(ignoreSignals ? [`trap '' TERM INT HUP`] : []),
+    `live() { ${record}; ${does === undefined ? '' : `${live[does]};`} }`,
+    'live',
+    'exec sleep "$seconds"',
+  ].join('\n');
 }
 
 function shell(command: string): Promise<{ code: number | NodeJS.Signals; output: string }> {
