@@ -12,16 +12,25 @@ interface DownFlags {
   readonly kill?: true;
 }
 
-/** How long a daemon may take to stop that waits for nobody. */
-const stopLimitMs = 30_000;
+/** How long a daemon may take to stop: one that waits for nobody, one that ends what runs, by graces and a sweep, one that waits for that. */
+const stopLimitsMs: Readonly<Record<StopMode, number>> = { leave: 30_000, kill: 90_000, drain: Number.POSITIVE_INFINITY };
 
 export const down: CommandModule = {
   define(command) {
     command
       .addOption(new Option('--leave', 'agents live on, and the next daemon takes them over (default)').conflicts(['drain', 'kill']))
       .addOption(new Option('--drain', 'wait until what runs has finished').conflicts(['leave', 'kill']))
-      .addOption(new Option('--kill', 'end the agents too (not built yet)').conflicts(['leave', 'drain']))
-      .addHelpText('after', '\nReturns when the daemon has ended.\n\nExample:\n  singletree down --drain');
+      .addOption(new Option('--kill', 'end what runs first; its tasks are cancelled').conflicts(['leave', 'drain']))
+      .addHelpText(
+        'after',
+        `
+Returns when the daemon has ended. With --kill what runs is told to end, and killed after a grace: its tasks are CANCELLED, what they have made
+is kept. Tasks in the queue wait for the next daemon.
+
+Examples:
+  singletree down --drain
+  singletree down --kill`,
+      );
   },
 
   async run(call, command) {
@@ -36,8 +45,8 @@ export const down: CommandModule = {
     const { pid, tasks } = status;
     const running = (tasks['in_progress'] ?? 0) + (tasks['in_review'] ?? 0);
     await client.daemon.stop({ mode });
-    if (mode === 'drain' && running > 0) call.note(`waits for ${plural(running, 'task')}`);
-    await ended(pid, mode === 'drain' ? Number.POSITIVE_INFINITY : stopLimitMs);
+    if (mode !== 'leave' && running > 0) call.note(`${mode === 'drain' ? 'waits for' : 'ends'} ${plural(running, 'task')}`);
+    await ended(pid, stopLimitsMs[mode]);
     if (call.json) return call.printJson({ stopped: true, pid, mode });
     const rest =
       mode === 'leave' && running > 0 ? `; ${plural(running, 'task lives', 'tasks live')} on until the next daemon takes over` : '';

@@ -35,9 +35,14 @@ const agentVariables = [
   'COPILOT_CLI',
 ];
 
+/** Whether a coding agent has typed the command and reads its output. */
+export function agentReads(env: NodeJS.ProcessEnv): boolean {
+  return agentVariables.some((name) => isSet(env[name]));
+}
+
 /** What an output can show, by the flag, the variables that people know, and what it is connected to. */
 export function lookOf({ isTTY, columns }: Output, env: NodeJS.ProcessEnv, choice: ColorChoice = 'auto'): Look {
-  const person = isTTY && !agentVariables.some((name) => isSet(env[name]));
+  const person = isTTY && !agentReads(env);
   const dumb = env['TERM'] === 'dumb';
   return {
     color: choice === 'auto' ? wantsColor(env, person && !dumb) : choice === 'always',
