@@ -73,7 +73,7 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
   const act = async (request: { taskId: string; requestId: string }, verb: keyof typeof possible, command: Command): Promise<Task> => {
     const found = await findTask(store, request.taskId);
     const executed = await engine.executeOnce(found.id, command, request.requestId === '' ? undefined : request.requestId);
-    if (executed.kind !== 'done') throw illegal(found, verb);
+    if (executed.kind !== 'done') throw illegal((await store.task(found.id)) ?? found, verb);
     return await view(executed.task);
   };
 
@@ -141,6 +141,7 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
         refuseWhenStopping();
         if (!isFinal(old.state)) throw illegal(old, 'rerun');
         const { traceparent: _, ...spec } = old.spec;
+        parts.plugins.get(spec.harness); // refused here where the configuration no longer has it
         const workspace = await parts.checkWorkspace(spec.workspace);
         await checkContext(spec, workspace.path, parts.missingInHead);
         return { ...spec, workspace, rerunOf: old.id };

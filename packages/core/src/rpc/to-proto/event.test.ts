@@ -1,5 +1,5 @@
 import { toJson } from '@bufbuild/protobuf';
-import { TaskEventSchema } from '@singletree/protocol';
+import { SandboxLevel, TaskEdge, TaskEventSchema } from '@singletree/protocol';
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../task/commands.ts';
 import type { CompletionEvent } from '../../task/completion.ts';
@@ -46,8 +46,9 @@ function life(
   return { task: now, events, completion };
 }
 
+const limits = { timeoutMs: 60_000, maxOutputBytes: 1_000, maxAttempts: 9 };
 const { task, events, completion } = life(
-  created({ title: 'Fix it', setup: ['npm ci'], gates: [aGate('test')], model: 'opus' }),
+  created({ title: 'Fix it', setup: ['npm ci'], gates: [aGate('test')], model: 'opus', limits }),
   claim,
   { kind: 'release', message: 'busy', notBefore: noon },
   claim,
@@ -69,14 +70,17 @@ const { task, events, completion } = life(
   died(),
   silent(),
   ...runningAgain(3),
-  exited('harness-3', { code: 0 }),
+  exited('harness-3', { code: 1 }),
+  silent(),
+  ...runningAgain(4),
+  exited('harness-4', { code: 0 }),
   reconciled(),
   (now) => gate(now, 'failed', { message: 'red' }),
   { kind: 'judged' },
-  ...runningAgain(4),
+  ...runningAgain(5),
   stop('cancel', 'anna', 'enough'),
   stop('kill', 'bert'),
-  exited('harness-4', { code: null, signal: 'SIGKILL', stop: 'cancel' }),
+  exited('harness-5', { code: null, signal: 'SIGKILL', stop: 'cancel' }),
   silent(),
 );
 const sent = events.map((event) => eventToProto(event, { task, traceId: 't', completion }));
@@ -91,13 +95,13 @@ describe('every event of a life', () => {
   test('comes in its order, with its time and its attempt', () => {
     expect(sent.map(({ sequence }) => Number(sequence))).toEqual(events.map((_, index) => index + 1));
     expect(sent.map(({ at }) => Number(at?.seconds) * 1_000)).toEqual(events.map(({ at }) => at));
-    expect(sent.find(({ kind }) => kind.case === 'gateFinished')?.attempt).toBe(3);
+    expect(sent.find(({ kind }) => kind.case === 'gateFinished')?.attempt).toBe(4);
   });
 
   test.each([
     ['created', { title: 'Fix it' }],
     ['workspaceOpened', { path: '/w', baseCommit: 'h0' }],
-    ['setupFinished', { command: 'npm ci', exitCode: 0 }],
+    ['setupFinished', { command: 'npm ci', exitCode: 0, durationMs: 400n }],
     ['attemptStarted', { harness: 'claude_code', requestedModel: 'opus', resumed: false, pid: 4711 }],
     [
       'adopted',
@@ -114,6 +118,26 @@ describe('every event of a life', () => {
     ['completed', { taskId: task.id, traceId: 't', failure: { message: 'cancelled by anna: enough' } }],
   ])('says what happened: %s', (name, value) => {
     expect(sent.find(({ kind }) => kind.case === name)?.kind.value).toMatchObject(value);
+  });
+
+  test('says from when a task may be claimed again, where that is later', () => {
+    const waits = sent.flatMap(({ at, kind }) =>
+      kind.case === 'stateChanged' && kind.value.notBefore ? [[kind.value.edge, kind.value.notBefore.seconds >= (at?.seconds ?? 0n)]] : [],
+    );
+    // Lost attempts and rework wait for nothing, and the first release was to a time that is past.
+    expect(waits).toEqual([[TaskEdge.RETRY, true]]);
+  });
+
+  test('says how the processes are contained', () => {
+    const contained = events.map((event): TaskEvent =>
+      event.body.kind === 'attempt_started' ? { ...event, body: { ...event.body, sandbox: 'cgroup' } } : event,
+    );
+    const levels = contained.flatMap((event) => {
+      const { kind } = eventToProto(event, { task, traceId: 't', completion });
+      return kind.case === 'attemptStarted' ? [kind.value.sandboxLevel] : [];
+    });
+    expect(new Set(levels)).toEqual(new Set([SandboxLevel.CGROUP]));
+    expect(sent.find(({ kind }) => kind.case === 'attemptStarted')?.kind.value).not.toHaveProperty('sandboxLevel');
   });
 
   test('each wish to stop has its own time and person', () => {
