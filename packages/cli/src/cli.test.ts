@@ -42,6 +42,9 @@ describe('what is typed wrongly ends with 2, says what would be right, and leave
     [['run', '-f', 'none.yaml'], 'error: cannot read'],
     [['get'], "missing required argument 'TASK'"],
     [['get', 'XYZ'], 'error: "XYZ" is no task'],
+    [['logs', '-', '--attempt', '0'], 'must be a whole number, 1 to'],
+    [['logs', '-', '--setup', '--gate', 'test'], "option '--setup' cannot be used with option '--gate <NAME>'"],
+    [['unblok', '-'], 'did you mean unblock?'],
     [['down', '--leave', '--drain'], "option '--leave' cannot be used with option '--drain'"],
     [['up', '--idle', 'soon'], '--idle "soon" is not a duration'],
     [['ls', '--color', 'sometimes'], 'Allowed choices are auto, always, never'],
@@ -67,14 +70,22 @@ describe('what is typed wrongly ends with 2, says what would be right, and leave
 });
 
 describe('without a daemon', () => {
-  test.each([['status'], ['ls'], ['get', '-'], ['watch'], ['cancel', '-'], ['diff', '-'], ['apply', '-']])(
-    '%s ends with 69',
-    async (...argv) => {
-      const { code, stderr } = await type(argv);
-      expect(stderr).toContain('no daemon runs for the state folder /proc/none\n  singletree up --detach');
-      expect(code).toBe(69);
-    },
-  );
+  test.each([
+    ['status'],
+    ['ls'],
+    ['get', '-'],
+    ['watch'],
+    ['logs', '-'],
+    ['cancel', '-'],
+    ['terminate', '-'],
+    ['unblock', '-'],
+    ['diff', '-'],
+    ['apply', '-'],
+  ])('%s ends with 69', async (...argv) => {
+    const { code, stderr } = await type(argv);
+    expect(stderr).toContain('no daemon runs for the state folder /proc/none\n  singletree up --detach');
+    expect(code).toBe(69);
+  });
 
   test('one that was named by its address is not started', async () => {
     const { code, stderr } = await type(['run', '--address', 'unix:/nowhere.sock', 'x']);
@@ -103,7 +114,25 @@ describe('without a daemon', () => {
 });
 
 describe('help', () => {
-  const names = ['demo', 'run', 'ls', 'get', 'watch', 'diff', 'apply', 'cancel', 'up', 'down', 'status', 'harnesses', 'version'];
+  const names = [
+    'demo',
+    'run',
+    'ls',
+    'get',
+    'watch',
+    'logs',
+    'diff',
+    'apply',
+    'cancel',
+    'terminate',
+    'unblock',
+    'rerun',
+    'up',
+    'down',
+    'status',
+    'harnesses',
+    'version',
+  ];
 
   test('lists every command, the marks, and where the exit codes are', async () => {
     const { code, stdout, stderr } = await type(['--help']);
@@ -122,10 +151,6 @@ describe('help', () => {
     expect(stdout).toMatch(/Examples?:\n {2}.*singletree|Examples?:\n {2}.*npm start/);
     for (const flag of ['--json', '--quiet', '--state', '--address', '--color', '--help']) expect(stdout).toContain(flag);
     expect((await type(['help', name])).stdout).toBe(stdout);
-  });
-
-  test('does not promise what is not built', async () => {
-    expect((await type(['down', '--help'])).stdout).toMatch(/^ +--kill +.*not built yet/m);
   });
 
   test('exit codes have a page', async () => {

@@ -1,6 +1,6 @@
 import type { FailureReason, Outcome } from '@singletree/sdk';
 import { expect, test } from 'vitest';
-import { codeOfAll, codeOfCompletion, codeOfError, exitCodeHelp, exitCodes, type ExitCode } from './exit-codes.ts';
+import { codeOfAll, codeOfBlocked, codeOfCompletion, codeOfError, exitCodeHelp, exitCodes, type ExitCode } from './exit-codes.ts';
 
 // Written out by hand: scripts rely on it.
 test.each<[Outcome, FailureReason | undefined, number]>([
@@ -8,10 +8,13 @@ test.each<[Outcome, FailureReason | undefined, number]>([
   ['failure', 'harness_failed', 1],
   ['failure', 'harness_missing', 1],
   ['failure', 'killed', 1],
+  ['failure', 'quota_exhausted', 1],
   ['partial', undefined, 3],
   ['partial', 'gate_failed', 3],
   ['timeout', 'timeout', 4],
   ['timeout', 'stalled', 4],
+  ['timeout', 'no_first_output', 4],
+  ['timeout', 'attempt_timeout', 4],
   ['failure', 'unauthenticated', 77],
   ['failure', 'invalid_configuration', 78],
   ['failure', 'cancelled', 130],
@@ -19,6 +22,12 @@ test.each<[Outcome, FailureReason | undefined, number]>([
 ])('outcome %s for %s is %d', (outcome, reason, code) => {
   expect(codeOfCompletion({ outcome, ...(reason === undefined ? {} : { failure: { reason, message: '' } }) })).toBe(code);
 });
+
+test.each<[FailureReason, number]>([
+  ['unauthenticated', 77],
+  ['quota_exhausted', 5],
+  ['rate_limited', 5],
+])('a task that is blocked for %s: %d', (reason, code) => expect(codeOfBlocked(reason)).toBe(code));
 
 test.each([
   ['invalid_argument', 'EMPTY_PROMPT', 2],

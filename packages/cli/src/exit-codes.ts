@@ -18,13 +18,13 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export const exitCodeHelp: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [exitCodes.success, 'success'],
-  [exitCodes.failure, 'failure; of several tasks with different codes; also a second daemon on a state folder that is in use'],
+  [exitCodes.failure, 'failure; several different codes; a problem that doctor found; a second daemon on a state folder that is in use'],
   [exitCodes.usage, 'usage or bad input: nothing was created'],
   [exitCodes.partial, 'partial: a change was kept, but not all that was required'],
   [exitCodes.timeout, 'timeout (4 is "not logged in" in gh; here that is 77)'],
-  [exitCodes.needsYou, 'the task waits for a person, and goes on waiting'],
+  [exitCodes.needsYou, 'the task is blocked: it waits for a quota or for a person, and goes on waiting'],
   [exitCodes.noDaemon, 'no daemon reachable'],
-  [exitCodes.refused, 'token refused, or the harness is not logged in'],
+  [exitCodes.refused, 'token refused, or the harness is not logged in; a task that is blocked for that goes on waiting'],
   [exitCodes.configuration, 'bad configuration, or a state folder that cannot be used'],
   [exitCodes.cancelled, 'cancelled'],
 ];
@@ -32,6 +32,11 @@ export const exitCodeHelp: readonly (readonly [code: ExitCode, meaning: string])
 export function codeOfCompletion({ outcome, failure }: Pick<TaskCompletionEvent, 'outcome' | 'failure'>): ExitCode {
   const byReason = failure && codesOfReasons[failure.reason];
   return byReason ?? exitCodes[outcome];
+}
+
+/** Of a task that waits, and is watched no longer. */
+export function codeOfBlocked(reason: FailureReason | undefined): ExitCode {
+  return reason === 'unauthenticated' ? exitCodes.refused : exitCodes.needsYou;
 }
 
 const codesOfReasons: Partial<Record<FailureReason, ExitCode>> = {

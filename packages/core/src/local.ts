@@ -8,3 +8,5 @@ export { readAddress, type Address } from './state-folder/address.ts';
 export { statePaths, type StatePaths } from './state-folder/paths.ts';
 export { invalidUtf8At } from './utf8.ts';
 export { privateFolder } from './state-folder/private-folder.ts';
+export { failureReasons } from './task/reasons.ts';
+export { fixedReasons } from './task/retry.ts';

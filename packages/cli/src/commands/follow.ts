@@ -1,4 +1,4 @@
-import type { Singletree, TaskCompletionEvent } from '@singletree/sdk';
+import { TaskBlockedError, type Singletree, type Task, type TaskCompletionEvent } from '@singletree/sdk';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { Screen } from '../terminal/screen.ts';
@@ -6,23 +6,26 @@ import type { Screen } from '../terminal/screen.ts';
 /** How a task that was watched came to rest. */
 export type Followed =
   | { readonly kind: 'completed'; readonly event: TaskCompletionEvent }
-  /** It waits for a person; the task itself goes on waiting. */
-  | { readonly kind: 'needs_you'; readonly message: string };
+  /** It waits for somebody or something outside, and goes on waiting. */
+  | { readonly kind: 'blocked'; readonly task: Task };
 
 export interface FollowOptions {
   readonly screen: Screen;
   /** Which of several tasks this is. */
   readonly of?: string | undefined;
+  /** Goes on while the task is blocked. */
+  readonly wait?: true | undefined;
   /** Ends the watch: the promise rejects with its reason. */
   readonly signal: AbortSignal;
 }
 
-/** Tells how a task goes on until it is final or waits for a person. */
-export async function follow({ tasks }: Singletree, taskId: string, { screen, of, signal }: FollowOptions): Promise<Followed> {
+/** Tells how a task goes on until it is final or blocked. */
+export async function follow({ tasks }: Singletree, taskId: string, { screen, of, wait, signal }: FollowOptions): Promise<Followed> {
   const progress = new Progress(screen, { of });
   let away = false;
   const watch = tasks.watch(taskId, {
     signal,
+    whenBlocked: wait ? 'wait' : 'throw',
     onHeartbeat: (heartbeat) => progress.waiting(heartbeat),
     onReconnect: () => {
       if (!away) progress.row({ mark: 'warning', label: 'daemon', text: 'gone; the task lives on, and this waits for the next one' });
@@ -34,9 +37,10 @@ export async function follow({ tasks }: Singletree, taskId: string, { screen, of
       away = false;
       progress.apply(event);
       if (event.kind === 'completed') return { kind: 'completed', event: event.completed };
-      if (event.kind === 'state_changed' && event.stateChanged.toState === 'blocked' && event.stateChanged.reason === 'unauthenticated')
-        return { kind: 'needs_you', message: event.stateChanged.message ?? event.stateChanged.reason };
     }
+  } catch (error) {
+    if (!(error instanceof TaskBlockedError)) throw error;
+    return { kind: 'blocked', task: error.task };
   } finally {
     progress.close();
   }

@@ -1,6 +1,7 @@
-import { toJson, type Task } from '@singletree/sdk';
+import { toJson, type RetryRule, type Task } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { taskIdOf } from '../task-argument.ts';
+import { blockedText } from '../terminal/blocked.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
 import { age, cost, count, duration, facts, plural } from '../terminal/figures.ts';
 import { gateRow } from '../terminal/gate.ts';
@@ -43,6 +44,8 @@ export function taskLines(task: Task, look: Look, now: number): string[] {
       ['state', stateText(task, look, now)],
       ['harness', facts(task.harness, task.model)],
       ['workspace', facts(oneLine(task.workspace.path), task.workspace.mode, `permissions: ${task.permissions}`)],
+      ['again', task.rerunOf && `does task ${task.rerunOf} again`],
+      ['retry', task.retry.length === 0 ? undefined : task.retry.map(retryText).join(', ')],
       ['created', `${task.createdAt.toISOString()} (${age(now - task.createdAt.getTime())} ago)`],
       ['spent', spent(task)],
       ['change', task.frozenRef],
@@ -74,6 +77,7 @@ function attemptRow({
   endedAt,
   failure,
   exitCode,
+  sandboxLevel,
 }: Task['attempts'][number]) {
   const running = state === 'started' || state === 'prepared';
   return {
@@ -86,14 +90,48 @@ function attemptRow({
       turns !== undefined && `turn ${turns}`,
       costUsdMicros !== undefined && cost(costUsdMicros),
       model ?? harnessVersion,
+      sandboxLevel && `contained by ${sandboxWords[sandboxLevel]}`,
     ),
     ...(startedAt && endedAt ? { note: duration(endedAt.getTime() - startedAt.getTime()) } : {}),
   };
 }
 
+/** How what an attempt starts is found and ended. */
+const sandboxWords: Readonly<Record<NonNullable<Task['attempts'][number]['sandboxLevel']>, string>> = {
+  marker: 'marker',
+  cgroup: 'cgroup',
+  pid_namespace: 'PID namespace',
+};
+
+/** As a tasks file says it: `stalled: { retry: false }`. */
+function retryText({
+  reason,
+  retry,
+  charged,
+  session,
+  backoffInitialMs,
+  backoffFactor,
+  backoffCapMs,
+  jitter,
+  maxRetries,
+}: RetryRule): string {
+  const rule: readonly (readonly [string, string | number | boolean | undefined])[] = [
+    ['retry', retry],
+    ['charged', charged],
+    ['session', session],
+    ['initial', backoffInitialMs && duration(backoffInitialMs)],
+    ['factor', backoffFactor],
+    ['cap', backoffCapMs && duration(backoffCapMs)],
+    ['jitter', jitter],
+    ['max_retries', maxRetries],
+  ];
+  const changed = rule.flatMap(([key, value]) => (value === undefined ? [] : [`${key}: ${value}`]));
+  return `${reason}: { ${changed.join(', ')} }`;
+}
+
 function stateText({ state, waiting, blocked, stopRequested }: Task, look: Look, now: number): string {
   const mark = markOfState(state);
-  const more = waiting ? waitingText(waiting, now) : blocked && oneLine(blocked.message);
+  const more = waiting ? waitingText(waiting, now) : blockedText({ blocked }, now);
   return facts(
     `${mark === undefined ? '' : `${markOf(mark, look)} `}${state === 'in_progress' ? marks.in_progress.word : state.replaceAll('_', ' ')}`,
     more,

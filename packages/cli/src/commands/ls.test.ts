@@ -4,7 +4,9 @@ import { plain, wide } from '../terminal/terminal.testsuite.ts';
 import { widthOf } from '../terminal/text.ts';
 import { listLines } from './ls.ts';
 
-const now = Date.parse('2026-11-21T13:30:00Z');
+/** Half past one wherever the test runs. */
+const now = new Date(2026, 10, 21, 13, 30).getTime();
+const later = new Date(2026, 10, 21, 18, 5);
 
 function task(id: string, fields: object): Task {
   const made: unknown = {
@@ -39,7 +41,7 @@ const tasks = [
     blocked: { reason: 'unauthenticated', message: 'log in to codex' },
     attempts: [{ number: 1 }],
   }),
-  task('0199c1d7-0000-7000', { state: 'blocked', blocked: { reason: 'quota_exhausted', message: 'quota' } }),
+  task('0199c1d7-0000-7000', { state: 'blocked', blocked: { reason: 'quota_exhausted', message: 'quota', until: later } }),
   task('0199c1d8-0000-7000', { state: 'failed', ...ended('timeout', 'stalled'), attempts: [{ number: 1 }] }),
   task('0199c1d9-0000-7000', { state: 'cancelled', ...ended('failure', 'cancelled') }),
 ];
@@ -47,27 +49,27 @@ const tasks = [
 test('by what a person has to do; ids as long as they must be', () => {
   expect(listLines(tasks, plain, now)).toEqual([
     '  NEEDS YOU',
-    '  id                  title                    harness      now                          tokens     cost  context    age',
-    '  0199c1d6-0000-7000  task 0199c1d6-0000-7000  codex        ? log in to codex                          –           2 min',
+    '  id                  title                    harness      now                                               tokens     cost  context    age',
+    '  0199c1d6-0000-7000  task 0199c1d6-0000-7000  codex        ? unauthenticated · log in to codex                             –           2 min',
+    '  0199c1d7-0000-7000  task 0199c1d7-0000-7000  codex        ‖ quota_exhausted · tries again at 18:05 · quota                            2 min',
     '',
     '  RUNNING',
-    '  0199c1d4-7f3a-7000  ab                       codex        ● attempt 2, turn 3           18.2k  $0.0310    ▁ 9 %  2 min',
-    '  0199c1d4-7f3a-7001  task 0199c1d4-7f3a-7001  claude_code  ● gates                                    –           2 min',
+    '  0199c1d4-7f3a-7000  ab                       codex        ● attempt 2, turn 3                                18.2k  $0.0310    ▁ 9 %  2 min',
+    '  0199c1d4-7f3a-7001  task 0199c1d4-7f3a-7001  claude_code  ● gates                                                         –           2 min',
     '',
     '  WAITING',
-    '  0199c1d5-0000-7000  task 0199c1d5-0000-7000  codex        2 ahead · harness limit 2/2                            2 min',
-    '  0199c1d7-0000-7000  task 0199c1d7-0000-7000  codex        ‖ quota                                                2 min',
+    '  0199c1d5-0000-7000  task 0199c1d5-0000-7000  codex        2 ahead · harness limit 2/2                                                 2 min',
     '',
     '  DONE TODAY',
-    '  0199c1d8-0000-7000  task 0199c1d8-0000-7000  codex        ⏱ stalled                                  –           1 min',
-    '  0199c1d9-0000-7000  task 0199c1d9-0000-7000  codex        ⊘ cancelled                                            1 min',
+    '  0199c1d8-0000-7000  task 0199c1d8-0000-7000  codex        ⏱ stalled                                                       –           1 min',
+    '  0199c1d9-0000-7000  task 0199c1d9-0000-7000  codex        ⊘ cancelled                                                                 1 min',
   ]);
 });
 
 test('on a narrow terminal the title is cut before what it does, and the columns that say least are left out', () => {
   const lines = listLines(tasks, { ...wide, width: 95 }, now);
   for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(95);
-  expect(lines[5]).toBe('  0199c1d4-7f3a-7000  ab              codex        ● attempt 2, turn 3    18.2k  $0.0310  2 min');
+  expect(lines[6]).toBe('  0199c1d4-7f3a-7000  ab              codex        ● attempt 2, turn 3    18.2k  $0.0310  2 min');
 });
 
 test.each([80, 60])('nothing is wrapped at %d columns', (width) => {

@@ -1,9 +1,10 @@
 import { toJson, type Task } from '@singletree/sdk';
 import type { Call, CommandModule } from '../call.ts';
 import { shortIds } from '../task-argument.ts';
+import { blockedBriefly } from '../terminal/blocked.ts';
 import { age, block, cost, count, percent } from '../terminal/figures.ts';
 import type { Look } from '../terminal/look.ts';
-import { markOf, markOfOutcome, markOfState, paint } from '../terminal/marks.ts';
+import { markOf, markOfBlocked, markOfOutcome, markOfState, paint } from '../terminal/marks.ts';
 import { table } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
 import { waitingText } from '../terminal/progress.ts';
@@ -71,13 +72,13 @@ interface Group {
 const groups: readonly Group[] = [
   { head: 'needs you', holds: needsYou },
   { head: 'running', holds: ({ state }) => state === 'assigned' || state === 'in_progress' || state === 'in_review' },
-  { head: 'waiting', holds: (task) => task.state === 'created' || (task.state === 'blocked' && !needsYou(task)) },
+  { head: 'waiting', holds: ({ state }) => state === 'created' },
   { head: 'done today', holds: ({ completedAt }) => completedAt !== undefined },
 ];
 
-/** Only a person can mend it. */
-export function needsYou({ state, blocked }: Task): boolean {
-  return state === 'blocked' && blocked?.reason === 'unauthenticated';
+/** It waits for something that a person may change sooner than time does, and fails if nobody does. */
+function needsYou({ state }: Task): boolean {
+  return state === 'blocked';
 }
 
 /** The tasks by group, as a terminal shows them. */
@@ -130,7 +131,7 @@ function nowDoing(task: Task, look: Look, now: number): string {
     const name = markOfOutcome(outcome, failure?.reason);
     return `${markOf(name, look)} ${failure?.reason ?? outcome}`;
   }
-  if (needsYou(task)) return `${markOf('needs_you', look)} ${oneLine(blocked?.message ?? 'needs you')}`;
+  if (blocked) return `${markOf(markOfBlocked(blocked.reason), look)} ${blockedBriefly(blocked, now)}`;
   const mark = markOfState(state);
   return [mark === undefined ? '' : markOf(mark, look), stopRequested ? 'is being stopped' : doing()].filter(Boolean).join(' ');
 
@@ -145,7 +146,7 @@ function nowDoing(task: Task, look: Look, now: number): string {
       case 'in_review':
         return 'gates';
       case 'blocked':
-        return oneLine(blocked?.message ?? 'blocked');
+        return 'blocked';
       case 'completed':
       case 'failed':
       case 'cancelled':

@@ -4,7 +4,7 @@ import { statePaths } from '@singletree/core/local';
 import { NoDaemonError, stateFolder, toJson, type DaemonStatus, type Singletree, type Task } from '@singletree/sdk';
 import type { Call, CommandModule } from '../call.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { listLines, needsYou } from './ls.ts';
+import { listLines } from './ls.ts';
 import { statusLines } from './status.ts';
 
 /** What `singletree` alone says: status and what needs you; on a machine where it is new, what to type first. */
@@ -18,7 +18,7 @@ export const overview: CommandModule = {
     if (call.json) return call.printJson(toJson(status));
     call.print(statusLines(status, call.look, Date.now()));
     const tasks: Task[] = [];
-    for await (const task of client.tasks.list({ states: ['blocked'] })) if (needsYou(task)) tasks.push(task);
+    for await (const task of client.tasks.list({ states: ['blocked'] })) tasks.push(task);
     if (tasks.length > 0) call.print(['', ...listLines(tasks, call.look, Date.now())]);
     return exitCodes.success;
   },

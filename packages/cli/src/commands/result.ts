@@ -1,6 +1,9 @@
-import type { Singletree, TaskCompletionEvent } from '@singletree/sdk';
-import type { Call } from '../call.ts';
-import { codeOfCompletion, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { TaskBlockedError, toJson, type Singletree, type Task } from '@singletree/sdk';
+import { jsonLine, type Call } from '../call.ts';
+import { codeOfBlocked, codeOfCompletion, type ExitCode } from '../exit-codes.ts';
+import { failureFrom, failureJson } from '../failure.ts';
+import { shortId } from '../task-argument.ts';
+import { blockedText } from '../terminal/blocked.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
 import { linesOf } from '../terminal/row.ts';
 import type { Followed } from './follow.ts';
@@ -16,16 +19,9 @@ export interface ShowOptions {
 
 /** Shows how a task came to rest, and what can be done with it. Gives the exit code. */
 export async function showResult(call: Call, followed: Followed, { client, taskId, name, of }: ShowOptions): Promise<ExitCode> {
-  if (followed.kind === 'needs_you') {
-    call.note(`\n  the task waits for you: ${followed.message}`);
-    call.next([
-      [`singletree watch ${name}`, 'goes on watching'],
-      [`singletree cancel ${name}`, 'gives it up'],
-    ]);
-    return exitCodes.needsYou;
-  }
+  if (followed.kind === 'blocked') return showBlocked(call, followed.task);
   const { event } = followed;
-  if (call.json) await printJson(call, event);
+  if (call.json) call.printJson(toJson(event));
   else {
     const task = await client.tasks.get(taskId);
     const row = completionRow(event);
@@ -41,7 +37,17 @@ export async function showResult(call: Call, followed: Followed, { client, taskI
   return codeOfCompletion(event);
 }
 
-async function printJson(call: Call, event: TaskCompletionEvent): Promise<void> {
-  const { toJson } = await import('@singletree/sdk');
-  call.printJson(toJson(event));
+/** Says why a task waits that is watched no longer, until when, and how to come back. Gives the exit code. */
+export function showBlocked(call: Call, task: Task): ExitCode {
+  if (call.json) call.world.stderr.write(`${jsonLine(failureJson(failureFrom(new TaskBlockedError(task))))}\n`);
+  else {
+    const name = shortId(task.id);
+    call.note(`\n  task ${name} is blocked: ${blockedText(task, Date.now())}`);
+    call.next([
+      [`singletree unblock ${name}`, 'lets it go on now'],
+      [`singletree watch ${name}`, 'follows it when it goes on by itself; with --wait, until then too'],
+      [`singletree cancel ${name}`, 'gives it up'],
+    ]);
+  }
+  return codeOfBlocked(task.blocked?.reason);
 }

@@ -4,20 +4,16 @@ import type { Command } from 'commander';
 import { NoDaemonError, SingletreeError, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
 import type { Call, CommandModule } from '../call.ts';
 import { ensureDaemon } from '../daemon/ensure.ts';
-import { codeOfAll, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { badInput, CommandFailure, failureFrom } from '../failure.ts';
 import { readPrompt } from '../input/prompt.ts';
 import { defineTaskFlags, taskFrom, type TaskFlags } from '../input/task-flags.ts';
-import { shortId, shortIds } from '../task-argument.ts';
-import { facts } from '../terminal/figures.ts';
-import type { Screen } from '../terminal/screen.ts';
-import { oneLine } from '../terminal/text.ts';
-import { Detached, follow } from './follow.ts';
-import { showResult } from './result.ts';
+import { leave, watchAll } from './watching.ts';
 
 interface RunFlags extends TaskFlags {
   readonly file?: string;
   readonly detach?: true;
+  readonly wait?: true;
   readonly config?: string;
 }
 
@@ -27,6 +23,7 @@ export const run: CommandModule = {
     defineTaskFlags(command);
     command
       .option('--detach', 'print the id and leave the task to the daemon')
+      .option('--wait', 'go on watching while the task is blocked')
       .option('--config <FILE>', 'configuration of the daemon that is started where none runs')
       .addHelpText(
         'after',
@@ -48,7 +45,7 @@ Examples:
     const client = await call.client();
     const tasks = await createAll(call, client, wanted, flags.config);
     if (flags.detach) return leave(call, tasks);
-    return await watchAll(call, client, tasks);
+    return await watchAll(call, client, tasks, flags);
   },
 };
 
@@ -98,80 +95,5 @@ async function createOnce(call: Call, client: Singletree, request: CreateTask, c
     if (!leaves || call.isRemote) throw error;
     await ensureDaemon(call, config);
     return await client.tasks.create(request);
-  }
-}
-
-function leave(call: Call, tasks: readonly Task[]): ExitCode {
-  const names = shortIds(tasks.map(({ id }) => id));
-  for (const { id } of tasks) {
-    if (call.json) call.printJson({ task_id: id });
-    else call.print([id]);
-    const name = names.get(id) ?? id;
-    call.next([
-      [`singletree watch ${name}`, 'follows it'],
-      [`singletree cancel ${name}`, 'ends it'],
-    ]);
-  }
-  return exitCodes.success;
-}
-
-/** Watches all of them at once, and shows how each came to rest in the order of the file. */
-async function watchAll(call: Call, client: Singletree, tasks: readonly Task[]): Promise<ExitCode> {
-  const screen = call.screen();
-  const names = shortIds(tasks.map(({ id }) => id));
-  const many = tasks.length > 1;
-  const of = (at: number): string | undefined => (many ? `#${at + 1}` : undefined);
-  for (const [at, task] of tasks.entries()) introduce(call, screen, task, of(at));
-  const leaving = new AbortController();
-  const stopListening = onInterrupts(call, screen, client, tasks, leaving);
-  try {
-    const followed = tasks.map((task, at) => follow(client, task.id, { screen, of: of(at), signal: leaving.signal }));
-    await Promise.all(followed);
-    const codes: ExitCode[] = [];
-    for (const [at, { id }] of tasks.entries()) {
-      const name = many ? (names.get(id) ?? id) : '-';
-      codes.push(await showResult(call, (await followed[at]) ?? missing(), { client, taskId: id, name, of: of(at) }));
-    }
-    return codeOfAll(codes);
-  } catch (error) {
-    screen.close();
-    if (!(error instanceof Detached)) throw error;
-    call.note('\nleft; the daemon goes on. To come back:');
-    call.next(tasks.map(({ id }) => [`singletree watch ${shortId(id)}`, 'follows it to its end']));
-    return error.exitCode;
-  } finally {
-    stopListening();
-  }
-}
-
-function missing(): never {
-  throw new Error('bug: a task was not followed');
-}
-
-function introduce(call: Call, screen: Screen, task: Task, of: string | undefined): void {
-  const { id, title, workspace, permissions, harness } = task;
-  screen.heading(oneLine(title), facts(`task ${shortId(id)}`, workspace.mode, `permissions: ${permissions}`), of);
-  if (permissions === 'all' && harness === 'claude_code' && process.getuid?.() === 0)
-    call.warn('this is root: Claude Code is told that it is sandboxed, because it would refuse permissions all otherwise');
-}
-
-/** The first Ctrl-C asks to cancel, the second leaves. */
-function onInterrupts(call: Call, screen: Screen, client: Singletree, tasks: readonly Task[], leaving: AbortController): () => void {
-  let asked = false;
-  return call.world.onInterrupt(() => {
-    if (asked) return leaving.abort(new Detached('left by the second Ctrl-C'));
-    asked = true;
-    screen.row({ mark: 'cancelled', label: 'Ctrl-C', text: 'asks to cancel; once more leaves without waiting' });
-    const failed = (error: unknown): void => screen.row({ mark: 'warning', label: 'cancel', text: oneLine(failureFrom(error).message) });
-    for (const { id } of tasks) void cancelUnfinished(client, id).catch(failed);
-  });
-}
-
-async function cancelUnfinished({ tasks }: Singletree, id: string): Promise<void> {
-  try {
-    await tasks.cancel(id, { by: process.env['USER'] ?? 'singletree run', why: 'Ctrl-C' });
-  } catch (error) {
-    // It was faster.
-    if (!(error instanceof SingletreeError && error.reason === 'ILLEGAL_TRANSITION')) throw error;
   }
 }

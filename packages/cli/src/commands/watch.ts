@@ -1,19 +1,20 @@
-import { toJson } from '@singletree/sdk';
+import { TaskBlockedError, toJson } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { codeOfCompletion, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { shortId, taskIdOf } from '../task-argument.ts';
 import { facts } from '../terminal/figures.ts';
 import { oneLine } from '../terminal/text.ts';
 import { Detached, follow } from './follow.ts';
-import { showResult } from './result.ts';
+import { showBlocked, showResult } from './result.ts';
 
 export const watch: CommandModule = {
   define(command) {
-    command.addHelpText(
+    command.option('--wait', 'go on watching while the task is blocked').addHelpText(
       'after',
       `
-TASK is an id, the beginning of one, or - for the newest, which is the default. Ctrl-C leaves; the task goes on.
-With --json each event is an object on a line of its own; the last one has the kind "completed".
+TASK is an id, the beginning of one, or - for the newest, which is the default. Ctrl-C leaves; the task goes on. So does a task that is
+blocked: this says why, and ends with 77 (not logged in) or 5 (everything else).
+With --json each event is an object on a line of its own; the last one of a task that has ended has the kind "completed".
 
 Examples:
   singletree watch -
@@ -23,13 +24,14 @@ Examples:
 
   async run(call, command) {
     const client = await call.client();
+    const { wait } = command.opts<{ wait?: true }>();
     const taskId = await taskIdOf(command.args[0] ?? '-', client);
     const leaving = new AbortController();
     const stopListening = call.world.onInterrupt(() => leaving.abort(new Detached('left by Ctrl-C')));
     try {
       if (call.json) {
         let code: ExitCode = exitCodes.failure;
-        for await (const event of client.tasks.watch(taskId, { signal: leaving.signal })) {
+        for await (const event of client.tasks.watch(taskId, { signal: leaving.signal, whenBlocked: wait ? 'wait' : 'throw' })) {
           call.printJson(toJson(event));
           if (event.kind === 'completed') code = codeOfCompletion(event.completed);
         }
@@ -38,9 +40,10 @@ Examples:
       const { id, title, workspace, permissions } = await client.tasks.get(taskId);
       const screen = call.screen();
       screen.heading(oneLine(title), facts(`task ${shortId(id)}`, workspace.mode, `permissions: ${permissions}`));
-      const followed = await follow(client, id, { screen, signal: leaving.signal });
+      const followed = await follow(client, id, { screen, wait, signal: leaving.signal });
       return await showResult(call, followed, { client, taskId: id, name: shortId(id) });
     } catch (error) {
+      if (error instanceof TaskBlockedError) return showBlocked(call, error.task);
       if (!(error instanceof Detached)) throw error;
       call.note('left; the task goes on');
       return error.exitCode;

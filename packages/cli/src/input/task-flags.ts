@@ -79,6 +79,7 @@ export async function taskFrom(from: FileTask & { readonly instructions: string 
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(flags.maxAttempts === undefined ? {} : { maxAttempts: flags.maxAttempts }),
     },
+    retry: from.retry,
     labels: flags.label ? Object.fromEntries(flags.label.map(labelOf)) : from.labels,
     priority: flags.priority ?? from.priority,
     requestId: flags.requestId ?? from.requestId,

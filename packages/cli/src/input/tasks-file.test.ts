@@ -24,7 +24,11 @@ test('every key', () => {
     - { name: lint, run: npm run lint, required: false, timeout: 2m, kind: custom }
   setup: [npm ci]
   permissions: edits
-  limits: { timeout: 1h30m, max_attempts: 2, max_output: 64MiB }
+  limits:
+    { timeout: 1h30m, max_attempts: 2, max_output: 64MiB, attempt_timeout: 20m, first_output: 90s, stall: 3m, max_turns: 50, min_free_disk: 0, blocked_limit: 2h }
+  retry:
+    stalled: { retry: false }
+    rate_limited: { charged: true, session: fresh, initial: 30s, factor: 1.5, cap: 0, jitter: 0, max_retries: 4 }
   priority: -3
   labels: { team: billing }
   request_id: nightly-1
@@ -47,7 +51,30 @@ test('every key', () => {
     ],
     setup: ['npm ci'],
     permissions: 'edits',
-    limits: { timeoutMs: 5_400_000, maxAttempts: 2, maxOutputBytes: 64 * 1024 * 1024 },
+    limits: {
+      timeoutMs: 5_400_000,
+      maxAttempts: 2,
+      maxOutputBytes: 64 * 1024 * 1024,
+      attemptTimeoutMs: 1_200_000,
+      firstOutputMs: 90_000,
+      stallMs: 180_000,
+      maxTurns: 50,
+      minFreeDiskBytes: 0,
+      blockedLimitMs: 7_200_000,
+    },
+    retry: [
+      { reason: 'stalled', retry: false },
+      {
+        reason: 'rate_limited',
+        charged: true,
+        session: 'fresh',
+        backoffInitialMs: 30_000,
+        backoffFactor: 1.5,
+        backoffCapMs: 0,
+        jitter: 0,
+        maxRetries: 4,
+      },
+    ],
     priority: -3,
     labels: { team: 'billing' },
     requestId: 'nightly-1',
@@ -84,7 +111,7 @@ test.each([
   [
     '- instructions: x\n  limits: { cost_usd: 2.5 }',
     'unknown key "cost_usd" in tasks.yaml, line 2',
-    'known keys: timeout, max_attempts, max_output',
+    'known keys: timeout, attempt_timeout, first_output, stall, blocked_limit, max_attempts, max_turns, max_output, min_free_disk',
   ],
   [
     '- instructions: x\n  gates:\n  - name: a\n    run: b\n    requird: true',
@@ -105,6 +132,12 @@ test.each([
   ['- instructions: x\n  context: [{ file: a, text: b }]', 'expected { file: … } or { text: … }', undefined],
   ['- instructions: x\n  context: [{ fiel: a }]', 'unknown key "fiel" in tasks.yaml, line 2', 'did you mean file?'],
   ['- instructions: x\n  priority: 1.5', 'expected a whole number, found 1.5', undefined],
+  ['- instructions: x\n  retry: { stalld: {} }', 'unknown key "stalld" in tasks.yaml, line 2', 'did you mean stalled?'],
+  // What ends the task whatever a rule says has none.
+  ['- instructions: x\n  retry: { cancelled: { retry: true } }', 'unknown key "cancelled" in tasks.yaml, line 2', undefined],
+  ['- instructions: x\n  retry: { lost: { retry: 1 } }', '[1].retry.lost.retry in tasks.yaml, line 2: expected true or false', undefined],
+  ['- instructions: x\n  retry: { lost: { factor: 11 } }', 'expected a number from 1 to 10, found 11', undefined],
+  ['- instructions: x\n  limits: { stall: 0 }', 'expected a duration such as 90s', undefined],
   ['instructions: [', 'tasks.yaml, line 1', undefined],
   ['just text', 'tasks.yaml, line 1: expected a task: a mapping with instructions', undefined],
   ['[]', 'there is no task in the list', undefined],

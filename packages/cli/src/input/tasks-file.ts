@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
-import { nearest, parseDuration, parseSize } from '@singletree/core/local';
-import type { CreateTask, GateInput, LimitsInput } from '@singletree/sdk';
+import type { CreateTask, GateInput } from '@singletree/sdk';
 import { badInput } from '../failure.ts';
+import { limitsOf } from './limits.ts';
 import { promptOf } from './prompt.ts';
+import { retryRulesOf } from './retry-rules.ts';
+import { durationOf, fold, truth, unknownKey, wholeNumber, word } from './values.ts';
 import { complexities, gateKinds, permissionModes, taskTypes, workspaceModes } from './words.ts';
 import { Place } from './yaml-place.ts';
 
@@ -54,7 +56,8 @@ const taskKeys: Readonly<Record<string, Reader>> = {
         : place.items('a command or a list of commands').map((item) => item.text('a command')),
   }),
   permissions: (place) => ({ permissions: word(place, permissionModes) }),
-  limits: (place) => ({ limits: fold(place, 'a mapping of limits', limitKeys) }),
+  limits: (place) => ({ limits: limitsOf(place) }),
+  retry: (place) => ({ retry: retryRulesOf(place) }),
   priority: (place) => ({ priority: wholeNumber(place) }),
   labels: (place) => ({
     labels: Object.fromEntries(place.members('a mapping of labels').map(([key, value]) => [key, value.text('a text')])),
@@ -67,12 +70,6 @@ function taskOf(place: Place, folder: string): FileTask {
   if (task.instructions === undefined) throw place.wrong('instructions are missing', 'instructions: what should be done');
   return task;
 }
-
-const limitKeys: Readonly<Record<string, (place: Place) => LimitsInput>> = {
-  timeout: (place) => ({ timeoutMs: durationOf(place) }),
-  max_attempts: (place) => ({ maxAttempts: wholeNumber(place) }),
-  max_output: (place) => ({ maxOutputBytes: sizeOf(place) }),
-};
 
 /** `[{ name, run, … }]`, or as in a repository's own file: `{ test: npm test, lint: { run: …, required: false } }`. */
 function gatesOf(place: Place): GateInput[] {
@@ -109,69 +106,6 @@ function contextOf(place: Place): { readonly text: string } | { readonly file: s
   if (kind === 'file') return { file: value.text('a path in the workspace') };
   if (kind === 'text') return { text: value.text('a text') };
   throw unknownKey(kind, value, ['file', 'text']);
-}
-
-/** All that the members of a mapping say together. */
-function fold<T extends object>(
-  place: Place,
-  what: string,
-  readers: Readonly<Record<string, (place: Place, folder: string) => T>>,
-  folder = '',
-): T {
-  const parts = place.members(what).map(([key, member]) => {
-    const read = Object.hasOwn(readers, key) ? readers[key] : undefined;
-    if (!read) throw unknownKey(key, member, Object.keys(readers));
-    return read(member, folder);
-  });
-  return Object.assign({}, ...parts) as T;
-}
-
-/** What others call it, for the hint alone. */
-const otherNames: ReadonlyMap<string, string> = new Map([
-  ['prompt', 'instructions'],
-  ['description', 'instructions'],
-  ['criteria', 'acceptance_criteria'],
-  ['type', 'task_type'],
-  ['agent', 'harness'],
-  ['command', 'run'],
-]);
-
-function unknownKey(key: string, place: Place, known: readonly string[]): Error {
-  const meant = known.find((name) => name === otherNames.get(key)) ?? nearest(key, known);
-  const hint = [`known keys: ${known.join(', ')}`, ...(meant === undefined ? [] : [`did you mean ${meant}?`])].join('\n');
-  return badInput(`unknown key "${key}" in ${place.where}`, hint, 'INVALID_REQUEST', { key });
-}
-
-function word<W extends string>(place: Place, words: readonly W[]): W {
-  const found = words.find((each) => each === place.value);
-  if (found !== undefined) return found;
-  const meant = typeof place.value === 'string' ? nearest(place.value, words) : undefined;
-  throw place.wrong(
-    `${JSON.stringify(place.value)} is not one of ${words.join(', ')}`,
-    meant === undefined ? undefined : `did you mean ${meant}?`,
-  );
-}
-
-function durationOf(place: Place): number {
-  const ms = parseDuration(place.text('a duration such as 90s, 5m or 1h30m'));
-  if (ms === undefined || ms <= 0) throw place.wrong(`"${String(place.value)}" is not a duration`, 'write for example 90s, 5m or 1h30m');
-  return ms;
-}
-
-function sizeOf(place: Place): number {
-  const bytes = parseSize(String(place.value));
-  if (bytes === undefined || bytes <= 0) throw place.wrong(`"${String(place.value)}" is not a size`, 'write for example 64MiB');
-  return bytes;
-}
-
-function wholeNumber(place: Place): number {
-  if (typeof place.value === 'number' && Number.isInteger(place.value)) return place.value;
-  throw place.wrong(`expected a whole number, found ${JSON.stringify(place.value)}`);
-}
-
-function truth(place: Place): boolean {
-  if (typeof place.value === 'boolean') return place.value;
-  throw place.wrong(`expected true or false, found ${JSON.stringify(place.value)}`);
 }
 
 function withHome(path: string): string {

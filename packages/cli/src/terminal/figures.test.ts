@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { age, block, cost, count, duration, facts, percent, plural } from './figures.ts';
+import { age, block, cost, count, duration, facts, percent, plural, moment } from './figures.ts';
 
 test.each([
   [0, '0.0 s'],
@@ -45,4 +45,10 @@ test('shares, plurals and what is not known', () => {
   expect([block(0), block(0.5), block(0.999), block(1.2)]).toEqual(['▁', '▅', '█', '█']);
   expect([plural(1, 'file'), plural(2_014, 'file')]).toEqual(['1 file', '2,014 files']);
   expect(facts('a', undefined, false, '', 'b')).toBe('a · b');
+});
+
+test('a moment is told by the clock, with its date only if that is another one', () => {
+  const now = new Date(2026, 10, 21, 13, 30).getTime();
+  expect(moment(new Date(2026, 10, 21, 8, 5), now)).toBe('at 08:05');
+  expect(moment(new Date(2026, 10, 22, 0, 0), now)).toBe('on 2026-11-22 at 00:00');
 });

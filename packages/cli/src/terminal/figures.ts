@@ -20,6 +20,14 @@ export function age(ms: number): string {
   return seconds < 48 * 3_600 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** A time of the local clock: `at 18:40`; of another day `on 2026-11-22 at 18:40`. */
+export function moment(at: Date, now: number): string {
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const time = `at ${two(at.getHours())}:${two(at.getMinutes())}`;
+  const isToday = at.toDateString() === new Date(now).toDateString();
+  return isToday ? time : `on ${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
+}
+
 /** `902`, `18.2k`, `1.2M`. */
 export function count(value: number): string {
   if (value < 1_000) return String(value);

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { Outcome, TaskState } from '@singletree/sdk';
+import type { FailureReason, Outcome, TaskState } from '@singletree/sdk';
 import type { Look } from './look.ts';
 
 type Color = 'red' | 'green' | 'yellow' | 'cyan' | 'magenta' | 'dim' | 'bold';
@@ -36,6 +36,11 @@ export function legend(look: Look): string {
 
 export function markOfOutcome(outcome: Outcome, reason?: string): MarkName {
   return reason === 'cancelled' || reason === 'terminated' ? 'cancelled' : outcome;
+}
+
+/** Time alone opens some of the doors; the others need a person. */
+export function markOfBlocked(reason: FailureReason | undefined): MarkName {
+  return reason === 'unauthenticated' ? 'needs_you' : 'blocked';
 }
 
 export function markOfState(state: TaskState): MarkName | undefined {

@@ -150,12 +150,12 @@ test.each<[string, TaskEvent, string[]]>([
   [
     'a block',
     happened(0, 'state_changed', { edge: 'block', reason: 'quota_exhausted', message: 'quota is used up' }),
-    ['  ‖ blocked     quota is used up'],
+    ['  ‖ blocked     quota_exhausted · quota is used up'],
   ],
   [
     'a block that a person ends',
     happened(0, 'state_changed', { edge: 'block', reason: 'unauthenticated', message: 'log in' }),
-    ['  ? needs you   log in'],
+    ['  ? blocked     unauthenticated · log in'],
   ],
   [
     'a retry',

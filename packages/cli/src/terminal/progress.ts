@@ -2,6 +2,7 @@ import type { Heartbeat, TaskEvent } from '@singletree/sdk';
 import { AttemptView } from './attempt-view.ts';
 import { age, duration, facts } from './figures.ts';
 import { gateRow } from './gate.ts';
+import { markOfBlocked } from './marks.ts';
 import type { Row } from './row.ts';
 import type { OpenRow, Screen } from './screen.ts';
 import { oneLine } from './text.ts';
@@ -75,7 +76,7 @@ export class Progress {
         break;
       case 'stop_requested':
         this.#stopped = true;
-        this.#row({ mark: 'cancelled', label: event.stopRequested.kind, text: stopText(event.stopRequested) });
+        this.#row({ mark: 'cancelled', label: event.stopRequested.kind.replaceAll('_', ' '), text: stopText(event.stopRequested) });
         break;
       case 'state_changed':
         this.#stateChanged(event.stateChanged, event.at);
@@ -145,11 +146,11 @@ export class Progress {
       case 'rework':
         return this.#row({ mark: 'rework', label: 'rework', text: facts('sent back with the findings', why) });
       case 'block':
-        return this.#row(
-          change.reason === 'unauthenticated'
-            ? { mark: 'needs_you', label: 'needs you', text: why }
-            : { mark: 'blocked', label: 'blocked', text: why },
-        );
+        return this.#row({
+          mark: markOfBlocked(change.reason),
+          label: 'blocked',
+          text: facts(change.reason, change.reason !== why && why),
+        });
       case 'unblock':
         return this.#row({ mark: 'in_progress', label: 'unblocked', text: 'goes on' });
       default:
@@ -214,8 +215,8 @@ function tail(output: string | undefined): { details?: string[] } {
   return lines.join('') === '' ? {} : { details: lines };
 }
 
-function stopText({ by, why }: { readonly by?: string; readonly why?: string }): string {
-  return oneLine(facts(by === undefined ? 'asked for' : `asked for by ${by}`, why));
+function stopText({ by, why, scope }: { readonly by?: string; readonly why?: string; readonly scope?: string }): string {
+  return oneLine(facts(by === undefined ? 'asked for' : `asked for by ${by}`, scope, why));
 }
 
 /** `2 ahead · harness limit 2/2 · about 4 min` */
