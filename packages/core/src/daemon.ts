@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { defined } from '@singletree/harness';
 import type { Logger } from 'pino';
 import { graces, type Rooms } from './attempt/rooms.ts';
+import type { WatchdogThresholds } from './attempt/watchdogs/thresholds.ts';
 import { Workspaces } from './attempt/workspaces.ts';
 import { configurationHash, otelHash } from './config/hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
@@ -106,6 +108,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       processes,
       environment: children,
       root: process.getuid?.() === 0,
+      watchdogs: watchdogsOf(loaded),
+      unsupervisedMs: configuration.supervision.unsupervised_limit,
     };
     await settleLeftovers(store, rooms, log);
     await closeLeftovers(store, workspaces, log);
@@ -273,6 +277,17 @@ async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger)
 
 function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {
   return { total: configuration.concurrency.total, perHarness: configuration.concurrency.per_harness };
+}
+
+function watchdogsOf({ configuration }: LoadedConfiguration): WatchdogThresholds {
+  const { same_call, same_failure, empty_turns, unchanged_turns, end_grace } = configuration.watchdogs;
+  return {
+    sameCall: defined(same_call),
+    sameFailure: defined(same_failure),
+    emptyTurns: defined(empty_turns),
+    unchangedTurns: defined(unchanged_turns),
+    endGraceMs: end_grace,
+  };
 }
 
 function defaultsOf(loaded: LoadedConfiguration): TaskDefaults {

@@ -6,7 +6,7 @@ import { exitOf, supervise, withoutExit } from './supervise.ts';
 /** Ends the open process of a task that cannot go on: by the file protocol alone, so that what stands in the way is not asked again. */
 export async function endProcess(task: Task, process: TaskProcess, rooms: Rooms, why: string): Promise<Command> {
   const { directory } = process;
-  const ended = await supervise(task, process, rooms, { secrets: async () => undefined, onOutput: async () => 'terminate' });
+  const ended = await supervise(task, process, rooms, { secrets: async () => undefined, ownStop: async () => 'given_up' });
   if (ended.kind !== 'exited') return withoutExit(ended, directory);
   const exit = exitOf(ended.exit);
   const gate = process.role === 'gate' ? { gate: errored(task, process, exit, why) } : {};

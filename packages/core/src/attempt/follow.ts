@@ -1,39 +1,59 @@
 import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
-import { newestAttempt, openProcess, type Task } from '../task/task.ts';
+import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
+import { Concerns } from './concerns.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
+import { isStop, type Concern } from './watchdogs/concern.ts';
 
-/** Reads the harness's output while it lives and says how it ended. Each batch of events and its offset are one commit. */
+/** Reads the harness's output while it lives, looks whether anything is wrong, and says how it ended. Each batch of events and its offset are one commit. */
 export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   const attempt = newestAttempt(task);
   const process = openProcess(task);
   if (!attempt || !process) throw new Error(`bug: task ${task.id} has nothing to follow`);
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
-  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, attempt.recorded, task.spec.limits.maxOutputBytes);
-  let broken = false;
+  const { maxOutputBytes } = task.spec.limits;
+  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, attempt.recorded, maxOutputBytes, rooms.watchdogs);
+  const concerns = new Concerns(task, directory, transcript, rooms);
+  const told = new Set(attempt.warned);
+  /** Why it is stopped: what an earlier daemon has found is in no event of the harness's. */
+  let why = [...told].some(isStop) ? attempt.live?.concern : undefined;
+  let stop: LimitStop | undefined;
 
-  const record = async (final?: { stdout: number; stderr: number }): Promise<'terminate' | undefined> => {
-    if (broken) return undefined;
+  const live = (): LiveProgress => ({ ...transcript.live(), ...(why === undefined ? {} : { concern: why }) });
+  const execute = async (command: Command, what: string): Promise<void> => {
+    const executed = await rooms.engine.execute(task.id, command, task.fence);
+    if (executed.kind !== 'done') throw new Superseded(`${what} is not recorded: ${executed.kind}`);
+  };
+  const record = async (final?: { stdout: number; stderr: number }): Promise<void> => {
+    if (stop === 'given_up') return;
     try {
       for await (const batch of transcript.read(final)) {
-        const executed = await rooms.engine.execute(
-          task.id,
-          { kind: 'record', attempt: attempt.number, ...batch, live: transcript.live() },
-          task.fence,
-        );
-        if (executed.kind !== 'done') throw new Superseded(`${batch.source} from ${batch.from} is not recorded: ${executed.kind}`);
+        const command = { kind: 'record' as const, attempt: attempt.number, ...batch, live: live() };
+        await execute(command, `${batch.source} from ${batch.from}`);
       }
-      return undefined;
     } catch (error) {
       if (!(error instanceof DecoderFailure)) throw error;
-      broken = true; // reconcile meets the same failure and names it
-      return 'terminate';
+      stop = 'given_up'; // reconcile meets the same failure and names it
     }
+  };
+  const tell = async (concern: Concern): Promise<void> => {
+    if (told.has(concern.about)) return;
+    if (concern.stop) why ??= concern.message;
+    const { about, message } = concern;
+    await execute({ kind: 'warn', about, message: concern.stop ? `${message}: it is stopped` : message, live: live() }, about);
+    told.add(about);
+  };
+  const ownStop = async (): Promise<LimitStop | undefined> => {
+    for (const concern of stop ? [] : await concerns.look()) {
+      await tell(concern);
+      stop ??= concern.stop;
+    }
+    return stop;
   };
 
   // A key that has gone since the attempt was prepared revokes it: the next preparation says what is wrong.
@@ -42,7 +62,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       if (error instanceof StepFailure) return undefined;
       throw error;
     });
-  const ended = await supervise(task, process, rooms, { secrets, onOutput: record });
+  const ended = await supervise(task, process, rooms, { secrets, onOutput: record, ownStop });
   if (ended.kind === 'dead') await record(await lengthsOf(directory));
   if (ended.kind !== 'exited') return withoutExit(ended, process.directory);
   await record(ended.exit.lengths);

@@ -26,6 +26,7 @@ import { StepFailure } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
+import { usedUp } from './watchdogs/daemon-limits.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
@@ -38,6 +39,8 @@ const setupTailBytes = 4 * 1024;
 export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishSetup(task, process, rooms);
+  const limit = usedUp(task);
+  if (limit) return { kind: 'fail', reason: 'turn_limit', message: limit.message };
   const { plugin, warning, refused } = await readyPlugin(task, rooms);
   // Somebody has to log in first: that is no fault of the task's, and costs it no attempt.
   if (refused !== undefined) return { kind: 'block', reason: 'unauthenticated', message: refused, probe: true };

@@ -5,6 +5,7 @@ import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/prot
 import { scopesOf } from '../task/scopes.ts';
 import type { ProcessRole, Task } from '../task/task.ts';
 import { graces, type Rooms } from './rooms.ts';
+import { needsDaemon } from './watchdogs/daemon-limits.ts';
 
 export interface Run {
   readonly role: ProcessRole;
@@ -41,7 +42,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
       timeoutMs: run.timeoutMs === undefined ? left : Math.min(left, run.timeoutMs),
       outputBytes: otherOutputBytes,
       ...(task.spec.limits.minFreeBytes ? { minFreeBytes: task.spec.limits.minFreeBytes } : {}),
-      ...(run.role === 'harness' ? harnessLimits(task) : {}),
+      ...(run.role === 'harness' ? harnessLimits(task, rooms) : {}),
     },
     graces,
     killSwitch: { file: rooms.processes.killSwitch, scopes: scopesOf(task) },
@@ -52,7 +53,9 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
 }
 
 /** A setup command or a gate may be silent for as long as it runs: most of them are. */
-function harnessLimits({ spec }: Task): ProcessSpec['limits'] {
-  const { maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs } = spec.limits;
-  return defined({ outputBytes: maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs });
+function harnessLimits(task: Task, rooms: Rooms): ProcessSpec['limits'] {
+  const { maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs } = task.spec.limits;
+  const { capabilities } = rooms.plugins.get(task.spec.harness).harness;
+  const unsupervisedMs = needsDaemon(task, capabilities) ? rooms.unsupervisedMs : undefined;
+  return defined({ outputBytes: maxOutputBytes, attemptTimeoutMs, firstOutputMs, stallMs, unsupervisedMs });
 }

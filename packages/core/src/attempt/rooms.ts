@@ -2,6 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type { Store } from '../store/store.ts';
 import type { Instant } from '../task/task.ts';
+import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
 import type { Workspaces } from './workspaces.ts';
 
 /** What the steps of an attempt work with: everything that touches the world is passed in. */
@@ -17,6 +18,9 @@ export interface Rooms {
   /** The allowlisted environment of everything that is started. */
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;
+  readonly watchdogs: WatchdogThresholds;
+  /** How long a process whose limits need the daemon may run on without one. */
+  readonly unsupervisedMs: number;
 }
 
 /** Graces of the stop order and of the sweep after it. Claude Code needs up to 0.2 s from SIGINT to its closing words; a busy machine ten times that. */

@@ -1,14 +1,21 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
-import { requestStop, revoke } from '../supervision/directory.ts';
+import { logLength, requestStop, revoke, vouch } from '../supervision/directory.ts';
 import { startShim } from '../supervision/host.ts';
 import { look, readSpec } from '../supervision/look.ts';
-import { markerOf, type ExitRecord, type Hardness, type ProcessIdentity, type StopRequest } from '../supervision/protocol.ts';
+import {
+  markerOf,
+  type ExitRecord,
+  type Hardness,
+  type ProcessIdentity,
+  type ProcessSpec,
+  type StopRequest,
+} from '../supervision/protocol.ts';
 import { findLiving } from '../supervision/shim/process-table.ts';
 import { signalProcess } from '../supervision/shim/tree.ts';
 import { sweepDead } from '../supervision/sweep.ts';
 import type { Command } from '../task/commands.ts';
-import type { ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
+import type { LimitStop, ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
 import { graces, type Rooms } from './rooms.ts';
 
 /** How a supervised process came to its end. */
@@ -20,8 +27,10 @@ export type Ended =
 export interface Watch {
   /** Read at each start of a shim, so that a second one gets the same frame. Undefined: they cannot be read, so nothing may be started. */
   readonly secrets?: () => Promise<Readonly<Record<string, string>> | undefined>;
-  /** Called whenever there may be new output. May ask for a stop of its own. */
-  readonly onOutput?: () => Promise<StopRequest['kind'] | undefined>;
+  /** Called whenever there may be new output. */
+  readonly onOutput?: () => Promise<void>;
+  /** Asked while the process lives: why the daemon itself wants it to end. */
+  readonly ownStop?: () => Promise<LimitStop | undefined>;
 }
 
 const pollMs = 250;
@@ -41,7 +50,9 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   const directory = join(rooms.processes.root, process.directory);
   await using hints = hintsOf(directory, task.id, rooms);
   let owned = process.state !== 'open';
-  const patience = patienceWith(directory);
+  const limits = limitsOf(directory);
+  const patience = patienceWith(directory, limits);
+  const vouching = vouchFor(directory, limits);
   for (let starts = 0; ;) {
     const seen = await look(directory);
     switch (seen.kind) {
@@ -63,8 +74,11 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
           await rooms.engine.execute(task.id, { kind: 'owned', directory: process.directory, pid, at: startedAt, sandbox }, task.fence);
           owned = true;
         }
-        const own = await watched.onOutput?.();
-        if (own !== undefined) await requestStop(directory, { kind: own, hardness: 'terminate', by: 'daemon', at: rooms.now() });
+        await watched.onOutput?.();
+        const own = await watched.ownStop?.();
+        if (own) await requestStop(directory, { kind: own, hardness: hardnessOfOwn(own), by: 'daemon', at: rooms.now() });
+        // Only now: whoever cannot read what the process says holds it to no limit.
+        await vouching.renew();
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop) await requestStop(directory, requestOf(stop));
         wake(seen.owner);
@@ -93,6 +107,37 @@ function wake(shim: ProcessIdentity): void {
   if (findLiving(shim)?.state === 'T') signalProcess(shim, 'SIGCONT');
 }
 
+/** A harness that is interrupted may say its closing words; one that the daemon cannot read says them to nobody. */
+function hardnessOfOwn(kind: LimitStop): Hardness {
+  return kind === 'given_up' ? 'terminate' : 'interrupt';
+}
+
+/** The limits that the shim was given, read when they are first asked for. */
+function limitsOf(directory: string): () => Promise<ProcessSpec['limits']> {
+  let limits: ProcessSpec['limits'] | undefined;
+  return async () => (limits ??= (await readSpec(directory)).record?.limits ?? {});
+}
+
+const longestVouchPauseMs = 5_000;
+
+/** Vouches for a process that has limits which need the daemon, again and again for as long as it may be without one. */
+function vouchFor(directory: string, limits: () => Promise<ProcessSpec['limits']>): { renew(): Promise<void> } {
+  let nextAt = 0;
+  return {
+    async renew() {
+      const { unsupervisedMs } = await limits();
+      const now = performance.now();
+      if (unsupervisedMs === undefined || now < nextAt) return;
+      // A disk that is full now may not be so at the next look.
+      const done = await vouch(directory, process.hrtime.bigint() + BigInt(Math.round(unsupervisedMs * 1e6))).then(
+        () => true,
+        () => false,
+      );
+      if (done) nextAt = now + Math.min(longestVouchPauseMs, unsupervisedMs / 4);
+    },
+  };
+}
+
 /** What a shim may need beyond its graces on a loaded machine. */
 const marginMs = 10_000;
 
@@ -100,17 +145,24 @@ const marginMs = 10_000;
  * How long a living shim is believed: one that is long overdue with a stop or a time limit is killed, and what it leaves is swept.
  * Counted from when this daemon first saw it, so never early.
  */
-function patienceWith(directory: string): { isOver(stopAsked: boolean): Promise<boolean> } {
+function patienceWith(directory: string, limits: () => Promise<ProcessSpec['limits']>): { isOver(stopAsked: boolean): Promise<boolean> } {
   const seenAt = performance.now();
   const tail = graces.interruptMs + graces.terminateMs + graces.sweepMs + marginMs;
   let askedAt: number | undefined;
-  let limitMs: number | undefined;
+  let written = { bytes: 0, at: seenAt };
   return {
     async isOver(stopAsked) {
-      limitMs ??= (await readSpec(directory)).record?.limits.timeoutMs ?? Number.POSITIVE_INFINITY;
-      if (stopAsked) askedAt ??= performance.now();
+      const { timeoutMs = Infinity, attemptTimeoutMs = Infinity, firstOutputMs = Infinity, stallMs = Infinity } = await limits();
+      const bytes = (await logLength(directory, 'stdout')) + (await logLength(directory, 'stderr'));
       const now = performance.now();
-      return now - seenAt > limitMs + tail || (askedAt !== undefined && now - askedAt > tail);
+      if (bytes !== written.bytes) written = { bytes, at: now };
+      if (stopAsked) askedAt ??= now;
+      const overdue = [
+        now - seenAt - Math.min(timeoutMs, attemptTimeoutMs),
+        now - written.at - (bytes === 0 ? firstOutputMs : stallMs),
+        askedAt === undefined ? -Infinity : now - askedAt,
+      ];
+      return Math.max(...overdue) > tail;
     },
   };
 }

@@ -10,6 +10,8 @@ import {
 } from '@singletree/harness';
 import { logLength, readLog } from '../supervision/directory.ts';
 import type { LiveProgress } from '../task/task.ts';
+import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
+import { Watchdogs } from './watchdogs/watchdogs.ts';
 
 /** A gapless piece of one output with the events whose lines end in it. */
 export interface Batch {
@@ -45,6 +47,7 @@ interface Position {
  */
 export class Transcript {
   readonly fold: UsageFold;
+  readonly watchdogs: Watchdogs;
   readonly #directory: string;
   readonly #limitBytes: number;
   readonly #positions: readonly Position[];
@@ -56,10 +59,12 @@ export class Transcript {
     baseline: Baseline | undefined,
     recorded: Readonly<Record<OutputSource, number>>,
     limitBytes: number,
+    thresholds: WatchdogThresholds,
   ) {
     this.#directory = directory;
     this.#limitBytes = limitBytes;
     this.fold = createUsageFold(harness.capabilities);
+    this.watchdogs = new Watchdogs(thresholds);
     this.#positions = sources.map((source) => ({
       source,
       decoder: harness.decoder(source, baseline),
@@ -86,6 +91,7 @@ export class Transcript {
       total.outputTokens,
       total.reasoningOutputTokens,
     ].filter((count) => count !== undefined);
+    const { concern } = this.watchdogs;
     const sum = tokens.length > 0 ? countOf(tokens.reduce((left, right) => left + right, 0)) : undefined;
     return {
       turns: turns ?? 0,
@@ -96,6 +102,7 @@ export class Transcript {
         : {}),
       ...(this.#activity === undefined ? {} : { activity: this.#activity }),
       ...(model === undefined ? {} : { model }),
+      ...(concern === undefined ? {} : { concern }),
     };
   }
 
@@ -119,6 +126,7 @@ export class Transcript {
   #take(position: Position, decode: () => readonly HarnessEvent[]): void {
     for (const event of decoded(decode, position.source)) {
       this.fold.add(event);
+      this.watchdogs.add(event);
       this.#activity = activityOf(event) ?? this.#activity;
       if (event.endsAt > position.recorded) position.waiting.push(event);
     }

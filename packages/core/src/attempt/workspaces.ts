@@ -13,6 +13,7 @@ import {
 import { missingInHead } from '../workspace/committed.ts';
 import { repositoryFacts } from '../workspace/facts.ts';
 import { freeze, freezeBase } from '../workspace/freeze.ts';
+import { glance } from '../workspace/glance.ts';
 import { gitVersion, type Git } from '../workspace/git.ts';
 import { checkWorkspace, discardUnfinished, openWorkspace, recordedWorkspace } from '../workspace/open.ts';
 import { writeGitHome, type GitHomeOptions } from '../workspace/git-home.ts';
@@ -103,6 +104,15 @@ export class Workspaces {
   /** Makes the workspace equal to the frozen tree again; in place nothing is touched. Gives the paths that differed. */
   async restore(task: Task, tree: FrozenTree): Promise<readonly string[]> {
     return await asStep(async () => (await restore(this.#parts.git, await this.#recorded(task), tree)).map(({ path }) => path));
+  }
+
+  /** What differs from what the attempt was given, as a text to compare; undefined where nobody can tell, which is no fault of the attempt's. */
+  async glance(task: Task): Promise<string | undefined> {
+    try {
+      return await glance(this.#parts.git, await this.#recorded(task));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Back to the base for an attempt that starts afresh; ignored files (dependencies) stay. */

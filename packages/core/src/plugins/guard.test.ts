@@ -35,8 +35,8 @@ const whole: Kinds = {
   'usage.total': { kind: 'usage.total', byModel: [{ model: 'm', usage, costUsdMicros: 1 }], contextWindowTokens: 1, ...place },
   'usage.incomplete': { kind: 'usage.incomplete', reason: 'r', ...place },
   text: { kind: 'text', thread, text: 't', truncated, ...place },
-  'tool.started': { kind: 'tool.started', thread, toolId: 'i', tool: 't', summary: 's', ...place },
-  'tool.finished': { kind: 'tool.finished', thread, toolId: 'i', tool: 't', failed: true, summary: 's', ...place },
+  'tool.started': { kind: 'tool.started', thread, toolId: 'i', tool: 't', summary: 's', inputDigest: 'd', ...place },
+  'tool.finished': { kind: 'tool.finished', thread, toolId: 'i', tool: 't', failed: true, summary: 's', outputDigest: 'd', ...place },
   'file.changed': { kind: 'file.changed', path: 'p', change: 'added', ...place },
   compaction: { kind: 'compaction', trigger: 'auto', tokensBefore: 2, tokensAfter: 1, ...place },
   'model.retried': { kind: 'model.retried', reason: 'r', status: 529, delayMs: 0.5, ...place },
@@ -46,7 +46,7 @@ const whole: Kinds = {
   'subagent.ended': { kind: 'subagent.ended', subagent: 'a', ...place },
   warning: { kind: 'warning', message: 'm', ...place },
   raw: { kind: 'raw', line: 'l', truncated, ...place },
-  ended: { kind: 'ended', evidence: { result: 'failed', reason: 'turn_limit', message: 'm' }, ...place },
+  ended: { kind: 'ended', evidence: { result: 'failed', reason: 'turn_limit', message: 'm' }, pending: 1, ...place },
 };
 
 describe('a decoder', () => {

@@ -60,7 +60,15 @@ export const eventsShape: z.ZodType<readonly HarnessEvent[]> = z.array(
     z.object({ kind: z.literal('usage.total'), byModel: z.array(modelUsage), contextWindowTokens: optional(count), ...place }),
     z.object({ kind: z.literal('usage.incomplete'), reason: text, ...place }),
     z.object({ kind: z.literal('text'), thread, text, truncated, ...place }),
-    z.object({ kind: z.literal('tool.started'), thread, toolId: text, tool: text, summary: optional(text), ...place }),
+    z.object({
+      kind: z.literal('tool.started'),
+      thread,
+      toolId: text,
+      tool: text,
+      summary: optional(text),
+      inputDigest: optional(text),
+      ...place,
+    }),
     z.object({
       kind: z.literal('tool.finished'),
       thread,
@@ -68,6 +76,7 @@ export const eventsShape: z.ZodType<readonly HarnessEvent[]> = z.array(
       tool: optional(text),
       failed: z.boolean(),
       summary: optional(text),
+      outputDigest: optional(text),
       ...place,
     }),
     z.object({ kind: z.literal('file.changed'), path: text, change: z.enum(['added', 'modified', 'deleted']), ...place }),
@@ -96,7 +105,7 @@ export const eventsShape: z.ZodType<readonly HarnessEvent[]> = z.array(
     z.object({ kind: z.literal('subagent.ended'), subagent: text, ...place }),
     z.object({ kind: z.literal('warning'), message: text, ...place }),
     z.object({ kind: z.literal('raw'), line: text, truncated, ...place }),
-    z.object({ kind: z.literal('ended'), evidence, ...place }),
+    z.object({ kind: z.literal('ended'), evidence, pending: optional(count), ...place }),
   ]),
 );
 

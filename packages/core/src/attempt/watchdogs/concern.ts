@@ -9,3 +9,12 @@ export interface Concern {
   /** That the attempt must end, and how that is called. */
   readonly stop?: LimitStop;
 }
+
+/** How what is warned of first and stopped for later is told apart. */
+export function stopFor(about: string): string {
+  return `${about}, stop`;
+}
+
+export function isStop(about: string): boolean {
+  return about.endsWith(stopFor(''));
+}

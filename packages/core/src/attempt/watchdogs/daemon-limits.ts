@@ -1,5 +1,6 @@
+import type { Capabilities } from '@singletree/harness';
 import type { Task } from '../../task/task.ts';
-import type { Concern } from './concern.ts';
+import { stopFor, type Concern } from './concern.ts';
 import { near, warnedAt } from './limits.ts';
 import type { Turns } from './turns.ts';
 
@@ -7,28 +8,36 @@ import type { Turns } from './turns.ts';
  * The limits that only a daemon can compare, since they count what a decoder reads. A process that has one of them is vouched for, and its shim ends
  * it where nobody does so.
  */
-export function needsDaemon({ spec: { limits } }: Pick<Task, 'spec'>): boolean {
-  return limits.maxTurns !== undefined;
+export function needsDaemon({ spec: { limits } }: Pick<Task, 'spec'>, capabilities: Capabilities): boolean {
+  return limits.maxTurns !== undefined && tellsTurns(capabilities);
+}
+
+/** Whether a CLI tells each of its model calls while it works. */
+export function tellsTurns({ usage }: Capabilities): boolean {
+  return usage !== 'none' && usage.scope === 'model_call';
 }
 
 /** Whether a limit over all attempts is used up before another one begins, and which. */
 export function usedUp(task: Task): Concern | undefined {
-  return daemonLimits(task, undefined).find(({ stop }) => stop !== undefined);
+  return daemonLimits(task, 'none').find(({ stop }) => stop !== undefined);
 }
 
 /**
  * How a task stands with these limits.
  *
- * @param turns the calls of the attempt that runs; undefined before it has begun, when beginning it would be going on
+ * @param turns the calls of the attempt that runs; `none` before it has begun: beginning it would be going on
  */
-export function daemonLimits(task: Task, turns: Pick<Turns, 'count' | 'goesOn'> | undefined): Concern[] {
+export function daemonLimits(task: Task, turns: Pick<Turns, 'count' | 'goesOn'> | 'untold' | 'none'): Concern[] {
   const { maxTurns } = task.spec.limits;
   if (maxTurns === undefined) return [];
-  const used = turnsBefore(task, turns !== undefined) + (turns?.count ?? 0);
+  if (turns === 'untold') {
+    return [{ about: 'turns', message: `${task.spec.harness} does not tell its model calls: max_turns cannot hold it` }];
+  }
+  const { count, goesOn } = turns === 'none' ? { count: 0, goesOn: true } : turns;
+  const used = turnsBefore(task, turns !== 'none') + count;
   // The call that would be one too many cannot be seen as it begins: it shows when its answer comes, or when the last one's tools have theirs.
-  const goesOn = turns?.goesOn ?? true;
   if (used > maxTurns || (used === maxTurns && goesOn)) {
-    return [{ about: 'turns, stop', message: `all ${maxTurns} model calls of the task are used up`, stop: 'turn_limit' }];
+    return [{ about: stopFor('turns'), message: `all ${maxTurns} model calls of the task are used up`, stop: 'turn_limit' }];
   }
   const warning = near('turns', used, maxTurns, `${warnedAt * 100} % of the task's ${maxTurns} model calls are used up`);
   return warning ? [warning] : [];

@@ -1,7 +1,8 @@
+import type { Capabilities } from '@singletree/harness';
 import { describe, expect, test } from 'vitest';
 import { aSpec, created } from '../../task/samples.testsuite.ts';
 import type { Limits, Task } from '../../task/task.ts';
-import { daemonLimits, needsDaemon, usedUp } from './daemon-limits.ts';
+import { daemonLimits, needsDaemon, tellsTurns, usedUp } from './daemon-limits.ts';
 import { nearLimits, type Standing } from './limits.ts';
 
 const limits: Limits = {
@@ -46,6 +47,16 @@ describe('a limit of the shim is near at 80 % and not before', () => {
   });
 });
 
+const telling: Capabilities = {
+  resume: true,
+  choosesSessionId: true,
+  usage: { scope: 'model_call', counts: 'delta' },
+  contextWindow: true,
+  compaction: true,
+  cost: true,
+  permissionModes: ['all'],
+};
+
 describe('model calls', () => {
   const withTurns = (maxTurns: number, ...before: (number | undefined)[]): Task => {
     const task = created({ limits: { ...limits, maxTurns } });
@@ -63,8 +74,8 @@ describe('model calls', () => {
     daemonLimits(task, { count, goesOn }).flatMap(({ about, stop }) => (stop ? [stop] : [about]));
 
   test('need a daemon only where they are limited', () => {
-    expect(needsDaemon(withTurns(5))).toBe(true);
-    expect(needsDaemon(created({ limits }))).toBe(false);
+    expect(needsDaemon(withTurns(5), telling)).toBe(true);
+    expect(needsDaemon(created({ limits }), telling)).toBe(false);
     expect(daemonLimits(created({ limits }), { count: 99, goesOn: true })).toEqual([]);
   });
 
@@ -83,6 +94,19 @@ describe('model calls', () => {
     expect(stops(withTurns(5, 2, undefined, 1), 3)).toEqual(['turn_limit']);
     expect(stops(withTurns(5, undefined), 3, true)).toEqual([]);
   });
+
+  test.each(['none', { scope: 'session', counts: 'cumulative' }] as const)(
+    'that are not told (%o) are held to nothing, and that is said',
+    (usage) => {
+      const silent = { ...telling, usage };
+      expect([telling, silent].map(tellsTurns)).toEqual([true, false]);
+      expect(needsDaemon(withTurns(5), silent)).toBe(false);
+      expect(daemonLimits(withTurns(5), 'untold')).toEqual([
+        { about: 'turns', message: 'claude_code does not tell its model calls: max_turns cannot hold it' },
+      ]);
+      expect(daemonLimits(created({ limits }), 'untold')).toEqual([]);
+    },
+  );
 
   test('that are used up let no further attempt begin', () => {
     const { attempts, ...task } = withTurns(5, 2, 3);

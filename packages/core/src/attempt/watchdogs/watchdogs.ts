@@ -1,5 +1,5 @@
 import type { HarnessEventBody } from '@singletree/harness';
-import type { Concern } from './concern.ts';
+import { stopFor, type Concern } from './concern.ts';
 import { LastWord } from './last-word.ts';
 import { RepeatedCalls, sameFailure, sameResult } from './repeated-calls.ts';
 import type { Threshold, WatchdogThresholds } from './thresholds.ts';
@@ -65,7 +65,7 @@ export class Watchdogs {
 
 /** What a count comes to; nothing below its thresholds. */
 export function judge(about: string, { warn, stop }: Threshold, count: number, message: () => string): Concern | undefined {
-  if (stop !== undefined && count >= stop) return { about: `${about}, stop`, message: message(), stop: 'no_progress' };
+  if (stop !== undefined && count >= stop) return { about: stopFor(about), message: message(), stop: 'no_progress' };
   if (warn !== undefined && count >= warn) return { about, message: message() };
   return undefined;
 }

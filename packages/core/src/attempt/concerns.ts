@@ -1,0 +1,67 @@
+import type { Capabilities } from '@singletree/harness';
+import { changing } from '../task/ending.ts';
+import type { Task } from '../task/task.ts';
+import { ProcessClock } from './process-clock.ts';
+import type { Rooms } from './rooms.ts';
+import type { Transcript } from './transcript.ts';
+import { Unchanged } from './unchanged.ts';
+import { stopFor, type Concern } from './watchdogs/concern.ts';
+import { daemonLimits, tellsTurns } from './watchdogs/daemon-limits.ts';
+import { nearLimits, type Standing } from './watchdogs/limits.ts';
+import { judge } from './watchdogs/watchdogs.ts';
+
+/** All that may be wrong with an attempt that runs: by its events, by what its process has used up, and by its files. */
+export class Concerns {
+  readonly #task: Task;
+  readonly #transcript: Transcript;
+  readonly #clock: ProcessClock;
+  readonly #rooms: Rooms;
+  readonly #capabilities: Capabilities;
+  readonly #unchanged: Unchanged | undefined;
+
+  constructor(task: Task, directory: string, transcript: Transcript, rooms: Rooms) {
+    this.#task = task;
+    this.#transcript = transcript;
+    this.#clock = new ProcessClock(directory);
+    this.#rooms = rooms;
+    this.#capabilities = rooms.plugins.get(task.spec.harness).harness.capabilities;
+    const { warn = Infinity, stop = Infinity } = rooms.watchdogs.unchangedTurns;
+    const { taskType } = task.spec;
+    const least = taskType !== undefined && changing.includes(taskType) ? Math.min(warn, stop) : Infinity;
+    this.#unchanged = least === Infinity ? undefined : new Unchanged(() => rooms.workspaces.glance(task), least);
+  }
+
+  /** What there is now. The same may be found at every look. */
+  async look(): Promise<readonly Concern[]> {
+    const { watchdogs } = this.#transcript;
+    const turns = tellsTurns(this.#capabilities) ? watchdogs.turns : 'untold';
+    const standing = await this.#clock.standing();
+    return [
+      ...watchdogs.found,
+      ...daemonLimits(this.#task, turns),
+      ...(standing ? [...nearLimits(this.#task, standing), ...this.#hangs(standing)] : []),
+      ...(await this.#idles()),
+    ];
+  }
+
+  #hangs({ silentMs }: Standing): Concern[] {
+    const { endGraceMs } = this.#rooms.watchdogs;
+    if (!this.#transcript.watchdogs.lastWord.isFinal || silentMs < endGraceMs) return [];
+    return [
+      {
+        about: stopFor('end_grace'),
+        message: `nothing was written for ${endGraceMs / 1000} s after the final result`,
+        stop: 'never_ended',
+      },
+    ];
+  }
+
+  async #idles(): Promise<Concern[]> {
+    const { turns } = this.#transcript.watchdogs;
+    const count = (await this.#unchanged?.turns(turns.count, turns.sinceChange)) ?? 0;
+    const { unchangedTurns } = this.#rooms.watchdogs;
+    return [judge('unchanged_turns', unchangedTurns, count, () => `no file was changed in the last ${count} model calls`)].filter(
+      (concern) => concern !== undefined,
+    );
+  }
+}
