@@ -16,7 +16,9 @@ export async function eventsOf(client: Singletree, taskId: string): Promise<Task
  * way out, since it is its last act to write the ending.
  */
 export async function expectNoProcessOf(taskId: string): Promise<void> {
-  const left = processesWithMarker(taskId).filter(({ command }) => !command.includes('/supervision/shim/main.ts '));
+  const left = processesWithMarker(taskId).filter(
+    ({ command }) => !/\/(supervision\/shim\/main|fixtures\/protocol-\d+\/shim)\.ts /.test(command),
+  );
   expect(left, `processes of task ${taskId} are left`).toEqual([]);
   await until(() => processesWithMarker(taskId).length === 0, { what: `the last shim of task ${taskId} to leave` });
 }

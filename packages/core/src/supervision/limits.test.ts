@@ -6,7 +6,7 @@ import { readClock, vouch } from './directory.ts';
 import { startShim } from './host.ts';
 import { look } from './look.ts';
 import type { ExitRecord, ProcessSpec } from './protocol.ts';
-import { daemon, ending, prepare, root, said, spawnShim, start, until } from './testing.testsuite.ts';
+import { daemon, ending, prepare, said, spawnShim, start, until } from './testing.testsuite.ts';
 
 /** What a limit may take beyond itself: the graces of these tests, and what a loaded machine adds. */
 const latestMs = 400 + 4_000;
