@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { DomainError } from '../errors.ts';
 import { configurationHash, otelHash } from './hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './load.ts';
+import { retryOverrides } from './retry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'singletree-config-'));
 const file = join(folder, 'config.yaml');
@@ -26,7 +27,11 @@ function refusal(text: string, environment: NodeJS.ProcessEnv = {}): string {
   throw new Error('the configuration was accepted');
 }
 
-const topKeys = 'known keys: version, concurrency, defaults, harnesses';
+const topKeys = 'known keys: version, concurrency, defaults, retry, watchdogs, supervision, harnesses';
+const retriable =
+  'unauthenticated, rate_limited, quota_exhausted, transient_api_error, context_exhausted, stalled, no_first_output, attempt_timeout, ' +
+  'disk_full, gate_failed, no_change_made, no_progress, permission_denied, harness_failed, harness_crashed, harness_never_ended, ' +
+  'decoder_failed, out_of_memory, lost, unsupervised';
 const builtIn = 'known harnesses: claude_code, codex, opencode';
 
 describe('a configuration', () => {
@@ -36,7 +41,26 @@ describe('a configuration', () => {
       configuration: {
         version: 1,
         concurrency: { total: 4, per_harness: {} },
-        defaults: { harness: 'claude_code', max_attempts: 3, timeout: 3_600_000, max_output: 67_108_864, gate_timeout: 900_000 },
+        defaults: {
+          harness: 'claude_code',
+          max_attempts: 3,
+          timeout: 3_600_000,
+          max_output: 67_108_864,
+          gate_timeout: 900_000,
+          first_output: 120_000,
+          stall: 300_000,
+          min_free_disk: 268_435_456,
+          blocked_limit: 86_400_000,
+        },
+        retry: {},
+        watchdogs: {
+          same_call: { warn: 5, stop: 20 },
+          same_failure: { warn: 3, stop: 10 },
+          unchanged_turns: { warn: 40 },
+          empty_turns: { warn: 5, stop: 20 },
+          end_grace: 60_000,
+        },
+        supervision: { containment: 'auto', unsupervised_limit: 600_000 },
         harnesses: {},
       },
       plugins: { claude_code: '@singletree/harness-claude', codex: '@singletree/harness-codex', opencode: '@singletree/harness-opencode' },
@@ -86,6 +110,20 @@ harnesses:
           },
         },
       },
+    });
+  });
+
+  test('changes rules of the retry table, in the words of the life cycle', () => {
+    const text = `
+retry:
+  harness_crashed: { retry: true, charged: false, session: fresh, initial: 0, factor: 1.5, cap: 90s, jitter: 0, max_retries: 0 }
+  stalled: { initial: 250ms }
+  lost: {}
+`;
+    expect(retryOverrides(load(text).configuration)).toStrictEqual({
+      harness_crashed: { retry: true, charged: false, session: 'fresh', initialMs: 0, factor: 1.5, capMs: 90_000, jitter: 0, most: 0 },
+      stalled: { initialMs: 250 },
+      lost: {},
     });
   });
 
@@ -146,8 +184,32 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ],
     [
       'defaults:\n  max_atempts: 3\n',
-      'unknown key "defaults.max_atempts" in FILE, line 2\nknown keys: harness, permissions, max_attempts, timeout, max_output, gate_timeout\ndid you mean max_attempts?',
+      'unknown key "defaults.max_atempts" in FILE, line 2\nknown keys: harness, permissions, max_attempts, timeout, max_output, gate_timeout, attempt_timeout, first_output, stall, max_turns, min_free_disk, blocked_limit\ndid you mean max_attempts?',
     ],
+    ['retry:\n  stall: {}\n', `unknown key "retry.stall" in FILE, line 2\nknown keys: ${retriable}\ndid you mean stalled?`],
+    [
+      'retry:\n  lost: {}\n  timeout:\n    retry: true\n',
+      `retry.timeout in FILE, line 3: a task is never tried again for this reason\nreasons with a rule: ${retriable}`,
+    ],
+    [
+      'retry:\n  lost:\n    charged: false\n    most: 3\n',
+      'unknown key "retry.lost.most" in FILE, line 4\nknown keys: retry, charged, session, initial, factor, cap, jitter, max_retries',
+    ],
+    ['retry: { lost: never }\n', 'retry.lost in FILE, line 1: expected a mapping such as { retry: false }'],
+    ['retry: { lost: { retry: never } }\n', 'retry.lost.retry in FILE, line 1: expected true or false'],
+    ['retry: { lost: { factor: 0.5 } }\n', 'retry.lost.factor in FILE, line 1: expected a number from 1 to 10, got 0.5'],
+    ['retry: { lost: { initial: 5 } }\n', 'retry.lost.initial in FILE, line 1: expected a duration such as 30s, or 0'],
+    ['retry: { lost: { max_retries: 101 } }\n', 'retry.lost.max_retries in FILE, line 1: expected a whole number from 0 to 100, got 101'],
+    [
+      'watchdogs:\n  same_call: { wran: 3 }\n',
+      'unknown key "watchdogs.same_call.wran" in FILE, line 2\nknown keys: warn, stop\ndid you mean warn?',
+    ],
+    ['watchdogs:\n  same_call: { warn: 9, stop: 9 }\n', 'watchdogs.same_call in FILE, line 2: warn must be less than stop'],
+    [
+      'supervision: { containment: docker }\n',
+      'supervision.containment in FILE, line 1: Invalid option: expected one of "auto"|"marker"|"cgroup"|"pid_namespace"',
+    ],
+    ['defaults: { blocked_limit: 366d }\n', 'defaults.blocked_limit in FILE, line 1: a duration must be at most 365d'],
     [
       'harnesses:\n  codex:\n    modle:\n      gpt-5\n',
       'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, args, options\ndid you mean model?',
@@ -192,6 +254,10 @@ describe('a variable sets one value above the file', () => {
     ['SINGLETREE_CONCURRENCY_TOTAL', '8', { concurrency: { total: 8 } }],
     ['SINGLETREE_CONCURRENCY_PER_HARNESS', '{ codex: 1 }', { concurrency: { total: 2, per_harness: { codex: 1 } } }],
     ['SINGLETREE_DEFAULTS_TIMEOUT', '90s', { defaults: { timeout: 90_000 } }],
+    ['SINGLETREE_RETRY_STALLED_MAX_RETRIES', '0', { retry: { stalled: { max_retries: 0 } } }],
+    ['SINGLETREE_WATCHDOGS_UNCHANGED_TURNS_STOP', '50', { watchdogs: { unchanged_turns: { stop: 50 } } }],
+    ['SINGLETREE_WATCHDOGS_END_GRACE', '2s', { watchdogs: { end_grace: 2_000 } }],
+    ['SINGLETREE_SUPERVISION_CONTAINMENT', 'marker', { supervision: { containment: 'marker' } }],
     ['SINGLETREE_HARNESSES_CLAUDE_CODE_BASE_URL', 'http://127.0.0.1:1', { harnesses: { claude_code: { base_url: 'http://127.0.0.1:1' } } }],
     ['SINGLETREE_HARNESSES_CLAUDE_CODE_API_KEY', '{ env: KEY }', { harnesses: { claude_code: { api_key: { env: 'KEY' } } } }],
     ['SINGLETREE_HARNESSES_MINE_MODEL', 'x: [y', { harnesses: { mine: { model: 'x: [y', plugin: 'm' } } }],

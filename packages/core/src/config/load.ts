@@ -4,6 +4,8 @@ import { isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument, type
 import type { z } from 'zod';
 import { DomainError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
+import { fixedReasons } from '../task/retry.ts';
+import { knownKeys, valuePaths } from './known-keys.ts';
 import { builtInPlugins, configurationSchema, type Configuration } from './schema.ts';
 
 export interface LoadedConfiguration {
@@ -119,17 +121,9 @@ function readScalar(text: string): unknown {
   }
 }
 
-/** Every variable name and the path that it sets; the names come from the schema. */
-function variablePaths(harnessIds: readonly string[]): Map<string, string[]> {
-  const shape = configurationSchema.shape;
-  const sections: [string, readonly string[]][] = [
-    ['concurrency', Object.keys(shape.concurrency.unwrap().shape)],
-    ['defaults', Object.keys(shape.defaults.unwrap().shape)],
-  ];
-  const harnessKeys = Object.keys(shape.harnesses.unwrap().valueType.shape);
-  const paths: string[][] = [['version'], ...sections.flatMap(([section, keys]) => keys.map((key) => [section, key]))];
-  for (const id of harnessIds) paths.push(...harnessKeys.map((key) => ['harnesses', id, key]));
-  return new Map(paths.map((path) => [`SINGLETREE_${path.join('_').toUpperCase()}`, path]));
+/** Every variable name and the path that it sets. */
+function variablePaths(harnessIds: readonly string[]): Map<string, readonly string[]> {
+  return new Map(valuePaths(harnessIds).map((path) => [`SINGLETREE_${path.join('_').toUpperCase()}`, path]));
 }
 
 function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => string): DomainError {
@@ -138,6 +132,10 @@ function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => st
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
     const known = knownKeys(path);
+    if (path.join() === 'retry' && fixedReasons.some((reason) => reason === key)) {
+      const hint = `reasons with a rule: ${known.join(', ')}`;
+      return invalid(`retry.${key} in ${place([...path, key])}: a task is never tried again for this reason`, hint);
+    }
     const meant = nearest(key, known);
     const hint = [`known keys: ${known.join(', ')}`, meant === undefined ? '' : `did you mean ${meant}?`].filter(Boolean).join('\n');
     return invalid(`unknown key "${[...path, key].join('.')}" in ${place([...path, key])}`, hint);
@@ -145,15 +143,6 @@ function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => st
   // A key that breaks its rule is told by an issue of its own inside.
   const rule = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
   return invalid(`${path.join('.')} in ${place(path)}: ${(rule ?? issue).message}`);
-}
-
-function knownKeys(path: Path): string[] {
-  const shape = configurationSchema.shape;
-  if (path.length === 0) return Object.keys(shape);
-  if (path[0] === 'concurrency') return Object.keys(shape.concurrency.unwrap().shape);
-  if (path[0] === 'defaults') return Object.keys(shape.defaults.unwrap().shape);
-  if (path[0] === 'harnesses' && path.length === 2) return Object.keys(shape.harnesses.unwrap().valueType.shape);
-  return [];
 }
 
 function checkHarnessNames(configuration: Configuration, place: (path: Path) => string): void {

@@ -3,10 +3,14 @@ import { failureReasons } from '../task/reasons.ts';
 import { fixedReasons } from '../task/retry.ts';
 import { parseDuration, parseSize } from './units.ts';
 
+/** Times that lie further ahead than dates go would have no words on the wire. */
+const mostMs = 365 * 86_400_000;
+
 const duration = z
   .string('expected a duration such as 90s, 5m or 1h30m')
   .transform((text, context) => parseDuration(text) ?? wrong(context, `"${text}" is not a duration; write for example 90s, 5m or 1h30m`))
-  .refine((ms) => ms > 0, 'a duration must be longer than 0');
+  .refine((ms) => ms > 0, 'a duration must be longer than 0')
+  .refine((ms) => ms <= mostMs, 'a duration must be at most 365d');
 
 const size = z
   .union([z.string(), z.number().int()], 'expected a size such as 64MiB')
@@ -46,21 +50,35 @@ const sizeOrNone = z
   .union([z.string(), z.number().int()], 'expected a size such as 256MiB, or 0 for none')
   .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 256MiB`));
 
+const numberFrom = (least: number, most: number): z.ZodNumber => {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    `expected a number from ${least} to ${most}, got ${JSON.stringify(input)}`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+};
+
 const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s, or 0');
 
-const retryRule = z.strictObject({
-  retry: z.boolean().optional(),
-  charged: z.boolean().optional(),
-  session: z.enum(['resume', 'fresh']).optional(),
-  initial: wait.optional(),
-  factor: z.number().min(1).max(10).optional(),
-  cap: wait.optional(),
-  jitter: z.number().min(0).max(1).optional(),
-  max_retries: wholeNumber(0, 100).optional(),
-});
+const truth = z.boolean('expected true or false');
+
+/** Changes to a rule of the retry table; an absent field is as in the table. */
+const retryRule = z.strictObject(
+  {
+    retry: truth.optional(),
+    charged: truth.optional(),
+    session: z.enum(['resume', 'fresh']).optional(),
+    initial: wait.optional(),
+    factor: numberFrom(1, 10).optional(),
+    cap: wait.optional(),
+    jitter: numberFrom(0, 1).optional(),
+    max_retries: wholeNumber(0, 100).optional(),
+  },
+  'expected a mapping such as { retry: false }',
+);
 
 /** At how many it warns and at how many it stops the attempt; an absent one never does. */
-const watchdog = z.strictObject({ warn: wholeNumber(2).optional(), stop: wholeNumber(2).optional() });
+const watchdog = z
+  .strictObject({ warn: wholeNumber(2).optional(), stop: wholeNumber(2).optional() }, 'expected a mapping such as { warn: 5, stop: 20 }')
+  .refine(({ warn = 0, stop = Number.POSITIVE_INFINITY }) => warn < stop, 'warn must be less than stop');
 
 const retriable = failureReasons.filter((reason) => !fixedReasons.includes(reason));
 
