@@ -35,6 +35,8 @@ describe.concurrent('an agent that the version before had started', () => {
   test('whose shim dies is lost, and tried again under one of today', async () => {
     await using scene = await upgraded();
     process.kill(scene.shim, 'SIGKILL');
+    // Else the agent may come to its end before it is swept: then its work would be kept.
+    await until(async () => (await scene.client.tasks.get(scene.id)).attempts.length === 2, { what: 'another attempt', timeoutMs: 20_000 });
     const task = await scene.finish();
     expect(task).toMatchObject({ state: 'completed', attempts: [{ state: 'lost', charged: false }, { state: 'ended' }] });
     expect(scene.exitOf('harness-0-1', 2)).toMatchObject({ protocol: 2, code: 0 });
