@@ -188,3 +188,17 @@ describe('the rest', () => {
     ]);
   });
 });
+
+describe('evidence', () => {
+  const failed: HarnessEventBody = { kind: 'ended', evidence: { result: 'failed', message: 'no' } };
+  const interrupted: HarnessEventBody = { kind: 'ended', evidence: { result: 'interrupted' } };
+  const text: HarnessEventBody = { kind: 'text', thread: 'main', text: 'more' };
+
+  test.each<[string, HarnessEventBody[], object]>([
+    ['is the last one', [failed, completed], { result: 'completed' }],
+    ['keeps that the work was done when an error follows', [completed, failed], { result: 'failed', message: 'no', afterCompleted: true }],
+    ['keeps it through more than one', [completed, failed, interrupted], { result: 'interrupted', afterCompleted: true }],
+    ['keeps nothing once the main thread has worked on', [completed, text, failed], { result: 'failed', message: 'no' }],
+    ['that completes needs no word of it', [completed, failed, completed], { result: 'completed' }],
+  ])('%s', (_, events, evidence) => expect(fold(events).evidence).toStrictEqual(evidence));
+});

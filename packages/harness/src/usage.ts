@@ -30,7 +30,7 @@ export interface AttemptUsage {
     readonly peakTokens?: number;
   };
   /** The CLI's closing words, if they were the last word of its main thread. */
-  readonly evidence?: EndEvidence;
+  readonly evidence?: FinalEvidence;
   /** The last text of the main thread, as long as an event can be. */
   readonly lastText?: string;
   /** Calls by tool name. */
@@ -38,6 +38,11 @@ export interface AttemptUsage {
   readonly apiRetries: number;
   readonly permissionDenials: number;
   readonly unknownEvents: number;
+}
+
+export interface FinalEvidence extends EndEvidence {
+  /** It had said before that its work was done, and its main thread has done nothing since: what failed or was interrupted is not the work. */
+  readonly afterCompleted?: true;
 }
 
 /** Folds the events of an attempt as they come. Holds one small entry a model call and tool, never the events. */
@@ -112,7 +117,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
         unknownEvents += 1;
         return;
       case 'ended':
-        seen.evidence = event.evidence;
+        seen.evidence = closing(event.evidence, seen.evidence);
         return;
       default:
         return;
@@ -155,6 +160,11 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
   }
 
   return { add, summary };
+}
+
+function closing(evidence: EndEvidence, before: FinalEvidence | undefined): FinalEvidence {
+  const wasDone = before?.result === 'completed' || before?.afterCompleted === true;
+  return wasDone && evidence.result !== 'completed' ? { ...evidence, afterCompleted: true } : evidence;
 }
 
 /** Work of the main thread, which takes back closing words that came before it. */

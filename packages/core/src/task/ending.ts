@@ -68,7 +68,9 @@ function limitReached(task: Task, { harness, live }: Attempt, stop: ProcessExit[
       return failed('unsupervised', `no daemon was there to hold ${harness} to its limits`);
     case 'stall':
     case 'never_ended':
-      if (stop === 'stall' && !facts.evidence) return failed('stalled', `${harness} wrote nothing for ${seconds(limits.stallMs)}`);
+      // An interruption is what the stop has brought about, and no result.
+      if (stop === 'stall' && !isDone(facts) && facts.evidence?.result !== 'failed')
+        return failed('stalled', `${harness} wrote nothing for ${seconds(limits.stallMs)}`);
       return afterItsResult(task, 'harness_never_ended', `${harness} gave its final result but did not end, and was stopped`, facts);
     default:
       return undefined;
@@ -79,10 +81,16 @@ function limitReached(task: Task, { harness, live }: Attempt, stop: ProcessExit[
  * Something went wrong once all was said. That a harness has done its work counts only if gates bear it out, since its end does not; that it
  * failed, and why, is believed.
  */
-function afterItsResult({ spec }: Task, reason: FailureReason, message: string, { evidence, tree, failure: found }: Facts): Ending {
-  if (evidence?.reason !== undefined) return failed(evidence.reason, evidence.message ?? message);
+function afterItsResult({ spec }: Task, reason: FailureReason, message: string, facts: Facts): Ending {
+  const { evidence, tree, failure: found } = facts;
+  if (!isDone(facts) && evidence?.reason !== undefined) return failed(evidence.reason, evidence.message ?? message);
   const canBeJudged = !found && !('reason' in tree) && spec.gates.some((gate) => gate.required);
-  return canBeJudged && evidence?.result === 'completed' ? { kind: 'submit', failure: { reason, message } } : failed(reason, message);
+  return canBeJudged && isDone(facts) ? { kind: 'submit', failure: { reason, message } } : failed(reason, message);
+}
+
+/** Whether the harness has said that its work was done, whatever it said when nothing was left to do. */
+function isDone({ evidence }: Facts): boolean {
+  return evidence?.result === 'completed' || evidence?.afterCompleted === true;
 }
 
 function flooded({ spec }: Pick<Task, 'spec'>): Ending {
@@ -98,6 +106,8 @@ function harnessEnd(task: Task, { harness }: Attempt, { exit }: TaskProcess, fac
   const { evidence } = facts;
   if (evidence && evidence.result !== 'completed') {
     const said = evidence.message ?? `${harness} reported that it ${evidence.result === 'failed' ? 'failed' : 'was interrupted'}`;
+    if (isDone(facts))
+      return afterItsResult(task, evidence.reason ?? 'harness_failed', `${harness} said that it was done, and then: ${said}`, facts);
     // Words without a reason explain no signal.
     const crash = exit && evidence.reason === undefined && (exit.signal || exit.outOfMemory) ? crashOf(harness, exit) : undefined;
     return crash ? failed(crash.reason, `${crash.message}: ${said}`) : failed(evidence.reason ?? 'harness_failed', said);

@@ -234,6 +234,8 @@ export interface Evidence {
   readonly message?: string;
   /** When a limit of the provider's ends, where the harness told it. */
   readonly resetsAt?: Instant;
+  /** It had said before that its work was done, and nothing of the work came after that. */
+  readonly afterCompleted?: true;
 }
 
 /** What one attempt used and said, after reconciliation with the CLI's own session files. */
