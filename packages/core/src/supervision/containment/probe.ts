@@ -54,6 +54,7 @@ export async function probeLevel(level: SandboxLevel, options: ProbeOptions): Pr
 
 /** What hides: no marker, no session or group in common with anybody, and no parent any more. */
 const escape = 'setsid env -i "$(command -v sleep)" 60 </dev/null >/dev/null 2>&1 &';
+const canEscape = 'command -v setsid >/dev/null || { echo there is no setsid to try it with >&2; exit 1; };';
 
 /** In and out again, as a shim does it. */
 async function whyNoCgroup({ stateId, path, limitMs }: ProbeOptions): Promise<string | undefined> {
@@ -63,7 +64,7 @@ async function whyNoCgroup({ stateId, path, limitMs }: ProbeOptions): Promise<st
   const hold = cgroupHold(directory);
   try {
     makeCgroup(directory);
-    const script = `echo 0 > "$0/cgroup.procs" && { ${escape} } && echo 0 > "$1/cgroup.procs"`;
+    const script = `${canEscape} echo 0 > "$0/cgroup.procs" && { ${escape} } && echo 0 > "$1/cgroup.procs"`;
     const { code, signal, stderr } = await hostCall('/bin/sh', ['-c', script, directory, own], {
       env: { PATH: path },
       ...(limitMs !== undefined && { timeoutMs: limitMs }),
@@ -80,7 +81,11 @@ async function whyNoNamespace({ stateId, path }: ProbeOptions): Promise<string |
   const [input, output] = [openSync('/dev/null', 'r'), openSync('/dev/null', 'w')];
   try {
     const env = { PATH: path, [markerName]: markerOf(stateId, 'probe') };
-    const { ended, hold } = await startInNamespace({ file: '/bin/sh', args: ['-c', escape], cwd: '/', env }, [input, output, output]);
+    const { ended, hold } = await startInNamespace({ file: '/bin/sh', args: ['-c', `${canEscape} ${escape}`], cwd: '/', env }, [
+      input,
+      output,
+      output,
+    ]);
     try {
       const { code } = await ended;
       if (code !== 0) return `a shell in it ended with ${code}`;
