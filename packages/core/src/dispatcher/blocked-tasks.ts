@@ -55,25 +55,40 @@ export class BlockedTasks {
 
   /** When to look again. */
   async #lookAtAll(): Promise<number> {
-    const { store, now } = this.#parts.rooms;
     const seen = new Map<string, Seen>();
     let waitMs = Number.POSITIVE_INFINITY;
     for (let before: string | undefined, more = true; more;) {
-      const page = await store.tasks({ states: ['blocked'], limit: pageSize, ...(before === undefined ? {} : { before }) });
+      const page = await this.#parts.rooms.store.tasks({
+        states: ['blocked'],
+        limit: pageSize,
+        ...(before === undefined ? {} : { before }),
+      });
       for (const task of page) {
         const limit = this.#limitOf(task);
         if (limit) seen.set(task.id, limit);
-        const step = blockedStep(task, now(), limit && limit.endsAt - this.#parts.monotonicMs());
-        if (step.kind === 'wait') waitMs = Math.min(waitMs, step.ms ?? lookMs);
-        else if (step.kind === 'probe') void this.#probe(task, step.last);
-        else await this.#end(task, step.kind);
+        waitMs = Math.min(waitMs, await this.#see(task, limit));
       }
-      waitMs = Math.min(waitMs, page.length === 0 ? waitMs : lookMs);
       before = page.at(-1)?.id;
       more = page.length === pageSize;
     }
     this.#seen = seen;
     return this.#parts.monotonicMs() + waitMs;
+  }
+
+  /** Does what is due for one, and says how long it then waits. */
+  async #see(task: Task, limit: Seen | undefined): Promise<number> {
+    const step = blockedStep(task, this.#parts.rooms.now(), limit && limit.endsAt - this.#parts.monotonicMs());
+    switch (step.kind) {
+      case 'wait':
+        return Math.min(step.ms ?? lookMs, lookMs);
+      case 'probe':
+        void this.#probe(task, step.last);
+        return lookMs;
+      case 'unblock':
+      case 'expire':
+        await this.#end(task, step.kind);
+        return Number.POSITIVE_INFINITY;
+    }
   }
 
   #limitOf(task: Task): Seen | undefined {

@@ -231,7 +231,7 @@ interface Conclusion {
 function concluded(task: Task, process: TaskProcess, now: Instant, conclusion: Conclusion): Decision {
   const { exit, survivors, events, limit, park } = conclusion;
   const stop = limit ? undefined : stopBehind(task, exit);
-  const parks = park !== undefined && retryRule(park.reason, task.spec.retry).then !== 'fail';
+  const parks = park !== undefined && retryRule(park.reason, task.spec.retry).action !== 'fail';
   const cause = limit ?? conclusion.failure ?? park;
   const end: Pick<Change, 'edge' | 'failure'> = stop ? stopped(stop) : cause ? { edge: parks ? 'block' : 'fail', failure: cause } : {};
   const set = { ...conclusion.set, ...(parks && !stop ? { blocked: parkedFor(task, park, now) } : {}) };

@@ -81,13 +81,13 @@ function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now
   const attempts = withAttempt(task, { ...facts, failure, charged: rule.charged }, ['live']);
   const charged = attempts.filter((attempt) => attempt.charged === true).length;
   const before = task.attempts.filter((attempt) => attempt.failure?.reason === failure.reason).length;
-  if (rule.then === 'fail' || charged >= task.spec.limits.maxAttempts || before >= rule.most)
+  if (rule.action === 'fail' || charged >= task.spec.limits.maxAttempts || before >= rule.most)
     return { edge: 'fail', failure, set: { attempts } };
   const resetsAt = facts.evidence?.resetsAt;
   const until = nextTry(rule, before, lotOf(task.id, attempts.length), now, resetsAt);
   // A wait that is longer than any of the table's is none for the queue: outside of it the wait is seen, and `blocked_limit` ends it.
   const isFar = resetsAt !== undefined && resetsAt - now > rule.backoff.capMs;
-  if (rule.then === 'retry' && !isFar) return { edge, failure, set: { attempts, notBefore: until } };
+  if (rule.action === 'retry' && !isFar) return { edge, failure, set: { attempts, notBefore: until } };
   return { edge: 'block', failure, set: { attempts, blocked: blockedFor(failure, until) } };
 }
 

@@ -4,7 +4,7 @@ import { backoffMs, fixedReasons, lotOf, nextTry, retryRule, retryTable, type Re
 
 /** The retry policy by hand: what is not here ends the task and is charged. `waits`: the first four, without jitter, in seconds. */
 const expected = `
-  reason               then   charged  session  most  waits            cap
+  reason               action charged  session  most  waits            cap
   unauthenticated      park   no       resume   100   300 600 1200 2400  3600
   rate_limited         retry  no       resume   20    60 120 240 480   900
   quota_exhausted      park   no       resume   100   300 600 1200 2400  3600
@@ -42,11 +42,11 @@ describe('the retry table', () => {
     const rule = retryRule(reason);
     expect(rule).toStrictEqual(retryTable[reason]);
     const waits = [0, 1, 2, 3].map((before) => backoffMs(rule, before, 0) / 1_000).join(' ');
-    const { then, charged, session, most, backoff } = rule;
-    const cells = [then, charged ? 'yes' : 'no', session, String(most), waits, String(backoff.capMs / 1_000)];
+    const { action, charged, session, most, backoff } = rule;
+    const cells = [action, charged ? 'yes' : 'no', session, String(most), waits, String(backoff.capMs / 1_000)];
     const row = rows.get(reason);
     if (row) expect(cells).toEqual(row);
-    else expect([then, charged]).toEqual(['fail', true]);
+    else expect([action, charged]).toEqual(['fail', true]);
     // What others shall not do at the same time is spread.
     expect(backoff.jitter).toBe(backoff.initialMs > 0 ? 0.2 : 0);
     for (const before of [10, 99]) expect(backoffMs(rule, before, 0)).toBe(backoff.capMs);
@@ -58,7 +58,7 @@ describe('the retry table', () => {
 
   test('cannot be changed where trying again would change nothing', () => {
     expect(fixedReasons).toEqual(fixed.split(/\s+/));
-    expect(fixedReasons.filter((reason) => retryTable[reason].then !== 'fail')).toEqual([]);
+    expect(fixedReasons.filter((reason) => retryTable[reason].action !== 'fail')).toEqual([]);
   });
 });
 
@@ -66,21 +66,21 @@ describe('what a task or the configuration changes of a rule', () => {
   const crashed = retryTable.harness_crashed;
   const changes: readonly (readonly [string, FailureReason, RetryOverride, object])[] = [
     ['nothing', 'harness_crashed', {}, crashed],
-    ['no retry', 'harness_crashed', { retry: false }, { ...crashed, then: 'fail' }],
-    ['no waiting for a login', 'unauthenticated', { retry: false }, { ...retryTable.unauthenticated, then: 'fail' }],
+    ['no retry', 'harness_crashed', { retry: false }, { ...crashed, action: 'fail' }],
+    ['no waiting for a login', 'unauthenticated', { retry: false }, { ...retryTable.unauthenticated, action: 'fail' }],
     ['a retry where there is one', 'quota_exhausted', { retry: true }, retryTable.quota_exhausted],
     [
       'a retry where there is none: a few tries after brief waits',
       'decoder_failed',
       { retry: true },
-      { ...crashed, then: 'retry', most: 20, session: 'resume' },
+      { ...crashed, action: 'retry', most: 20, session: 'resume' },
     ],
     ['a retry where there is none, and how often', 'no_progress', { retry: true, most: 1 }, { ...crashed, most: 1 }],
     [
       'all the rest',
       'lost',
       { charged: true, session: 'fresh', most: 0, initialMs: 1, factor: 3, capMs: 9, jitter: 1 },
-      { then: 'retry', charged: true, session: 'fresh', most: 0, backoff: { initialMs: 1, factor: 3, capMs: 9, jitter: 1 } },
+      { action: 'retry', charged: true, session: 'fresh', most: 0, backoff: { initialMs: 1, factor: 3, capMs: 9, jitter: 1 } },
     ],
     [
       'a first wait that is longer than the longest',

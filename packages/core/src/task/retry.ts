@@ -4,7 +4,7 @@ import type { Instant } from './task.ts';
 /** What follows an attempt that ended for a reason. Durations in milliseconds. */
 export interface RetryRule {
   /** `fail` ends the task; `retry` waits in the queue; `park` waits outside it, BLOCKED, for something that only others can change. */
-  readonly then: 'fail' | 'retry' | 'park';
+  readonly action: 'fail' | 'retry' | 'park';
   /** Whether the attempt uses up one of `max_attempts`. */
   readonly charged: boolean;
   /** `resume` goes on in the same session and from the frozen tree, where the harness can; `fresh` starts again at the base. */
@@ -35,17 +35,17 @@ const patient: RetryRule['backoff'] = { initialMs: 5_000, factor: 2, capMs: 300_
 const slow: RetryRule['backoff'] = { initialMs: 60_000, factor: 2, capMs: 900_000, jitter: 0.2 };
 const parked: RetryRule['backoff'] = { initialMs: 300_000, factor: 2, capMs: 3_600_000, jitter: 0.2 };
 
-const end: RetryRule = { then: 'fail', charged: true, session: 'resume', backoff: atOnce, most: 0 };
-const again: RetryRule = { then: 'retry', charged: true, session: 'resume', backoff: brief, most: 20 };
+const end: RetryRule = { action: 'fail', charged: true, session: 'resume', backoff: atOnce, most: 0 };
+const again: RetryRule = { action: 'retry', charged: true, session: 'resume', backoff: brief, most: 20 };
 /** Not the agent's doing: it costs none of its attempts, and ends by `most` or by `blocked_limit`. */
 const spared: RetryRule = { ...again, charged: false, most: 5 };
 
 /** The retry policy as data. What is not the agent's fault is not charged; what trying again cannot change ends the task. */
 export const retryTable: Readonly<Record<FailureReason, RetryRule>> = {
   harness_missing: end,
-  unauthenticated: { ...spared, then: 'park', backoff: parked, most: 100 },
+  unauthenticated: { ...spared, action: 'park', backoff: parked, most: 100 },
   rate_limited: { ...spared, backoff: slow, most: 20 },
-  quota_exhausted: { ...spared, then: 'park', backoff: parked, most: 100 },
+  quota_exhausted: { ...spared, action: 'park', backoff: parked, most: 100 },
   transient_api_error: { ...again, backoff: patient },
   context_exhausted: { ...again, session: 'fresh', backoff: atOnce },
   stalled: { ...again, backoff: patient },
@@ -103,10 +103,10 @@ export const fixedReasons: readonly FailureReason[] = [
 export function retryRule(reason: FailureReason, overrides: RetryOverrides = {}): RetryRule {
   const rule = retryTable[reason];
   const { retry, charged, session, most, ...backoff } = overrides[reason] ?? {};
-  const switchedOn = retry === true && rule.then === 'fail';
+  const switchedOn = retry === true && rule.action === 'fail';
   const waits = { ...(switchedOn ? brief : rule.backoff), ...backoff };
   return {
-    then: retry === false ? 'fail' : switchedOn ? 'retry' : rule.then,
+    action: retry === false ? 'fail' : switchedOn ? 'retry' : rule.action,
     charged: charged ?? rule.charged,
     session: session ?? rule.session,
     // Who makes the first wait longer than the table's longest means it.
