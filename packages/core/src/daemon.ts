@@ -15,8 +15,8 @@ import { KillSwitches } from './engine/kill-switches.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
 import { openOutbox } from './outbox/outbox.ts';
+import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
-import { loadPlugin } from './plugins/load.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
@@ -26,6 +26,7 @@ import { socketPath } from './state-folder/socket-path.ts';
 import { openStateFolder, type StateFolder } from './state-folder/state-folder.ts';
 import type { Store } from './store/store.ts';
 import { openSqlite } from './store/sqlite/index.ts';
+import { chooseContainment } from './supervision/containment/choose.ts';
 import { childEnvironment } from './supervision/environment.ts';
 import { HostCalls } from './supervision/host-calls.ts';
 import { settle } from './supervision/settle.ts';
@@ -98,6 +99,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await control.restore();
     const hostCalls = new HostCalls(processes.stateId);
     const workspaces = openWorkspaces(folder, children, hostCalls, now);
+    const path = children['PATH'] ?? '';
+    const containment = await chooseContainment(configuration.supervision.containment, { stateId: processes.stateId, path });
+    log.info({ containment }, 'how processes are held');
     const rooms: Rooms = {
       store,
       engine,
@@ -106,6 +110,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       now,
       newId,
       processes,
+      containment,
       environment: children,
       root: process.getuid?.() === 0,
       watchdogs: watchdogsOf(loaded),
@@ -201,34 +206,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     folder.release();
     throw error;
   }
-}
-
-async function loadPlugins(
-  { configuration, plugins, file }: LoadedConfiguration,
-  children: Readonly<Record<string, string>>,
-  options: DaemonOptions,
-) {
-  const resolveFrom = [options.resolveFrom, ...(file === undefined ? [] : [dirname(file)])];
-  const context = { resolveFrom, environment: children, ownEnvironment: options.environment, monotonicMs: () => performance.now() };
-  return await Promise.all(
-    Object.entries(plugins).map(([id, plugin]) => {
-      const own = configuration.harnesses[id];
-      return loadPlugin(
-        id,
-        {
-          plugin,
-          executable: own?.executable,
-          model: own?.model,
-          baseUrl: own?.base_url,
-          apiKey: own?.api_key,
-          env: own?.env ?? {},
-          args: own?.args ?? [],
-          options: own?.options ?? {},
-        },
-        context,
-      );
-    }),
-  );
 }
 
 function openWorkspaces(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { defined } from '@singletree/harness';
+import { heldBy } from '../supervision/containment/choose.ts';
 import { prepareDirectory } from '../supervision/directory.ts';
 import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/protocol.ts';
 import { scopesOf } from '../task/scopes.ts';
@@ -29,9 +30,10 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
   const earlier = task.processes.filter((process) => process.role === run.role && process.ordinal === run.ordinal).length;
   const directory = join(task.id, String(attempt), `${run.role}-${run.ordinal}-${earlier + 1}`);
   const left = Math.max(1, task.spec.limits.timeoutMs - task.usedMs);
+  const id = markerOf(rooms.processes.stateId, directory);
   const spec: ProcessSpec = {
     protocol: protocolVersion,
-    id: markerOf(rooms.processes.stateId, directory),
+    id,
     role: run.role,
     file: run.file,
     args: run.args,
@@ -46,7 +48,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
     },
     graces,
     killSwitch: { file: rooms.processes.killSwitch, scopes: scopesOf(task) },
-    sandbox: 'marker',
+    ...heldBy(rooms.containment, id),
   };
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
   return directory;

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type { Store } from '../store/store.ts';
+import type { Containment } from '../supervision/containment/choose.ts';
 import type { Instant } from '../task/task.ts';
 import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
 import type { Workspaces } from './workspaces.ts';
@@ -15,6 +16,8 @@ export interface Rooms {
   readonly newId: () => string;
   /** Where process directories lie, whose they are, and the file in which their shims find the kill switches. */
   readonly processes: { readonly root: string; readonly stateId: string; readonly killSwitch: string };
+  /** How processes are held that are started from now on. */
+  readonly containment: Containment;
   /** The allowlisted environment of everything that is started. */
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;
