@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { requestStop } from '../directory.ts';
 import { startShim } from '../host.ts';
 import { look } from '../look.ts';
-import { markerOf, type Owner, type ProcessSpec, type RunRecord, type StopRequest } from '../protocol.ts';
+import { markerOf, type Owner, type RunRecord, type StopRequest } from '../protocol.ts';
 import { cgroupDirectory } from '../shim/cgroup-files.ts';
 import { cgroupName } from '../shim/cgroup.ts';
 import { isLiving, readStat, readTable } from '../shim/process-table.ts';

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hostCall } from '../host.ts';
 import { probeReaping } from './reaping.ts';
 
@@ -23,7 +23,6 @@ const why = await inNamespaceOf('"$0" "$@"; exit $?').then(
   () => undefined,
   (error: unknown) => String(error).trim(),
 );
-const named = (name: string): string => (why === undefined ? name : `${name} (not here: ${why})`);
 
 test('here it is told, or why not', async () => {
   const told = await probeReaping();
@@ -31,12 +30,14 @@ test('here it is told, or why not', async () => {
   if (told.kind === 'reaps') expect(told.parent).toBeGreaterThan(0);
 });
 
-// A shell reaps what it has inherited while it waits for its own; a program that never waits does not.
-test.skipIf(why !== undefined)(named('a first process that waits reaps'), async () => {
-  expect(await inNamespaceOf('"$0" "$@"; exit $?')).toMatchObject({ kind: 'reaps', parent: 1 });
-});
+describe.skipIf(why !== undefined)(why === undefined ? 'in a namespace' : `in a namespace (not here: ${why})`, () => {
+  // A shell reaps what it has inherited while it waits for its own; a program that never waits does not.
+  test('a first process that waits reaps', async () => {
+    expect(await inNamespaceOf('"$0" "$@"; exit $?')).toMatchObject({ kind: 'reaps', parent: 1 });
+  });
 
-test.skipIf(why !== undefined)(named('one that never waits does not'), async () => {
-  const first = '"$0" "$@" & exec "$0" -e "process.on(\'SIGTERM\', () => process.exit(0)); setInterval(() => {}, 1000)"';
-  expect(await inNamespaceOf(first)).toEqual({ kind: 'does_not_reap', parent: 1, waitedMs: 600 });
+  test('one that never waits does not', async () => {
+    const first = '"$0" "$@" & exec "$0" -e "process.on(\'SIGTERM\', () => process.exit(0)); setInterval(() => {}, 1000)"';
+    expect(await inNamespaceOf(first)).toEqual({ kind: 'does_not_reap', parent: 1, waitedMs: 600 });
+  });
 });
