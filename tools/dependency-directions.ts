@@ -30,11 +30,15 @@ const importRules: readonly Rule[] = [
   roomIsUsedBy('dispatcher', 'daemon\\.ts$', 'only daemon.ts composes the loop; everything else meets it in the store'),
   roomIsUsedBy('outbox', 'daemon\\.ts$', 'only daemon.ts composes the relay; everything else meets it in the store'),
   roomIsUsedBy('gates', 'attempt/', 'gates belong to the steps of an attempt'),
-  roomIsUsedBy('workspace', 'attempt/|daemon\\.ts$', 'workspaces belong to the steps of an attempt; daemon.ts gives them their git'),
+  roomIsUsedBy(
+    'workspace',
+    'attempt/|doctor/|daemon\\.ts$',
+    'workspaces belong to the steps of an attempt; daemon.ts gives them their git, and doctor/ looks at it',
+  ),
   {
     ...roomIsUsedBy(
       'plugins',
-      'attempt/|daemon\\.ts$',
+      'attempt/|(daemon|load-plugins)\\.ts$',
       'plugins belong to the steps of an attempt; others get their catalogue from daemon.ts',
     ),
     typesAreFree: true,

@@ -16,11 +16,19 @@ export interface SocketEnvironment {
  * elsewhere that is made here. Clients learn it from the address file. Throws StateFolderRefused.
  */
 export function socketPath(root: string, environment: SocketEnvironment): string {
-  const inside = join(root, 'singletree.sock');
-  if (fits(inside)) return inside;
+  if (hasOwnSocket(root)) return insideOf(root);
   const name = `${createHash('sha256').update(root).digest('hex').slice(0, 16)}.sock`;
   const { XDG_RUNTIME_DIR: runtime, TMPDIR: temporary } = environment;
   return inRuntimeFolder(runtime, name) ?? inTemporaryFolder(temporary, name, root);
+}
+
+/** Whether the socket of a state folder is in it. */
+export function hasOwnSocket(root: string): boolean {
+  return fits(insideOf(root));
+}
+
+function insideOf(root: string): string {
+  return join(root, 'singletree.sock');
 }
 
 /** Undefined where there is no such folder of ours: after `su` or `sudo` the variable names the other user's. */

@@ -63,7 +63,7 @@ function unreadable(directory: string, error: unknown): Settled {
 }
 
 /** Process directories, by their paths below the root, that have neither an ending nor been settled before; and what cannot be listed. */
-async function* unfinished(root: string, below = ''): AsyncGenerator<string> {
+export async function* unfinished(root: string, below = ''): AsyncGenerator<string> {
   const entries = await readdir(join(root, below), { withFileTypes: true }).catch(() => undefined);
   if (entries === undefined) {
     yield below;

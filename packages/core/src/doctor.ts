@@ -1,0 +1,9 @@
+/** What `singletree doctor` looks at: apart, because no other command needs it. */
+export { examineDatabase } from './doctor/database.ts';
+export { problemFrom, type Finding } from './doctor/finding.ts';
+export { examineHarnesses, harnessFinding } from './doctor/harnesses.ts';
+export { examineProcesses } from './doctor/processes.ts';
+export { examineStateFolder } from './doctor/state-folder.ts';
+export { examineSupervision } from './doctor/supervision.ts';
+export { examineTool } from './doctor/tool.ts';
+export { childEnvironment } from './supervision/environment.ts';

@@ -1,0 +1,50 @@
+import type { LoadedConfiguration } from '../config/load.ts';
+import { configuredPlugin } from '../load-plugins.ts';
+import { problemFrom, type Finding } from './finding.ts';
+
+/** What a probe found of one harness, whoever asked it. */
+export interface HarnessFacts {
+  readonly id: string;
+  readonly status: 'ready' | 'missing' | 'unsupported_version' | 'unauthenticated' | 'unknown';
+  readonly version?: string | undefined;
+  readonly executable?: string | undefined;
+  readonly message?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+/** One that is not ready is a problem if tasks that name none go to it. */
+export function harnessFinding({ id, status, version, executable, message, hint }: HarnessFacts, defaultId: string): Finding {
+  const place = executable === undefined ? {} : { where: executable };
+  if (status === 'ready') {
+    const text = [version ?? 'ready', message].filter((part) => part !== undefined).join('; ');
+    return { check: id, status: message === undefined ? 'ok' : 'warning', message: text, ...place };
+  }
+  const fix = hint === undefined ? {} : { fix: hint };
+  const isDefault = id === defaultId;
+  const text = `${message ?? status}${isDefault ? ' (the default harness)' : ''}`;
+  return { check: id, status: isDefault ? 'problem' : 'warning', message: text, ...place, ...fix };
+}
+
+/** Loads and asks each harness, as a daemon would that is started with this environment. */
+export async function examineHarnesses(
+  loaded: LoadedConfiguration,
+  children: Readonly<Record<string, string>>,
+  options: { readonly resolveFrom: string; readonly environment: NodeJS.ProcessEnv },
+): Promise<Finding[]> {
+  const { harness } = loaded.configuration.defaults;
+  return await Promise.all(
+    Object.keys(loaded.plugins).map(async (id): Promise<Finding> => {
+      try {
+        const plugin = await configuredPlugin(id, loaded, children, options);
+        const probe = await plugin.probe(0);
+        const { message = undefined, hint = undefined } = 'message' in probe ? probe : {};
+        const warning = probe.status === 'ready' ? probe.warning : message;
+        const version = 'version' in probe ? probe.version : undefined;
+        const executable = probe.status === 'missing' ? undefined : plugin.settings.executable;
+        return harnessFinding({ id, status: probe.status, version, executable, message: warning, hint }, harness);
+      } catch (error) {
+        return problemFrom(id, error);
+      }
+    }),
+  );
+}
