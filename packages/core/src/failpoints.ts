@@ -42,6 +42,8 @@ export const failpointNames = [
   'shim.spawn.after',
   'shim.run.before',
   'shim.run.after',
+  'shim.kill.before',
+  'shim.kill.after',
   'shim.exit.before',
   'shim.exit.after',
 ] as const;

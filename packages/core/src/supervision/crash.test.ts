@@ -108,10 +108,13 @@ test.concurrent.each([
   ['shim.spawn.after', 'dead'],
   ['shim.run.before', 'dead'],
   ['shim.run.after', 'dead'],
+  ['shim.kill.before', 'dead'],
+  ['shim.kill.after', 'dead'],
   ['shim.exit.before', 'dead'],
   ['shim.exit.after', 'exited'],
 ])('a shim killed at %s leaves the directory %s and no child that lives on', async (point, then) => {
-  const directory = await prepare(point.startsWith('shim.exit') ? 'sleep 0.1' : 'setsid sleep 60 & sleep 60');
+  const script = point.startsWith('shim.exit') ? 'sleep 0.1' : 'echo much; setsid sleep 60 & sleep 60';
+  const directory = await prepare(script, { limits: point.startsWith('shim.kill') ? { outputBytes: 1 } : {} });
   const shim = spawnShim(directory, { env: { SINGLETREE_FAILPOINTS: `shim.stranger=kill,${point}=kill` } });
   await exited(shim);
   expect(shim.signalCode).toBe('SIGKILL');

@@ -14,6 +14,6 @@ export function failpoint(name: FailpointName): void {
   while (hold !== undefined && !existsSync(join(hold, `${name}.go`))) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
 }
 
-export function around(place: 'shim.owner' | 'shim.run' | 'shim.exit'): (moment: 'before' | 'after') => void {
+export function around(place: 'shim.owner' | 'shim.run' | 'shim.kill' | 'shim.exit'): (moment: 'before' | 'after') => void {
   return (moment) => failpoint(`${place}.${moment}`);
 }

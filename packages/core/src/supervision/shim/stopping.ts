@@ -1,4 +1,5 @@
 import type { ProcessIdentity, ProcessSpec, StopRequest } from '../protocol.ts';
+import { around } from './failpoint.ts';
 import { monotonicMs } from './monotonic.ts';
 import { findLiving } from './process-table.ts';
 import { hardnesses } from './requests.ts';
@@ -47,7 +48,10 @@ export class Stopping {
     this.#stageAt = monotonicMs();
     const signal = signals[stage];
     if (signal === undefined || signal === 'SIGKILL') {
+      const tell = around('shim.kill');
+      tell('before');
       killTree(this.#tree);
+      tell('after');
       return;
     }
     // Looked for before the signal, while parents still show who descends from whom.
