@@ -235,7 +235,7 @@ function kept({ tasks, left }: History): string[] {
   );
 }
 
-/** What is told of a task whose process was stopped for this first. Of the rest the life cycle makes something of its own. */
+/** What an attempt says of itself whose process was stopped for this first. Of the rest the life cycle makes something of its own. */
 const reasonOf: Readonly<Record<string, FailureReason>> = {
   cancel: 'cancelled',
   terminate: 'terminated',
@@ -243,7 +243,6 @@ const reasonOf: Readonly<Record<string, FailureReason>> = {
   timeout: 'timeout',
   attempt_timeout: 'attempt_timeout',
   first_output: 'no_first_output',
-  stall: 'stalled',
   output_limit: 'output_limit',
   turn_limit: 'turn_limit',
   disk_full: 'disk_full',
@@ -251,7 +250,12 @@ const reasonOf: Readonly<Record<string, FailureReason>> = {
 };
 const personal: readonly string[] = ['cancel', 'terminate', 'kill_switch'];
 /** Limits: where one was reached before somebody's stop was acted on, it stays the cause. */
-const limits: readonly FailureReason[] = Object.entries(reasonOf).flatMap(([kind, reason]) => (personal.includes(kind) ? [] : [reason]));
+const limits: readonly FailureReason[] = [
+  ...Object.entries(reasonOf).flatMap(([kind, reason]) => (personal.includes(kind) ? [] : [reason])),
+  'stalled',
+  'harness_never_ended',
+  'no_progress',
+];
 
 function stopped({ tasks, calls }: History): string[] {
   const stops = Map.groupBy(
@@ -260,13 +264,14 @@ function stopped({ tasks, calls }: History): string[] {
   );
   return tasks.flatMap((record) => {
     const each = stops.get(record.task.id) ?? [];
-    return [...acknowledgedStops(record, each), ...refusedStops(record, each), ...causeOf(record, each)];
+    const ofAttempts = record.task.attempts.flatMap((attempt) => stopOfAttempt(record.task, attempt));
+    return [...acknowledgedStops(record, each), ...refusedStops(record, each), ...causeOf(record, each), ...ofAttempts];
   });
 }
 
 /** Who was told that the task will be stopped finds the stop in its log. */
 function acknowledgedStops({ task, readings }: TaskRecord, stops: readonly Call[]): string[] {
-  const isRecorded = (readings[0] ?? []).some(({ kind }) => kind === 'stop_requested');
+  const isRecorded = stopsIn(readings[0] ?? []).length > 0;
   const acknowledged = stops.filter(({ result }) => result.kind === 'answered');
   return isRecorded ? [] : acknowledged.map(({ kind }) => `the ${kind} of task ${task.id} was acknowledged and is not in its log`);
 }
@@ -278,25 +283,41 @@ function refusedStops({ task }: TaskRecord, stops: readonly Call[]): string[] {
   return refused.map(({ kind }) => `the ${kind} of task ${task.id} was refused before its end`);
 }
 
-/** The first stop is the cause of the end, unless a limit came first. Without a stop nothing is cancelled. */
+/** The first stop is the cause of the end, unless a limit or the kill switch was acted on before. Without a stop nothing is cancelled. */
 function causeOf({ task, readings }: TaskRecord, calls: readonly Call[]): string[] {
-  const first = (readings[0] ?? []).flatMap((event) => (event.kind === 'stop_requested' ? [event.stopRequested.kind] : [])).at(0);
+  const stops = stopsIn(readings[0] ?? []);
+  const [first] = stops;
   const reason = task.failure?.reason;
   const told = `task ${task.id} is ${task.state} (${reason ?? 'no reason'})`;
-  const acted = task.attempts.at(-1)?.stoppedBy?.kind;
-  const expected = acted === undefined ? undefined : reasonOf[acted];
-  const otherwise = expected !== undefined && expected !== reason ? [`${told} although its last process was stopped by ${acted}`] : [];
+  // A shim reads the kill switch by itself, also while no daemon records anything, and may be faster than a cancel that was recorded before.
+  const isKilled = reason === 'killed' && (stops.includes('kill_switch') || task.attempts.at(-1)?.stoppedBy?.kind === 'kill_switch');
   if (first === undefined) {
-    const isStopped = task.state === 'cancelled' || reason === 'killed';
-    return isStopped ? [...otherwise, `${told} although its log has no stop`] : otherwise;
+    const isStopped = task.state === 'cancelled' || (reason === 'killed' && !isKilled);
+    return isStopped ? [`${told} although its log has no stop`] : [];
   }
   const unasked = first !== 'kill_switch' && !calls.some(({ result }) => result.kind !== 'refused');
-  const isEnd = reason !== undefined && (reason === reasonOf[first] || limits.includes(reason));
+  const isEnd = reason !== undefined && (isKilled || reason === reasonOf[first] || limits.includes(reason));
   return [
-    ...otherwise,
     ...(unasked ? [`task ${task.id} has a stop (${first}) that nobody asked for`] : []),
     ...(isEnd ? [] : [`${told} although it was stopped (${first})`]),
   ];
+}
+
+/** The kill switch gives back to the queue what had not begun yet: that one was not stopped. */
+function stopsIn(events: readonly TaskEvent[]): string[] {
+  return events.flatMap((event, index) => {
+    if (event.kind !== 'stop_requested') return [];
+    const after = events[index + 1];
+    const isGivenBack = after?.kind === 'state_changed' && after.stateChanged.edge === 'release';
+    return isGivenBack ? [] : [event.stopRequested.kind];
+  });
+}
+
+/** What the shim acted on first is what the attempt ended for. */
+function stopOfAttempt({ id }: TaskSeen, { number, stoppedBy, failure }: Attempt): string[] {
+  const expected = stoppedBy && reasonOf[stoppedBy.kind];
+  if (expected === undefined || failure?.reason === expected) return [];
+  return [`attempt ${number} of task ${id} was stopped by ${stoppedBy?.kind} and ended for ${failure?.reason ?? 'no reason'}`];
 }
 
 const uncharged: readonly Attempt['state'][] = ['lost', 'revoked', 'prepared'];
