@@ -17,18 +17,33 @@ export interface FakeUsage {
 /** A line of the fake agent's standard output: one JSON object. */
 export type OutputLine =
   | { readonly type: 'session'; readonly session: string; readonly model: string; readonly version: string }
-  /** `usage` is what this call used or, with `--cumulative`, what the session has used by now, earlier processes included. */
+  /** `usage` is what this call used or, with `--cumulative`, what the session has used by now, earlier processes included. Absent: nobody knows. */
   | {
       readonly type: 'call';
       readonly id: string;
       readonly model: string;
       readonly thread?: string;
-      readonly usage: FakeUsage;
+      readonly usage?: FakeUsage;
       readonly costUsd?: number;
     }
   | { readonly type: 'text'; readonly text: string; readonly thread?: string }
-  | { readonly type: 'tool_started'; readonly id: string; readonly tool: string; readonly summary: string }
-  | { readonly type: 'tool_finished'; readonly id: string; readonly tool: string; readonly failed: boolean; readonly output: string }
+  /** `input`: all that it was given, or a hash of it. */
+  | {
+      readonly type: 'tool_started';
+      readonly id: string;
+      readonly tool: string;
+      readonly summary: string;
+      readonly input: string;
+      readonly thread?: string;
+    }
+  | {
+      readonly type: 'tool_finished';
+      readonly id: string;
+      readonly tool: string;
+      readonly failed: boolean;
+      readonly output: string;
+      readonly thread?: string;
+    }
   | { readonly type: 'file'; readonly path: string; readonly change: 'added' | 'modified' | 'deleted' }
   | { readonly type: 'retry'; readonly reason: string; readonly status?: number; readonly delayMs?: number }
   | { readonly type: 'rate_limit'; readonly resetsAtMs?: number; readonly message?: string }
@@ -41,6 +56,7 @@ export type OutputLine =
       readonly interrupted?: boolean;
       readonly message?: string;
       readonly reason?: string;
+      readonly pending?: number;
     };
 
 /** A line of the session file, which a resumed session goes on from and reconciliation reads. */
@@ -51,7 +67,7 @@ export type SessionLine =
       readonly id: string;
       readonly model: string;
       readonly thread?: string;
-      readonly usage: FakeUsage;
+      readonly usage?: FakeUsage;
       readonly costUsd?: number;
     };
 
@@ -63,15 +79,15 @@ export interface Agent {
   readonly prompt: string;
   readonly model: string;
   readonly permissions: Permissions;
-  /** Prints a line on standard output. */
+  /** Prints a line on standard output, after the session's where that was held back. */
   emit(line: OutputLine): void;
   /** Writes to one of the outputs as it is. */
-  print(output: 'stdout' | 'stderr', text: string): void;
+  print(output: 'stdout' | 'stderr', text: string | Uint8Array): void;
   /** Keeps a model call in the session file first, then tells it, unless it is not to be told. */
   call(call: {
     readonly model?: string;
     readonly thread?: string;
-    readonly usage: FakeUsage;
+    readonly usage?: FakeUsage;
     readonly costUsd?: number;
     readonly told: boolean;
   }): void;

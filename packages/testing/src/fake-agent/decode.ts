@@ -1,4 +1,15 @@
-import { amountOf, countOf, defined, lineDecoder, objectOf, silentDecoder, stringOf, subtractTokens } from '@singletree/harness';
+import {
+  amountOf,
+  countOf,
+  defined,
+  digest,
+  isJsonObject,
+  lineDecoder,
+  objectOf,
+  silentDecoder,
+  stringOf,
+  subtractTokens,
+} from '@singletree/harness';
 import type {
   Baseline,
   Decoder,
@@ -19,7 +30,7 @@ export function fakeDecoder(source: OutputSource, baseline: Baseline | undefined
   let total = tokensOf(objectOf(baseline?.data['total']));
   return lineDecoder(source, (line) => {
     const body = line['type'] === 'call' ? call(line) : eventOf(line);
-    if (!cumulative || body?.kind !== 'model.call') return body && [body];
+    if (!cumulative || body?.kind !== 'model.call' || body.provisional) return body && [body];
     const usage = subtractTokens(body.usage, total);
     total = body.usage;
     return [{ ...body, usage }];
@@ -35,7 +46,8 @@ function call(line: JsonObject): ModelCall | undefined {
     callId,
     thread: threadOf(line),
     model: stringOf(line['model']),
-    usage: tokensOf(objectOf(line['usage'])),
+    usage: isJsonObject(line['usage']) ? tokensOf(line['usage']) : {},
+    provisional: isJsonObject(line['usage']) ? undefined : true,
     costUsdMicros: costUsd === undefined ? undefined : Math.round(costUsd * 1e6),
   });
 }
@@ -59,16 +71,24 @@ function eventOf(line: JsonObject): HarnessEventBody | undefined {
     case 'text':
       return { kind: 'text', thread: threadOf(line), text: text('text') };
     case 'tool_started':
-      return { kind: 'tool.started', thread: 'main', toolId: text('id'), tool: text('tool'), summary: text('summary') };
+      return defined({
+        kind: 'tool.started' as const,
+        thread: threadOf(line),
+        toolId: text('id'),
+        tool: text('tool'),
+        summary: text('summary'),
+        inputDigest: digest(line['input']),
+      });
     case 'tool_finished':
-      return {
-        kind: 'tool.finished',
-        thread: 'main',
+      return defined({
+        kind: 'tool.finished' as const,
+        thread: threadOf(line),
         toolId: text('id'),
         tool: text('tool'),
         failed: line['failed'] === true,
         summary: text('output'),
-      };
+        outputDigest: digest(line['output']),
+      });
     case 'file': {
       const change = changes.find((known) => known === line['change']);
       return change && { kind: 'file.changed', path: text('path'), change };
@@ -91,7 +111,7 @@ function eventOf(line: JsonObject): HarnessEventBody | undefined {
     case 'subagent_ended':
       return { kind: 'subagent.ended', subagent: text('id') };
     case 'result':
-      return { kind: 'ended', evidence: evidenceOf(line) };
+      return defined({ kind: 'ended' as const, evidence: evidenceOf(line), pending: countOf(line['pending']) });
     default:
       return undefined;
   }

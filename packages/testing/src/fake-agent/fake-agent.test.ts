@@ -65,7 +65,7 @@ async function begin(
     const [stdout, stderr] = [await text('stdout'), await text('stderr')];
     const lines = stdout
       .split('\n')
-      .filter((line) => line.startsWith('{'))
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
       .map((line): unknown => JSON.parse(line));
     return { ...end, stdout, stderr, lines };
   };
@@ -237,6 +237,95 @@ test('leaves children behind that record themselves, of which one stops and one 
   const stat = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/.*\) /, '').split(' ');
   await until(async () => (await stat())[0] === 'T', { what: 'it to stop itself' });
   expect((await stat())[19]).toBe(start);
+});
+
+test('leaves children behind that no marker names, that storm, and that fork when they are told to end', async () => {
+  const { ended } = await begin([
+    { spawn: { recordTo: at('hidden'), clearEnvironment: true, seconds: 5 } },
+    { spawn: { recordTo: at('storm'), does: 'storms', seconds: 5 } },
+    { spawn: { recordTo: at('hydra'), does: 'forks_when_told_to_end', seconds: 5 } },
+  ]);
+  await ended();
+  const pids = async (name: string): Promise<number[]> =>
+    (await text(name).catch(() => ''))
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => Number(line.split(' ')[0]));
+  await until(async () => (await pids('storm')).length === 51, { what: 'the storm' });
+  expect(new Set(await pids('storm')).size).toBe(51);
+  const [first = 0] = await until(async () => ((await pids('hydra')).length > 0 ? pids('hydra') : undefined), {
+    what: 'the one that forks',
+  });
+  process.kill(first, 'SIGTERM');
+  const [, second = 0] = await until(async () => ((await pids('hydra')).length > 1 ? pids('hydra') : undefined), { what: 'its fork' });
+  const sessionOf = async (pid: number): Promise<string | undefined> =>
+    /\) \S+ \d+ \d+ (\d+)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1];
+  expect(await sessionOf(first)).toBe(String(first));
+  expect(await sessionOf(second)).toBe(String(second));
+  const marked = processesWithMarker(marker).map(({ pid }) => pid);
+  expect(marked).toEqual(expect.arrayContaining([first, second, ...(await pids('storm'))]));
+  const [hidden = 0] = await until(async () => ((await pids('hidden')).length > 0 ? pids('hidden') : undefined), {
+    what: 'the hidden one',
+  });
+  expect(marked).not.toContain(hidden);
+  process.kill(hidden, 'SIGKILL');
+});
+
+test('prints what is no line and no UTF-8, and nothing before it is asked to', async () => {
+  const { stdout } = await run([
+    { silent: true },
+    { hex: 'ff fe 0a' },
+    { say: 'late' },
+    { result: 'success' },
+    { unfinished: '{"type":"te' },
+  ]);
+  expect(stdout.split('\n')).toEqual([
+    '\uFFFD\uFFFD',
+    JSON.stringify(opening),
+    JSON.stringify({ type: 'text', text: 'late' }),
+    JSON.stringify(success),
+    '{"type":"te',
+  ]);
+  const { child, ended } = await begin([{ silent: true }, { mark: at('reached') }, { hang: true }], ['--session', 's2']);
+  await until(() => text('reached'), { what: 'the agent to hang' });
+  child.kill('SIGKILL');
+  expect((await ended()).stdout).toBe('');
+});
+
+test('tells calls of tools that it does not make, and calls of the model that nobody counted', async () => {
+  const { lines } = await run([
+    { tool: { name: 'Bash', summary: 'npm test', output: 'red', failed: true } },
+    { tool: { name: 'Bash', summary: 'npm test', input: { command: 'npm test -- a' }, thread: 'sub' } },
+    { tool: { name: 'Read', open: true } },
+    { call: { usage: 'missing' } },
+    { result: { pending: 2 } },
+  ]);
+  expect(lines.slice(1)).toMatchObject([
+    { type: 'tool_started', id: 'tool-1', tool: 'Bash', summary: 'npm test' },
+    { type: 'tool_finished', id: 'tool-1', failed: true, output: 'red' },
+    { type: 'tool_started', id: 'tool-2', thread: 'sub' },
+    { type: 'tool_finished', id: 'tool-2', thread: 'sub', failed: false },
+    { type: 'tool_started', id: 'tool-3', tool: 'Read' },
+    { type: 'call', id: 'call-1' },
+    { type: 'result', isError: false, pending: 2 },
+  ]);
+  expect(lines[6]).not.toHaveProperty('usage');
+  const [first, second] = [lines[1], lines[3]] as { input: string }[];
+  expect(first?.input).not.toBe(second?.input);
+  expect(callsIn(await readFile(at('.fake-agent/s1.jsonl')))).toMatchObject([{ callId: 'call-1', usage: {}, provisional: true }]);
+});
+
+test('takes the memory that it is asked to take, and holds it', async () => {
+  const { child } = await begin([{ memory: { mebibytes: 200, seconds: 30 } }]);
+  const resident = async (): Promise<number> => Number(/VmRSS:\s*(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
+  await until(async () => (await resident()) > 200 * 1024, { what: 'the memory' });
+});
+
+test('goes on for ever where it is told so', async () => {
+  const { child, ended } = await begin([{ repeat: { times: 'always', steps: [{ say: 'again' }, { sleep: 1 }] } }]);
+  await until(async () => (await text('stdout')).split('\n').length > 20, { what: 'twenty lines' });
+  child.kill('SIGTERM');
+  expect(await ended()).toMatchObject({ signal: 'SIGTERM' });
 });
 
 describe('its script', () => {

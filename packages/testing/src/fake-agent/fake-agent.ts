@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { agentVersion } from './agent.ts';
 import { chooseSteps, readScript } from './script.ts';
 import { openSession } from './session.ts';
-import { performStep } from './steps.ts';
+import { isSilentStart, performStep } from './steps.ts';
 import type { Agent, OutputLine, Permissions } from './agent.ts';
 
 const help = `usage: fake-agent --script FILE (--session ID | --resume ID) [--model NAME] [--permissions all|edits|read] [--cumulative]
@@ -40,9 +40,16 @@ async function main(): Promise<void> {
   });
 
   let resultSaid = false;
+  let sessionSaid = false;
   let tools = 0;
-  const print = (output: 'stdout' | 'stderr', text: string): void => writeFileSync(output === 'stdout' ? 1 : 2, text);
+  const print: Agent['print'] = (output, text) => writeFileSync(output === 'stdout' ? 1 : 2, text);
+  const saySession = (): void => {
+    if (!sessionSaid)
+      print('stdout', `${JSON.stringify({ type: 'session', session: id, model, version: agentVersion } satisfies OutputLine)}\n`);
+    sessionSaid = true;
+  };
   const emit = (line: OutputLine): void => {
+    saySession();
     resultSaid ||= line.type === 'result';
     print('stdout', `${JSON.stringify(line)}\n`);
   };
@@ -57,7 +64,7 @@ async function main(): Promise<void> {
     call({ told, ...call }) {
       const kept = { type: 'call' as const, id: `call-${session.calls() + 1}`, model, ...call };
       session.append(kept);
-      if (told) emit(cumulative ? { ...kept, usage: session.total() } : kept);
+      if (told) emit(cumulative && call.usage ? { ...kept, usage: session.total() } : kept);
     },
     async perform(steps) {
       for (const step of steps) await performStep(agent, step);
@@ -65,7 +72,7 @@ async function main(): Promise<void> {
   };
 
   session.append({ type: 'prompt', text: prompt, pid: process.pid });
-  emit({ type: 'session', session: id, model, version: agentVersion });
+  if (!isSilentStart(chosen)) saySession();
   await agent.perform(chosen);
   if (!resultSaid) emit({ type: 'result', isError: false });
   // Not left to the empty event loop: handlers and children of a script may hold it.

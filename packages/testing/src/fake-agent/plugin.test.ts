@@ -1,4 +1,4 @@
-import { createUsageFold } from '@singletree/harness';
+import { createUsageFold, digest } from '@singletree/harness';
 import type { AttemptContext, HarnessEvent, HarnessSettings } from '@singletree/harness';
 import { expect, test } from 'vitest';
 import fake, { cumulativeFake, fakeAgentPath } from './plugin.ts';
@@ -58,8 +58,10 @@ test('decodes every line that the agent can print', () => {
     { type: 'session', session: 's1', model: 'fake-1', version: '1.0.0' },
     callLine('call-1', 5, { costUsd: 0.000_12, thread: 'sub' }),
     { type: 'text', text: 'hello' },
-    { type: 'tool_started', id: 't1', tool: 'Bash', summary: 'ls' },
+    { type: 'call', id: 'call-2', model: 'fake-1' },
+    { type: 'tool_started', id: 't1', tool: 'Bash', summary: 'ls', input: 'i' },
     { type: 'tool_finished', id: 't1', tool: 'Bash', failed: true, output: 'exit 1' },
+    { type: 'tool_started', id: 't2', tool: 'Read', summary: '', thread: 'sub' },
     { type: 'file', path: 'a', change: 'added' },
     { type: 'retry', reason: 'overloaded', status: 529, delayMs: 10 },
     { type: 'rate_limit', resetsAtMs: 99 },
@@ -67,7 +69,7 @@ test('decodes every line that the agent can print', () => {
     { type: 'compaction', before: 9, after: 1 },
     { type: 'subagent_started', id: 'sub', name: 'helper' },
     { type: 'subagent_ended', id: 'sub' },
-    { type: 'result', isError: true, reason: 'rate_limited', message: 'later' },
+    { type: 'result', isError: true, reason: 'rate_limited', message: 'later', pending: 1 },
     { type: 'news' },
   ];
   const events = decode(fake, bytesOf(...lines));
@@ -82,8 +84,10 @@ test('decodes every line that the agent can print', () => {
       usage: { uncachedInputTokens: 5, cacheReadInputTokens: 0, cacheWriteInputTokens: 0, outputTokens: 1, reasoningOutputTokens: 0 },
     },
     { kind: 'text', thread: 'main', text: 'hello' },
-    { kind: 'tool.started', thread: 'main', toolId: 't1', tool: 'Bash', summary: 'ls' },
-    { kind: 'tool.finished', thread: 'main', toolId: 't1', tool: 'Bash', failed: true, summary: 'exit 1' },
+    { kind: 'model.call', callId: 'call-2', thread: 'main', model: 'fake-1', usage: {}, provisional: true },
+    { kind: 'tool.started', thread: 'main', toolId: 't1', tool: 'Bash', summary: 'ls', inputDigest: digest('i') },
+    { kind: 'tool.finished', thread: 'main', toolId: 't1', tool: 'Bash', failed: true, summary: 'exit 1', outputDigest: digest('exit 1') },
+    { kind: 'tool.started', thread: { subagent: 'sub' }, toolId: 't2', tool: 'Read', summary: '' },
     { kind: 'file.changed', path: 'a', change: 'added' },
     { kind: 'model.retried', reason: 'overloaded', status: 529, delayMs: 10 },
     { kind: 'rate.limited', resetsAtMs: 99 },
@@ -91,7 +95,7 @@ test('decodes every line that the agent can print', () => {
     { kind: 'compaction', tokensBefore: 9, tokensAfter: 1 },
     { kind: 'subagent.started', subagent: 'sub', name: 'helper' },
     { kind: 'subagent.ended', subagent: 'sub' },
-    { kind: 'ended', evidence: { result: 'failed', reason: 'rate_limited', message: 'later' } },
+    { kind: 'ended', evidence: { result: 'failed', reason: 'rate_limited', message: 'later' }, pending: 1 },
     { kind: 'raw', line: '{"type":"news"}' },
   ]);
 });

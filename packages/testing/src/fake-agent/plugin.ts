@@ -28,7 +28,7 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
     defaultExecutable: process.execPath,
     provider: 'fake',
     supportedVersions: agentVersion,
-    decoderVersion: 1,
+    decoderVersion: 2,
     capabilities: {
       resume: true,
       choosesSessionId: true,

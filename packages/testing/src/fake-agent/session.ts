@@ -25,7 +25,7 @@ export function openSession(id: string, resume: boolean): Session {
   const usages = readFileSync(path, 'utf8').split('\n').flatMap(usageIn);
   return {
     append(line) {
-      if (line.type === 'call') usages.push(line.usage);
+      if (line.type === 'call') usages.push(line.usage ?? {});
       appendFileSync(path, `${JSON.stringify(line)}\n`);
     },
     calls: () => usages.length,
@@ -33,13 +33,12 @@ export function openSession(id: string, resume: boolean): Session {
   };
 }
 
-/** The usage in a line of the file. A line that a kill cut off holds none; the prompt of the next process ends it. */
+/** The usage of the call in a line of the file, empty where nobody knows it. A line that a kill cut off holds none; the prompt of the next process ends it. */
 function usageIn(line: string): FakeUsage | [] {
   try {
     const entry: unknown = JSON.parse(line);
-    return typeof entry === 'object' && entry !== null && 'usage' in entry && typeof entry.usage === 'object' && entry.usage !== null
-      ? entry.usage
-      : [];
+    if (typeof entry !== 'object' || entry === null || !('type' in entry) || entry.type !== 'call') return [];
+    return 'usage' in entry && typeof entry.usage === 'object' && entry.usage !== null ? entry.usage : {};
   } catch {
     return [];
   }

@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { apiKeyVariable } from './agent.ts';
-import type { Agent, FakeUsage, Permissions } from './agent.ts';
+import type { Agent, FakeUsage } from './agent.ts';
+import { startChild, type Child } from './children.ts';
+import { hash, shell, tool } from './tool.ts';
 
 /**
  * All that a script can let the agent do. A step is an object with one key, the name of its row, and the row's argument as value:
@@ -13,14 +14,18 @@ import type { Agent, FakeUsage, Permissions } from './agent.ts';
 const simpleSteps = {
   say: (agent: Agent, text: string): void => agent.emit({ type: 'text', text }),
 
-  /** A model call. `told: false` keeps it off the output, as if the agent had died before it could say it: only the session file knows. */
-  call(agent: Agent, call: FakeUsage & { model?: string; thread?: string; costUsd?: number; told?: boolean }): void {
-    const { model, thread, costUsd, told = true, ...usage } = call;
-    agent.call({ usage, told, ...(model && { model }), ...(thread && { thread }), ...(costUsd !== undefined && { costUsd }) });
+  /**
+   * A model call. `told: false` keeps it off the output, as if the agent had died before it could say it: only the session file knows.
+   * `usage: "missing"`: nobody knows what it used.
+   */
+  call(agent: Agent, call: FakeUsage & { model?: string; thread?: string; costUsd?: number; told?: boolean; usage?: 'missing' }): void {
+    const { model, thread, costUsd, told = true, usage: missing, ...usage } = call;
+    const known = { ...(missing ? {} : { usage }), ...(costUsd !== undefined && { costUsd }) };
+    agent.call({ told, ...known, ...(model && { model }), ...(thread && { thread }) });
   },
 
   write: (agent: Agent, { path, content }: { path: string; content: string }): Promise<void> =>
-    tool(agent, 'Write', path, 'edits', () => {
+    tool(agent, { name: 'Write', summary: path, needs: 'edits', input: { path, content } }, () => {
       const change = existsSync(path) ? 'modified' : 'added';
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, content);
@@ -28,7 +33,7 @@ const simpleSteps = {
     }),
 
   edit: (agent: Agent, { path, from, to }: { path: string; from: string; to: string }): Promise<void> =>
-    tool(agent, 'Edit', path, 'edits', () => {
+    tool(agent, { name: 'Edit', summary: path, needs: 'edits', input: { path, from, to } }, () => {
       const before = readFileSync(path, 'utf8');
       if (!before.includes(from)) throw new Error(`${path} does not hold ${JSON.stringify(from)}`);
       writeFileSync(
@@ -39,18 +44,29 @@ const simpleSteps = {
     }),
 
   delete: (agent: Agent, path: string): Promise<void> =>
-    tool(agent, 'Delete', path, 'edits', () => {
+    tool(agent, { name: 'Delete', summary: path, needs: 'edits' }, () => {
       rmSync(path, { recursive: true });
       agent.emit({ type: 'file', path, change: 'deleted' });
     }),
 
   /** A shell command. It runs in a session and process group of its own, as the tool shells of real agents do. */
   run: (agent: Agent, command: string): Promise<void> =>
-    tool(agent, 'Bash', command, 'all', async () => {
+    tool(agent, { name: 'Bash', summary: command, needs: 'all' }, async () => {
       const { code, output } = await shell(command);
       if (code !== 0) throw new Error(`exit ${code}\n${output}`);
       return output;
     }),
+
+  /** A tool call in words only: nothing is done. `input` is what it is given where the summary is not all; `open`: no result of it is told. */
+  tool(
+    agent: Agent,
+    call: { name: string; summary?: string; input?: unknown; output?: string; failed?: boolean; thread?: string; open?: boolean },
+  ): void {
+    const { name, summary = '', input = summary, output = '', failed = false, open = false } = call;
+    const told = { id: agent.nextToolId(), tool: name, ...(call.thread && { thread: call.thread }) };
+    agent.emit({ type: 'tool_started', ...told, summary, input: hash(input) });
+    if (!open) agent.emit({ type: 'tool_finished', ...told, failed, output });
+  },
 
   retry: (agent: Agent, retry: { reason: string; status?: number; delayMs?: number }): void => agent.emit({ type: 'retry', ...retry }),
   rateLimit: (agent: Agent, limit: { resetsAtMs?: number; message?: string }): void => agent.emit({ type: 'rate_limit', ...limit }),
@@ -59,10 +75,13 @@ const simpleSteps = {
   subagentStarted: (agent: Agent, subagent: { id: string; name?: string }): void => agent.emit({ type: 'subagent_started', ...subagent }),
   subagentEnded: (agent: Agent, subagent: { id: string }): void => agent.emit({ type: 'subagent_ended', ...subagent }),
 
-  /** The agent's last word; more than one is possible. A script that says none ends with success. */
+  /**
+   * The agent's last word; more than one is possible. A script that says none ends with success. `reason`: one that a CLI can tell, such as
+   * `rate_limited`; `pending`: how much goes on in the background that may wake the agent again.
+   */
   result: (
     agent: Agent,
-    result: 'success' | 'failed' | { failed?: boolean; interrupted?: boolean; message?: string; reason?: string },
+    result: 'success' | 'failed' | { failed?: boolean; interrupted?: boolean; message?: string; reason?: string; pending?: number },
   ): void => {
     const { failed = false, ...more } = typeof result === 'string' ? { failed: result === 'failed' } : result;
     agent.emit({ type: 'result', isError: failed || more.interrupted === true, ...more });
@@ -89,33 +108,18 @@ const simpleSteps = {
     );
   },
 
-  /**
-   * A child that leaves the session and lives on for `seconds` (300): what a sweep must find. Its pid is appended to `pidFile`. It can append itself
-   * to `recordTo`, as a line `PID START` (its start as in /proc/PID/stat), stop itself, or fork on: hand its life to a new process every 100 ms.
-   */
-  spawn(
-    _agent: Agent,
-    child: {
-      seconds?: number;
-      ignoreSignals?: boolean;
-      holdStdout?: boolean;
-      pidFile?: string;
-      recordTo?: string;
-      does?: 'stops' | 'forks_on';
-    },
-  ): void {
-    const { seconds = 300, ignoreSignals = false, holdStdout = false, pidFile, recordTo = '/dev/null', does } = child;
-    const { pid } = spawn('/bin/bash', ['-c', childScript(does, ignoreSignals), 'child', recordTo, String(seconds)], {
-      detached: true,
-      stdio: ['ignore', holdStdout ? 'inherit' : 'ignore', 'ignore'],
-    });
-    if (pidFile) appendFileSync(pidFile, `${pid}\n`);
-  },
+  spawn: (_agent: Agent, child: Child): void => startChild(child),
 
   ignoreSignals: (_agent: Agent, signals: readonly NodeJS.Signals[]): void => signals.forEach((signal) => process.on(signal, () => {})),
 
   /** A line exactly as it is here, on standard output. */
   raw: (agent: Agent, line: string): void => agent.print('stdout', `${line}\n`),
+
+  /** The beginning of a line, with nothing to end it. */
+  unfinished: (agent: Agent, text: string): void => agent.print('stdout', text),
+
+  /** Bytes on standard output as hexadecimal digits, spaces allowed: what is no UTF-8 for example. */
+  hex: (agent: Agent, digits: string): void => agent.print('stdout', Buffer.from(digits.replaceAll(' ', ''), 'hex')),
 
   /** So many bytes on standard output, in lines of 64 that mean nothing. */
   bytes(agent: Agent, count: number): void {
@@ -125,6 +129,13 @@ const simpleSteps = {
 
   /** One text of so many characters, in one line. */
   hugeLine: (agent: Agent, length: number): void => agent.emit({ type: 'text', text: 'y'.repeat(length) }),
+
+  /** Takes so much memory, at most 4096 MiB, and holds it for `seconds` (60). */
+  async memory(_agent: Agent, { mebibytes, seconds = 60 }: { mebibytes: number; seconds?: number }): Promise<void> {
+    const pieces = Array.from({ length: Math.min(mebibytes, 4096) }, () => Buffer.alloc(1024 * 1024, 1));
+    await sleep(seconds * 1000);
+    pieces.length = 0;
+  },
 
   stderr: (agent: Agent, text: string): void => agent.print('stderr', text),
 
@@ -137,18 +148,22 @@ const simpleSteps = {
   },
 
   hang: (_agent: Agent, _: true): Promise<void> => forever(),
+
+  /** As the first step: nothing is written, not even the session, before a later step writes. */
+  silent: (_agent: Agent, _: true): void => undefined,
 };
 
 /** Steps that hold steps. Apart from the table, because a table cannot be typed by itself. */
 interface NestingSteps {
-  repeat: { readonly times: number; readonly steps: readonly FakeStep[] };
+  /** `always` ends only with the agent. */
+  repeat: { readonly times: number | 'always'; readonly steps: readonly FakeStep[] };
   /** What a signal starts instead of ending the agent, beside whatever it does at that moment. */
   onSignal: { readonly signal: NodeJS.Signals; readonly steps: readonly FakeStep[] };
 }
 
 const nestingSteps: { readonly [Name in keyof NestingSteps]: (agent: Agent, argument: NestingSteps[Name]) => unknown } = {
   async repeat(agent, { times, steps: inner }) {
-    for (let time = 0; time < times; time++) await agent.perform(inner);
+    for (let time = 0; times === 'always' || time < times; time++) await agent.perform(inner);
   },
   onSignal: (agent, { signal, steps: then }) => process.on(signal, () => void agent.perform(then)),
 };
@@ -165,6 +180,11 @@ export function isStep(value: unknown): value is FakeStep {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 1 && table.has(Object.keys(value)[0] ?? '');
 }
 
+/** Whether the session's line is held back. */
+export function isSilentStart([first]: readonly FakeStep[]): boolean {
+  return first !== undefined && 'silent' in first;
+}
+
 export const stepNames: readonly string[] = [...table.keys()];
 
 export async function performStep(agent: Agent, step: FakeStep): Promise<void> {
@@ -172,50 +192,6 @@ export async function performStep(agent: Agent, step: FakeStep): Promise<void> {
   const row = table.get(name);
   // The table and the type of a step come from the same rows, but TypeScript cannot see that a name goes with its argument.
   if (typeof row === 'function') await Reflect.apply(row, undefined, [agent, argument]);
-}
-
-const strength: Readonly<Record<Permissions, number>> = { read: 0, edits: 1, all: 2 };
-
-/** Tells of a tool as it starts and ends. A failure is the model's to deal with, so the agent goes on, as real ones do. */
-async function tool(agent: Agent, name: string, summary: string, needs: Permissions, work: () => unknown): Promise<void> {
-  if (strength[agent.permissions] < strength[needs]) {
-    return agent.emit({
-      type: 'permission_denied',
-      tool: name,
-      message: `${name} needs the permissions "${needs}"; given: "${agent.permissions}"`,
-    });
-  }
-  const id = agent.nextToolId();
-  agent.emit({ type: 'tool_started', id, tool: name, summary });
-  try {
-    const output = await work();
-    agent.emit({ type: 'tool_finished', id, tool: name, failed: false, output: typeof output === 'string' ? output : '' });
-  } catch (error) {
-    agent.emit({ type: 'tool_finished', id, tool: name, failed: true, output: error instanceof Error ? error.message : String(error) });
-  }
-}
-
-/** Of `spawn`. Its arguments are the file to append to and the seconds to live. */
-function childScript(does: 'stops' | 'forks_on' | undefined, ignoreSignals: boolean): string {
-  const record = 'read -r line < /proc/$BASHPID/stat; fields=($line); echo "$BASHPID ${fields[21]}" >> "$file"';
-  const live = { stops: 'kill -STOP $BASHPID', forks_on: 'sleep 0.1; (( SECONDS < seconds )) && live & exit' };
-  return [
-    'file=$1 seconds=$2',
-    ...(ignoreSignals ? [`trap '' TERM INT HUP`] : []),
-    `live() { ${record}; ${does === undefined ? '' : `${live[does]};`} }`,
-    'live',
-    'exec sleep "$seconds"',
-  ].join('\n');
-}
-
-function shell(command: string): Promise<{ code: number | NodeJS.Signals; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('/bin/bash', ['-c', command], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code: code ?? signal ?? 0, output }));
-  });
 }
 
 /** A promise alone does not keep a process alive; a timer does. */
