@@ -110,15 +110,15 @@ export const configurationSchema = z.strictObject({
   /** What is done about a harness that talks and gets nowhere. */
   watchdogs: z
     .strictObject({
-      /** The same call with the same result, so many times in a row. */
-      same_call: watchdog.prefault({ warn: 5, stop: 20 }),
-      /** The same call that fails, so many times in a row. */
-      same_failure: watchdog.prefault({ warn: 3, stop: 10 }),
-      /** Turns without a change of the tree, for types of task that need one. */
+      /** The same call with the same result, so many times in a row. Agents do poll: a build that takes half an hour, asked once a minute. */
+      same_call: watchdog.prefault({ warn: 5, stop: 30 }),
+      /** The same call that fails, so many times in a row. A server that is not up yet is asked so, too. */
+      same_failure: watchdog.prefault({ warn: 5, stop: 20 }),
+      /** Model calls without a change of any file, for types of task that need one. Reading a large repository takes many, so it only warns. */
       unchanged_turns: watchdog.prefault({ warn: 40 }),
-      /** Model calls in a row that said nothing and called nothing. */
+      /** Model calls in a row that called no tool, without the end that follows such a call. */
       empty_turns: watchdog.prefault({ warn: 5, stop: 20 }),
-      /** How long a harness may go on after its final result without another word. */
+      /** How long a harness may be silent after its final result, where nothing is known that would wake it. The slowest CLI needs some seconds. */
       end_grace: duration.prefault('1m'),
     })
     .prefault({}),
