@@ -18,7 +18,8 @@ export function leftCgroup(marker: string, named?: string): Hold | undefined {
 /** Cgroups of a state folder, beside this program, that are not those of these markers: what is in them has lost its directory. */
 export function strayCgroups(stateId: string, markers: readonly string[]): { readonly name: string; readonly hold: Hold }[] {
   const own = cgroupDirectory('self', 'unified');
-  if (own === undefined) return [];
+  // In some containers what is mounted does not show what is said to be there.
+  if (own === undefined || !existsSync(own)) return [];
   const kept = new Set(markers.map(cgroupName));
   return readdirSync(own)
     .filter((name) => name.startsWith(cgroupPrefix(stateId)) && !kept.has(name))

@@ -18,39 +18,37 @@ const why = ((): string | undefined => {
 })();
 const limited = join(own ?? '/nowhere', `singletree-test-${randomUUID()}`);
 
+const named: string = why === undefined ? 'in a cgroup with little memory' : `in a cgroup with little memory (not here: ${why})`;
 /** The kernel itself, where memory can be limited. Everywhere else made-up counters have to do: ../shim/cgroup-files.test.ts. */
-describe.skipIf(why !== undefined)(
-  why === undefined ? 'in a cgroup with little memory' : `in a cgroup with little memory (not here: ${why})`,
-  () => {
-    beforeAll(() => {
-      mkdirSync(limited);
-      writeFileSync(join(limited, 'memory.limit_in_bytes'), String(256 * 1024 * 1024));
-    });
-    afterAll(async () => await until(() => !existsSync(limited) || removed(limited)));
+describe.skipIf(why !== undefined)(`${named}:`, () => {
+  beforeAll(() => {
+    mkdirSync(limited);
+    writeFileSync(join(limited, 'memory.limit_in_bytes'), String(256 * 1024 * 1024));
+  });
+  afterAll(async () => await until(() => !existsSync(limited) || removed(limited)));
 
-    /** Whoever starts the shim is in the cgroup, and so are the shim and its child. */
-    const runLimited = async (program: string): Promise<Awaited<ReturnType<typeof ending>>> => {
-      const directory = await prepare('', { file: process.execPath, args: ['-e', program] });
-      const host = JSON.stringify(new URL('../host.ts', import.meta.url).href);
-      const start = `import { startShim } from ${host}; await startShim(${JSON.stringify(directory)}, {});`;
-      const into = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
-      const { code, stderr } = await hostCall('/bin/sh', ['-c', into, limited, process.execPath, '--input-type=module', '-e', start]);
-      if (code !== 0) throw new Error(stderr);
-      return await ending(directory);
-    };
+  /** Whoever starts the shim is in the cgroup, and so are the shim and its child. */
+  const runLimited = async (program: string): Promise<Awaited<ReturnType<typeof ending>>> => {
+    const directory = await prepare('', { file: process.execPath, args: ['-e', program] });
+    const host = JSON.stringify(new URL('../host.ts', import.meta.url).href);
+    const start = `import { startShim } from ${host}; await startShim(${JSON.stringify(directory)}, {});`;
+    const into = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
+    const { code, stderr } = await hostCall('/bin/sh', ['-c', into, limited, process.execPath, '--input-type=module', '-e', start]);
+    if (code !== 0) throw new Error(stderr);
+    return await ending(directory);
+  };
 
-    test('a child that takes more than there is ends for want of memory', async () => {
-      const exit = await runLimited('const held = []; for (;;) held.push(Buffer.alloc(1e7, 1));');
-      expect(exit).toMatchObject({ code: null, signal: 'SIGKILL', outOfMemory: true, survivors: [] });
-    });
+  test('a child that takes more than there is ends for want of memory', async () => {
+    const exit = await runLimited('const held = []; for (;;) held.push(Buffer.alloc(1e7, 1));');
+    expect(exit).toMatchObject({ code: null, signal: 'SIGKILL', outOfMemory: true, survivors: [] });
+  });
 
-    test('one that somebody else kills does not', async () => {
-      const exit = await runLimited("process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000)");
-      expect(exit).toMatchObject({ code: null, signal: 'SIGKILL' });
-      expect(exit.outOfMemory).toBeUndefined();
-    });
-  },
-);
+  test('one that somebody else kills does not', async () => {
+    const exit = await runLimited("process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000)");
+    expect(exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+    expect(exit.outOfMemory).toBeUndefined();
+  });
+});
 
 function removed(directory: string): boolean {
   try {

@@ -73,7 +73,7 @@ async function whyNoCgroup({ stateId, path, limitMs }: ProbeOptions): Promise<st
     return await whyNotKilled(hold);
   } finally {
     hold.kill();
-    hold.remove();
+    await within(killLimitMs, () => hold.remove());
   }
 }
 

@@ -30,7 +30,8 @@ test('here it is told, or why not', async () => {
   if (told.kind === 'reaps') expect(told.parent).toBeGreaterThan(0);
 });
 
-describe.skipIf(why !== undefined)(why === undefined ? 'in a namespace' : `in a namespace (not here: ${why})`, () => {
+const named: string = why === undefined ? 'in a namespace' : `in a namespace (not here: ${why})`;
+describe.skipIf(why !== undefined)(`${named}:`, () => {
   // A shell reaps what it has inherited while it waits for its own; a program that never waits does not.
   test('a first process that waits reaps', async () => {
     expect(await inNamespaceOf('"$0" "$@"; exit $?')).toMatchObject({ kind: 'reaps', parent: 1 });

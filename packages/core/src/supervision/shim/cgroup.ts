@@ -40,6 +40,7 @@ export async function startInCgroup({ cgroup, id }: Named, command: Command, std
   if (cgroup === undefined || !isCgroupOf(id, cgroup)) throw new Unheld(new Error(`${cgroup ?? 'nothing'} is not the cgroup of ${id}`));
   const hold = cgroupHold(cgroup);
   try {
+    accessSync(join(origin, 'cgroup.procs'), constants.W_OK);
     makeCgroup(cgroup);
     moveSelf(cgroup);
   } catch (error) {
@@ -73,16 +74,19 @@ function spawnAndLeave(command: Command, stdio: Stdio, origin: string): ChildPro
 /** A cgroup of ours that may exist, or may not any more. */
 export function cgroupHold(directory: string): Hold {
   const members = (): number[] => treeOf(directory).flatMap(pidsIn);
+  // Because it could not get out: it kills one by one what it finds, and leaves the cgroup behind.
+  const isInside = (): boolean => members().includes(process.pid);
   return {
     helpers: [],
     members,
     kill() {
-      // Whoever is inside itself, because it could not get out or was started from there, kills one by one what it finds.
-      if (!members().includes(process.pid)) unlessGone(() => writeFileSync(join(directory, 'cgroup.kill'), '1'));
+      if (!isInside()) unlessGone(() => writeFileSync(join(directory, 'cgroup.kill'), '1'));
     },
     remove() {
+      if (isInside()) return true;
       // Deepest first: what it holds may have made cgroups of its own.
-      for (const path of treeOf(directory).toReversed()) unlessGone(() => rmdirSync(path));
+      for (const path of treeOf(directory).toReversed()) if (!removed(path)) return false;
+      return true;
     },
   };
 }
@@ -108,9 +112,20 @@ function pidsIn(directory: string): number[] {
     .filter((pid) => pid > 0);
 }
 
-/** Gone, or taken from us: then the process table alone tells who is left. A survivor keeps its cgroup busy. */
+/** Or it was taken from us: then there is nothing that we could remove, and none who would wait for it. */
+function removed(directory: string): boolean {
+  try {
+    unlessGone(() => rmdirSync(directory));
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EBUSY')) return false;
+    throw error;
+  }
+}
+
+/** Gone, or taken from us: then the process table alone tells who is left. */
 function unlessGone<T>(act: () => T): T | undefined {
-  return unlessCode(act, 'ENOENT', 'ENODEV', 'ENOTDIR', 'EACCES', 'EPERM', 'EBUSY', 'EOPNOTSUPP');
+  return unlessCode(act, 'ENOENT', 'ENODEV', 'ENOTDIR', 'EACCES', 'EPERM', 'EOPNOTSUPP');
 }
 
 function unlessCode<T>(act: () => T, ...codes: string[]): T | undefined {

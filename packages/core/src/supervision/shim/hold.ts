@@ -9,8 +9,8 @@ export interface Hold {
   members(table: Iterable<ProcessStat>): Iterable<number>;
   /** Kills all of it at once, whatever it forks meanwhile. */
   kill(): void;
-  /** Takes away what was made for it, once nobody is left. */
-  remove(): void;
+  /** Takes away what was made for it. False: the kernel says that somebody is still in it, if only on the way out. */
+  remove(): boolean;
 }
 
 /** A process cannot be held in this way. Nothing was started, so another way may be tried. */

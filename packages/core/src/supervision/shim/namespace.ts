@@ -102,7 +102,8 @@ function namespaceHold({ monitor, first, inside }: Helpers): Hold {
       for (const stat of stats) if ((stat.parent === first.pid || stat.parent === inside.pid) && stat.pid !== inside.pid) yield stat.pid;
     },
     kill: () => void signalProcess(first, 'SIGKILL'),
-    remove: () => undefined,
+    // There is nothing but its processes.
+    remove: () => true,
   };
 }
 

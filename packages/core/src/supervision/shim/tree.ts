@@ -101,10 +101,9 @@ export async function sweep(tree: ProcessTree, limitMs: number): Promise<{ swept
     const { found, killed } = killTree(tree);
     for (const pid of killed) swept.add(pid);
     left = [...found, ...(tree.hold?.helpers ?? []).filter(findLiving)];
-    empty = left.length === 0 ? empty + 1 : 0;
+    empty = left.length === 0 && tree.hold?.remove() !== false ? empty + 1 : 0;
     if (empty === 2 || monotonicMs() >= deadline) break;
   }
-  tree.hold?.remove();
   const survivors = left.map(({ pid }) => pid);
   return { swept: [...swept].filter((pid) => !survivors.includes(pid)), survivors };
 }
