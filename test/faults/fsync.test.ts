@@ -16,7 +16,7 @@ const onCommit = ({ state }: TestDaemon, fault: string): string[] => {
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const random = randomFrom(seedOf('syncs that fail'));
 /** Syncs before the one that fails: the agents have been started by then. */
-const syncs = Array.from({ length: full ? 20 : 2 }, () => 30 + Math.floor(random() * 40));
+const syncs = Array.from({ length: full ? 20 : 2 }, () => 40 + Math.floor(random() * 40));
 const slowMs = full ? 500 : 200;
 
 test.skipIf(!hasStrace).concurrent.each(syncs)(
@@ -30,7 +30,10 @@ test.skipIf(!hasStrace).concurrent.each(syncs)(
     const failing = await daemon.start({}, onCommit(daemon, `error=EIO:when=${nth}`));
     const running = [await failing.tasks.create(aTask(repo.path)), await failing.tasks.create(aTask(repo.path))];
     const isStarted = async (id: string): Promise<boolean> => (await failing.tasks.get(id)).attempts[0]?.state === 'started';
-    await until(async () => (await Promise.all(running.map(({ id }) => isStarted(id)))).every(Boolean), { what: 'both agents to run' });
+    await until(async () => (await Promise.all(running.map(({ id }) => isStarted(id)))).every(Boolean), {
+      what: 'both agents to run',
+      timeoutMs: 20_000,
+    });
 
     const { acknowledged, refusals } = await wantTasks(daemon.state, repo.path, () => daemon.hasEnded);
     expect(daemon.log).toMatch(/"reason":"STORE_FAILED".*"msg":"the daemon ends"/);
@@ -58,7 +61,7 @@ test.skipIf(!hasStrace)(`a daemon that has nothing to do ends as well${unlessTra
   await daemon.start({}, onCommit(daemon, 'error=EIO:when=1+'));
   const { acknowledged } = await wantTasks(daemon.state, repo.path, ({ refusals }) => refusals.length === 1);
   expect(acknowledged).toEqual([]);
-  await until(() => daemon.hasEnded, { what: 'the daemon to end', timeoutMs: 2_000 });
+  await until(() => daemon.hasEnded, { what: 'the daemon to end' });
 });
 
 test.skipIf(!hasStrace).concurrent(`a slow disk makes tasks slow, not readers, and starts nothing twice${unlessTraced}`, async () => {

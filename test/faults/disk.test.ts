@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Singletree } from '@singletree/sdk';
+import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
+import { describe, expect, test } from 'vitest';
+import { aTask, finished, TestDaemon } from '../support/daemon.ts';
+import { wantTasks } from '../support/faults-load.ts';
+import { asOwnRoot, mayBeOwnRoot, mayMount, SmallDisk } from '../support/faults-small-disk.ts';
+import { expectPromisesKept } from '../support/promises.ts';
+
+const full = process.env['SINGLETREE_TEST_FULL'] === '1';
+const mebibyte = 1024 * 1024;
+const work: FakeStep[] = [{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }];
+
+/** A daemon whose state folder is on a small disk of its own. */
+async function openScene(defaults: Readonly<Record<string, unknown>> = {}) {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder()).path;
+  const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
+  const disk = stack.use(new SmallDisk(join(folder, 'state'), 32));
+  const configuration = { concurrency: { total: 1 }, defaults: { harness: 'fake', min_free_disk: 0, ...defaults } };
+  const daemon = stack.use(new TestDaemon({ folder, configuration }));
+  return { folder, workspace, disk, daemon, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skipped: mounting needs root)'}`, () => {
+  test('new tasks are refused, what runs is kept, reads go on; with space again all goes on by itself', async () => {
+    await using scene = await openScene();
+    const { folder, workspace, disk, daemon } = scene;
+    const [started, go] = [join(folder, 'started'), join(folder, 'go')];
+    daemon.follow([{ mark: started }, { waitFor: go }, ...work]);
+    const client = await daemon.start();
+    const { pid } = daemon;
+    const running = await client.tasks.create(aTask(workspace));
+    const waiting = await client.tasks.create(aTask(workspace));
+    await untilWorking(client, running.id, started);
+
+    disk.fill();
+    const large = 'x'.repeat(200_000);
+    const { acknowledged, refusals } = await wantTasks(daemon.state, workspace, (wanted) => wanted.refusals.length === 3, large);
+    expect(acknowledged).toEqual([]);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'ResourceExhausted', reason: 'STORAGE_FULL' });
+    expect((await client.tasks.get(running.id)).state).toBe('in_progress');
+    expect((await client.tasks.page()).tasks.map(({ id }) => id)).toEqual([waiting.id, running.id]);
+    expect((await client.daemon.status()).pid).toBe(pid);
+
+    disk.empty();
+    const { acknowledged: later } = await wantTasks(daemon.state, workspace, (wanted) => wanted.acknowledged.length === 1, large);
+    writeFileSync(go, '');
+    for (const id of [running.id, waiting.id, ...later]) {
+      const task = await finished(client, id);
+      expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
+      await expectPromisesKept(client, task, daemon.state);
+    }
+    expect(daemon.hasEnded).toBe(false);
+  });
+
+  test('an agent that fills it up with its own output ends, its shim insists on the ending, and the task goes on by itself', async () => {
+    await using scene = await openScene({ max_output: '1GiB' });
+    const { folder, workspace, disk, daemon } = scene;
+    const [started, go] = [join(folder, 'started'), join(folder, 'go')];
+    daemon.follow({ runs: [[{ mark: started }, { waitFor: go }, { hugeLine: 16 * mebibyte }], work] });
+    const client = await daemon.start();
+    const { id } = await client.tasks.create(aTask(workspace));
+    await untilWorking(client, id, started);
+
+    disk.fill(8 * mebibyte);
+    writeFileSync(go, '');
+    await until(() => disk.free === 0, { what: 'the disk to be full', timeoutMs: 30_000 });
+    const agent = Number(readFileSync(started, 'utf8'));
+    await until(() => !existsSync(`/proc/${agent}`), { what: 'the agent to end', timeoutMs: 30_000 });
+    const ending = join(daemon.state, 'processes', id, '1', 'harness-0-1', 'exit.json');
+    expect(existsSync(ending), 'there is no room for the ending').toBe(false);
+    expect((await client.tasks.get(id)).attempts).toMatchObject([{ state: 'started' }]);
+
+    disk.empty();
+    const task = await finished(client, id);
+    expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 1 } });
+    await expectPromisesKept(client, task, daemon.state);
+    expect(daemon.hasEnded).toBe(false);
+  });
+
+  test('a shim that finds no room for its first word is started again until there is some', async () => {
+    await using scene = await openScene();
+    const { folder, workspace, disk, daemon } = scene;
+    daemon.follow(work);
+    const client = await daemon.start({ SINGLETREE_FAILPOINTS: `supervision.spawn.before=hold:${folder}` });
+    const { id } = await client.tasks.create(aTask(workspace));
+    await until(() => existsSync(join(folder, 'supervision.spawn.before.hit')), {
+      what: 'the shim to be about to start',
+      timeoutMs: 30_000,
+    });
+
+    disk.fill();
+    writeFileSync(join(folder, 'supervision.spawn.before.go'), '');
+    const times = full ? 6 : 1;
+    const met = () => daemon.log.split('a task could not be driven on').length > times;
+    await until(met, { what: `the daemon to meet the full disk ${times} times`, timeoutMs: 180_000, everyMs: 100 });
+    disk.empty();
+    const task = await finished(client, id);
+    expect(task, task.failure?.message).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
+    await expectPromisesKept(client, task, daemon.state);
+  }, 300_000);
+
+  test('an agent is stopped while there still is room for everybody else', async () => {
+    await using scene = await openScene({ max_output: '1GiB' });
+    const { folder, workspace, disk, daemon } = scene;
+    const started = join(folder, 'started');
+    const flood: FakeStep = { repeat: { times: 1_000, steps: [{ hugeLine: 256 * 1024 }, { sleep: 50 }] } };
+    daemon.follow({ runs: [[{ mark: started }, flood], work] });
+    const client = await daemon.start();
+    disk.fill(20 * mebibyte);
+    const least = 12 * mebibyte;
+    const retry = [{ reason: 'disk_full', backoffInitialMs: 1_500 }] as const;
+    const { id } = await client.tasks.create(aTask(workspace, { limits: { minFreeDiskBytes: least }, retry }));
+    const attempts = async () => (await client.tasks.get(id)).attempts;
+    const ended = await until(async () => (await attempts()).find(({ failure }) => failure), {
+      what: 'the attempt to end',
+      timeoutMs: 30_000,
+    });
+    expect(disk.free, 'not early').toBeLessThan(least);
+    expect(disk.free, 'not late').toBeGreaterThan(0);
+    expect(ended).toMatchObject({ failure: { reason: 'disk_full' }, charged: false });
+
+    disk.empty();
+    const task = await finished(client, id);
+    expect(task).toMatchObject({ state: 'completed', completion: { retriesByCause: { disk_full: 1 } } });
+    await expectPromisesKept(client, task, daemon.state);
+  });
+});
+
+const again = mayBeOwnRoot ? '' : ' (skipped: users may make no namespaces here)';
+test.skipIf(mayMount || !mayBeOwnRoot)(`all of this, as root of a namespace of its own${again}`, { timeout: 300_000 }, async () => {
+  const vitest = join(import.meta.dirname, '../../node_modules/vitest/vitest.mjs');
+  const [file, ...args] = [...asOwnRoot, process.execPath, vitest, 'run', '--project', 'end to end', import.meta.filename];
+  const { code, output } = await run(file, args);
+  expect(code, output).toBe(0);
+});
+
+async function run(file: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(file, args, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'inherit'] });
+  const output = await text(child.stdout);
+  return { code: child.exitCode ?? (await once(child, 'exit'))[0], output };
+}
+
+async function untilWorking(client: Singletree, id: string, mark: string): Promise<void> {
+  await until(() => existsSync(mark), { what: 'the agent to work', timeoutMs: 30_000 });
+  await until(async () => (await client.tasks.get(id)).attempts[0]?.state === 'started', {
+    what: 'the daemon to know of it',
+    timeoutMs: 30_000,
+  });
+}
