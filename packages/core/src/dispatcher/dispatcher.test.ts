@@ -7,7 +7,7 @@ import type { Plugin } from '../plugins/catalogue.ts';
 import { unknownPredictor, type Predictor } from '../prediction/predictor.ts';
 import type { Store } from '../store/store.ts';
 import { storeWith, temporaryStore } from '../store/temporary.testsuite.ts';
-import { aSpec, claim } from '../task/samples.testsuite.ts';
+import { aSpec, claim, exited, openWorkspace, reconciled, setBase, start as begin } from '../task/samples.testsuite.ts';
 import type { Task, TaskSpec, TaskState } from '../task/task.ts';
 import { Dispatcher, type DispatcherParts } from './dispatcher.ts';
 
@@ -200,5 +200,55 @@ describe('a dispatcher', () => {
     await until([first], ['assigned']);
     await engine.execute(second.id, { kind: 'stop', stop: 'cancel', by: 'anna' });
     await vi.waitFor(() => expect(closed).toEqual([second.id]));
+  });
+
+  test('leaves out what a kill switch holds, says so, and goes on at once when that is taken back', async () => {
+    const thrown = { scope: 'label=held', by: 'me', why: 'the bill', at: 1 };
+    await store.commitControl({ engage: thrown, at: 1 });
+    const due = vi.fn<Store['due']>(store.due.bind(store));
+    const running = await start({ total: 1, store: storeWith(store, { due }) });
+    const held = await create({ harness: 'missing', labels: { held: '' }, priority: 9 });
+    const free = await create({ harness: 'missing' });
+    await until([held, free], ['created', 'failed']);
+    expect(await (await running.queue())(held)).toEqual({ kind: 'kill_switch', scope: 'label=held', why: 'the bill' });
+    const looked = due.mock.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(due.mock.calls.length - looked, 'nothing is looked at again and again').toBeLessThan(5);
+    await store.commitControl({ release: 'label=held', at: 2 });
+    await until([held], ['failed']);
+  });
+
+  test('that is ended gives back what it has only claimed, terminates what has begun, and claims nothing more', async () => {
+    const running = await start({ total: 2 });
+    const [claimed, begun] = [await create(), await create()];
+    await until([claimed, begun], ['assigned', 'assigned']);
+    for (const command of [openWorkspace, setBase, begin()]) await engine.execute(begun.id, command);
+    const waiting = await create();
+    await running.end('me');
+    expect(await states([claimed, begun, waiting])).toEqual(['created', 'in_progress', 'created']);
+    expect(await store.task(claimed.id)).toMatchObject({ attempts: [{ state: 'revoked', charged: false }] });
+    expect(await store.task(begun.id)).toMatchObject({ stop: { kind: 'terminate', by: 'me' } });
+    for (const command of [exited(), reconciled()]) await engine.execute(begun.id, command);
+    letGo.resolve();
+    await running.idle();
+    expect(await states([claimed, begun, waiting])).toEqual(['created', 'cancelled', 'created']);
+  });
+
+  test('that is ended sees the claim that is under way', async () => {
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<undefined>();
+    const estimate = async (): Promise<undefined> => {
+      asked.resolve();
+      return await answered.promise;
+    };
+    const task = await create();
+    const running = await start({ predictor: { estimate } });
+    await asked.promise;
+    const ended = running.end('me');
+    answered.resolve(undefined);
+    await ended;
+    letGo.resolve();
+    await running.idle();
+    expect(await store.task(task.id)).toMatchObject({ state: 'created', attempts: [{ state: 'revoked' }] });
   });
 });
