@@ -24,7 +24,7 @@ export const root: string = mkdtempSync(join(tmpdir(), 'singletree-supervision-'
 
 afterAll(async () => {
   // A shim whose ending a test has just read may still be on its way out.
-  await until(() => living().length === 0, 2_000).catch(() => undefined);
+  await until(() => living().length === 0).catch(() => undefined);
   const left = living();
   for (const member of left) signalProcess(member, 'SIGKILL');
   rmSync(root, { recursive: true, force: true });
