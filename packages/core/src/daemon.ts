@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { defined } from '@singletree/harness';
 import type { Logger } from 'pino';
 import { graces, type Rooms } from './attempt/rooms.ts';
-import type { WatchdogThresholds } from './attempt/watchdogs/thresholds.ts';
 import { Workspaces } from './attempt/workspaces.ts';
 import { configurationHash, otelHash } from './config/hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './config/load.ts';
 import { retryOverrides } from './config/retry.ts';
+import { watchdogThresholds } from './config/watchdogs.ts';
 import { Control } from './control.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
@@ -113,7 +112,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       containment,
       environment: children,
       root: process.getuid?.() === 0,
-      watchdogs: watchdogsOf(loaded),
+      watchdogs: watchdogThresholds(configuration),
       unsupervisedMs: configuration.supervision.unsupervised_limit,
     };
     await settleLeftovers(store, rooms, log);
@@ -254,17 +253,6 @@ async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger)
 
 function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {
   return { total: configuration.concurrency.total, perHarness: configuration.concurrency.per_harness };
-}
-
-function watchdogsOf({ configuration }: LoadedConfiguration): WatchdogThresholds {
-  const { same_call, same_failure, empty_turns, unchanged_turns, end_grace } = configuration.watchdogs;
-  return {
-    sameCall: defined(same_call),
-    sameFailure: defined(same_failure),
-    emptyTurns: defined(empty_turns),
-    unchangedTurns: defined(unchanged_turns),
-    endGraceMs: end_grace,
-  };
 }
 
 function defaultsOf(loaded: LoadedConfiguration): TaskDefaults {
