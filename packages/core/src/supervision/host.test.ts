@@ -57,6 +57,17 @@ describe.concurrent('a host call', () => {
   test('of a program that is not there is an error with its code', async () => {
     await expect(hostCall('no-such-program', [], { env })).rejects.toMatchObject({ code: 'ENOENT' });
   });
+
+  test('for which there are no descriptors is an error with its code', async () => {
+    const PROGRAM = `
+      import { openSync } from 'node:fs';
+      import { hostCall } from ${JSON.stringify(import.meta.resolve('./host.ts'))};
+      try { for (;;) openSync('/dev/null'); } catch {}
+      await hostCall('true', []).catch(({ code }) => process.stdout.write(code));`;
+    const starved = 'ulimit -n 60; exec "$NODE" --input-type=module --eval "$PROGRAM"';
+    const answer = await shell(starved, { env: { ...env, NODE: process.execPath, PROGRAM } });
+    expect(answer, answer.stderr).toMatchObject({ code: 0, stdout: Buffer.from('EMFILE') });
+  });
 });
 
 test('a shim is started for a prepared directory with all its secrets only', async () => {

@@ -47,6 +47,9 @@ export async function hostCall(file: string, args: readonly string[], options: H
   ending?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<HostAnswer>();
   const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.once('error', reject);
+  // Where descriptors are lacking there are not even the streams; why is told in a moment.
+  if (child.pid === undefined) return await promise;
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   let [stdoutLength, stderrLength, timedOut, truncated] = [0, 0, false, false];
@@ -83,10 +86,6 @@ export async function hostCall(file: string, args: readonly string[], options: H
     clearTimeout(timer);
     ending?.removeEventListener('abort', onAbort);
   };
-  child.once('error', (error) => {
-    release();
-    reject(error);
-  });
   child.once('exit', () => {
     release();
     const drained = setTimeout(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()), drainMs);
