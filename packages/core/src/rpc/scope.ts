@@ -21,7 +21,7 @@ export async function scopeFrom(text: string, plugins: Catalogue): Promise<strin
       if (value !== '') return `harness=${plugins.get(value).id}`;
       break;
     case 'workspace':
-      if (isAbsolute(value)) return `workspace=${await realpath(value).catch(() => resolve(value))}`;
+      if (isAbsolute(value)) return `workspace=${await realpath(resolve(value)).catch(() => resolve(value))}`;
       throw invalid(text, 'its directory must be an absolute path');
     case 'model':
       if (value !== '') return text;

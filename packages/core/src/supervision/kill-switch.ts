@@ -60,7 +60,7 @@ export async function waitUntilGone({ root, stateId, directories, isOver, limitM
     if (open.size > 0 && !isLate) continue;
     const survivors = [...findMarked(stateId, directories), ...unkillable.filter(({ pid }) => lives(pid))];
     empty = open.size === 0 && survivors.length === 0 ? empty + 1 : 0;
-    if (empty === 2 || isLate) return { complete: empty > 0, survivors: [...byPid(survivors).values()].map(named) };
+    if (empty === 2 || (isLate && empty === 0)) return { complete: empty === 2, survivors: [...byPid(survivors).values()].map(named) };
   }
 }
 
