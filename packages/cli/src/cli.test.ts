@@ -131,6 +131,7 @@ describe('help', () => {
     'down',
     'status',
     'harnesses',
+    'doctor',
     'version',
   ];
 

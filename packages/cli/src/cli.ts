@@ -82,6 +82,12 @@ const entries: readonly Entry[] = [
     does: 'list coding agents, and whether they are ready',
     load: async () => (await import('./commands/harnesses.ts')).harnesses,
   },
+  {
+    group: 'Tool',
+    usage: 'doctor',
+    does: 'look what is wrong, and what mends it',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
   { group: 'Tool', usage: 'version', does: 'show the version', load: async () => (await import('./commands/version.ts')).version },
   {
     group: 'Tool',

@@ -13,7 +13,7 @@ export interface HarnessFacts {
 }
 
 /** One that is not ready is a problem if tasks that name none go to it. */
-export function harnessFinding({ id, status, version, executable, message, hint }: HarnessFacts, defaultId: string): Finding {
+export function harnessFinding({ id, status, version, executable, message, hint }: HarnessFacts, defaultId: string | undefined): Finding {
   const place = executable === undefined ? {} : { where: executable };
   if (status === 'ready') {
     const text = [version ?? 'ready', message].filter((part) => part !== undefined).join('; ');
@@ -37,11 +37,10 @@ export async function examineHarnesses(
       try {
         const plugin = await configuredPlugin(id, loaded, children, options);
         const probe = await plugin.probe(0);
-        const { message = undefined, hint = undefined } = 'message' in probe ? probe : {};
-        const warning = probe.status === 'ready' ? probe.warning : message;
-        const version = 'version' in probe ? probe.version : undefined;
-        const executable = probe.status === 'missing' ? undefined : plugin.settings.executable;
-        return harnessFinding({ id, status: probe.status, version, executable, message: warning, hint }, harness);
+        if (probe.status === 'missing') return harnessFinding({ id, ...probe }, harness);
+        const { executable } = plugin.settings;
+        const message = probe.status === 'ready' ? probe.warning : probe.message;
+        return harnessFinding({ id, ...probe, executable, message }, harness);
       } catch (error) {
         return problemFrom(id, error);
       }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { look } from '../supervision/look.ts';
 import { markerOf } from '../supervision/protocol.ts';
@@ -14,7 +15,11 @@ export interface ProcessOptions {
 }
 
 /** What runs for the tasks of a state folder, and what was left of them. */
-export async function examineProcesses({ root, stateId, daemonRuns }: ProcessOptions): Promise<Finding> {
+export async function examineProcesses(options: ProcessOptions): Promise<Finding[]> {
+  return existsSync(options.root) ? [await leftOf(options)] : [];
+}
+
+async function leftOf({ root, stateId, daemonRuns }: ProcessOptions): Promise<Finding> {
   const kinds = new Map<string, string>();
   for await (const directory of unfinished(root)) kinds.set(directory, await kindOf(join(root, directory)));
   const alive = [...kinds.values()].filter((kind) => kind === 'alive').length;

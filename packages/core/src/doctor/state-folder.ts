@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describeMount, isInMemory, mountOf } from '../state-folder/file-system.ts';
 import { privateFolder } from '../state-folder/private-folder.ts';
@@ -38,7 +38,21 @@ export function examineStateFolder(path: string, options: StateFolderOptions): F
 function missingFolder(folder: string): Finding {
   let above = dirname(folder);
   while (!existsSync(above) && above !== dirname(above)) above = dirname(above);
-  return { check: 'folder', status: 'ok', message: `not there yet: the first daemon makes it below ${above}`, where: folder };
+  const base = { check: 'folder', where: folder };
+  if (!isWritable(above)) {
+    const fix = 'name a folder that you may make with --state or $SINGLETREE_STATE';
+    return { ...base, status: 'problem', message: `not there, and cannot be made: ${above} is not writable`, fix };
+  }
+  return { ...base, status: 'ok', message: `not there yet: the first daemon makes it below ${above}` };
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whoever ran the daemon as another user once has left files that this one cannot write. */

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { readAddress, statePaths } from '@singletree/core/local';
+import type { Finding } from '@singletree/core/doctor';
+import { NoDaemonError, type DaemonStatus, type Singletree } from '@singletree/sdk';
+import { isAlive } from '../daemon/alive.ts';
+import { age, facts } from '../terminal/figures.ts';
+
+/** How long a daemon that is well may take to say what it is. */
+const answerLimitMs = 5_000;
+
+/** The daemon of a state folder, and what is to be said of it. */
+export interface DaemonFound {
+  /** Absent if none answers. */
+  readonly status?: DaemonStatus;
+  readonly finding: Finding;
+}
+
+export async function findDaemon(client: Singletree, state: string): Promise<DaemonFound> {
+  try {
+    const status = await client.daemon.status({ signal: AbortSignal.timeout(answerLimitMs) });
+    const { pid, version, startedAt, address } = status;
+    const message = facts(`runs: pid ${pid}`, `singletree ${version}`, `up ${age(Date.now() - startedAt.getTime())}`);
+    return { status, finding: { check: 'daemon', status: 'ok', message, where: address } };
+  } catch (error) {
+    return { finding: silent(error, state) };
+  }
+}
+
+function silent(error: unknown, state: string): Finding {
+  const { address: file } = statePaths(state);
+  const left = readAddress(file);
+  const base = { check: 'daemon', where: file };
+  if (left && isAlive(left.pid)) {
+    const message = `process ${left.pid} has left its address, but does not answer at ${left.address}`;
+    return { ...base, status: 'problem', message, fix: `kill -9 ${left.pid} && singletree up --detach (the agents live on)` };
+  }
+  if (!(error instanceof NoDaemonError)) {
+    return { ...base, status: 'problem', message: error instanceof Error ? error.message : String(error), fix: 'singletree up --detach' };
+  }
+  if (!left) return { check: 'daemon', status: 'ok', message: 'none runs' };
+  const message = `none runs; the last one, with pid ${left.pid}, has left its address when it died`;
+  return { ...base, status: 'warning', message, fix: 'singletree up --detach' };
+}
+
+/** The environment that a running process was started with; undefined where it cannot be read. */
+export function environmentOf(pid: number): NodeJS.ProcessEnv | undefined {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return Object.fromEntries(
+      entries
+        .filter((entry) => entry.includes('='))
+        .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
+    );
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import { resolve } from 'node:path';
+import {
+  childEnvironment,
+  examineDatabase,
+  examineHarnesses,
+  examineProcesses,
+  examineStateFolder,
+  examineSupervision,
+  examineTool,
+  harnessFinding,
+  problemFrom,
+  type Finding,
+} from '@singletree/core/doctor';
+import { loadConfiguration, statePaths, type LoadedConfiguration } from '@singletree/core/local';
+import { stateFolder, type Singletree } from '@singletree/sdk';
+import type { Call } from '../call.ts';
+import { differences } from '../daemon/differences.ts';
+import { configOf } from '../daemon/ensure.ts';
+import { packageFolder, readVersion } from '../package.ts';
+import { environmentOf, findDaemon, type DaemonFound } from './daemon.ts';
+
+/** What was found of one subject. */
+export interface Section {
+  readonly subject: string;
+  readonly findings: readonly Finding[];
+}
+
+/** What a task wants to stay free, where the configuration cannot be read. */
+const usualFreeBytes = 256 * 2 ** 20;
+
+/** Looks at everything, in the order in which one thing stands on another. Works with and without a daemon, and changes nothing. */
+export async function* examine(call: Call, config: string | undefined): AsyncGenerator<Section> {
+  const { world } = call;
+  const client = await call.client();
+  const found = await findDaemon(client, resolve(world.cwd, stateFolder(call.target)));
+  const state = found.status?.state ?? resolve(world.cwd, stateFolder(call.target));
+  const paths = statePaths(state);
+  // A daemon that runs has the PATH of the shell that started it.
+  const environment = (found.status && environmentOf(found.status.pid)) ?? world.env;
+  const children = childEnvironment(environment);
+  const path = children['PATH'] ?? '';
+  const configuration = examineConfiguration(call, config);
+  const { loaded } = configuration;
+  const database = examineDatabase(paths.database);
+  const { instanceId: stateId } = database;
+  // The slow ones begin at once.
+  const wanted = loaded?.configuration.supervision.containment ?? 'auto';
+  const supervision = examineSupervision({ wanted, stateId, path });
+  const harnesses = harnessesOf(client, found, loaded, () =>
+    loaded ? examineHarnesses(loaded, children, { resolveFrom: packageFolder, environment }) : Promise.resolve([]),
+  );
+
+  yield { subject: 'tool', findings: await examineTool(readVersion(), path) };
+  yield {
+    subject: 'state folder',
+    findings: [
+      ...examineStateFolder(state, { minFreeBytes: loaded?.configuration.defaults.min_free_disk ?? usualFreeBytes }),
+      found.finding,
+      ...(await examineProcesses({ root: paths.processes, stateId, daemonRuns: found.status !== undefined })),
+    ],
+  };
+  yield { subject: 'configuration', findings: [...configuration.findings, ...differencesOf(call, state, config, found, loaded)] };
+  yield { subject: 'harnesses', findings: [{ check: 'PATH', status: 'ok', message: path }, ...(await harnesses)] };
+  yield { subject: 'supervision', findings: await supervision };
+  yield { subject: 'database', findings: database.findings };
+}
+
+function examineConfiguration(call: Call, config: string | undefined): { loaded?: LoadedConfiguration; findings: Finding[] } {
+  try {
+    const loaded = loadConfiguration(configOf(config, call.world), call.world.env);
+    const none = 'there is no file; everything has its default';
+    const message = loaded.file === undefined ? none : 'can be read';
+    return { loaded, findings: [{ check: 'file', status: 'ok', message, ...(loaded.file === undefined ? {} : { where: loaded.file }) }] };
+  } catch (error) {
+    return { findings: [problemFrom('file', error)] };
+  }
+}
+
+/** A daemon has read its configuration when it was started. */
+function differencesOf(
+  call: Call,
+  state: string,
+  config: string | undefined,
+  { status }: DaemonFound,
+  loaded: LoadedConfiguration | undefined,
+): Finding[] {
+  if (!status || !loaded) return [];
+  const found = differences(state, configOf(config, call.world), call.world.env);
+  return found.map((message) => ({ check: 'daemon', status: 'warning', message, fix: 'singletree down && singletree up --detach' }));
+}
+
+/** Asked of the daemon that runs, since it is the one that starts them; else as one would see them that is started now. */
+async function harnessesOf(
+  client: Singletree,
+  { status }: DaemonFound,
+  loaded: LoadedConfiguration | undefined,
+  byMyself: () => Promise<Finding[]>,
+): Promise<Finding[]> {
+  if (status) {
+    const listed = await client.harnesses.list({ refresh: true });
+    return listed.map((harness) => harnessFinding(harness, loaded?.configuration.defaults.harness));
+  }
+  if (loaded) return await byMyself();
+  return [{ check: 'harnesses', status: 'warning', message: 'not looked at: the configuration cannot be read' }];
+}

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { harnessFinding, type HarnessFacts } from './harnesses.ts';
+
+const missing: HarnessFacts = {
+  id: 'codex',
+  status: 'missing',
+  message: 'codex was not found',
+  hint: 'npm install --global @openai/codex',
+};
+
+test.each<[string, HarnessFacts, string, object]>([
+  [
+    'ready',
+    { id: 'codex', status: 'ready', version: '0.150.0', executable: '/bin/codex' },
+    'codex',
+    { status: 'ok', message: '0.150.0', where: '/bin/codex' },
+  ],
+  [
+    'ready, with something to know',
+    { id: 'codex', status: 'ready', version: '9.0.0', message: 'not tried' },
+    'codex',
+    { status: 'warning', message: '9.0.0; not tried' },
+  ],
+  ['missing', missing, 'claude_code', { status: 'warning', message: 'codex was not found', fix: 'npm install --global @openai/codex' }],
+  ['the default that is missing', missing, 'codex', { status: 'problem', message: 'codex was not found (the default harness)' }],
+  ['not logged in', { ...missing, status: 'unauthenticated', message: 'not logged in' }, 'codex', { status: 'problem' }],
+])('%s', (_, facts, defaultId, finding) => expect(harnessFinding(facts, defaultId)).toMatchObject({ check: 'codex', ...finding }));
