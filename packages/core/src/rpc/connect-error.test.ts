@@ -14,7 +14,12 @@ const promised = [...proto.matchAll(/^ {2}\/\/ (?<code>[A-Z_]+): .*(?:\n {2}\/\/
 );
 
 /** Reasons that no call is ever answered with in these words: they keep the daemon from starting, or end it. */
-const neverAnswered = [/^INVALID_CONFIGURATION$/, /^STATE_FOLDER_\w+$/, /^STORE_(NEWER|FOREIGN|ALTERED|UNSUPPORTED|FAILED)$/];
+const neverAnswered = [
+  /^INVALID_CONFIGURATION$/,
+  /^CONTAINMENT_UNAVAILABLE$/,
+  /^STATE_FOLDER_\w+$/,
+  /^STORE_(NEWER|FOREIGN|ALTERED|UNSUPPORTED|FAILED)$/,
+];
 
 describe('every reason', () => {
   test('of the wire is promised with a code', () => {
@@ -95,6 +100,14 @@ describe('an error that is no refusal of ours', () => {
       'SHUTTING_DOWN',
       'disk I/O error',
       false,
+    ],
+    [
+      'a lack of descriptors',
+      new Error('cannot start git', { cause: Object.assign(new Error('spawn git EMFILE'), { code: 'EMFILE' }) }),
+      Code.ResourceExhausted,
+      'MACHINE_EXHAUSTED',
+      'the daemon may open no more files (EMFILE); try again later',
+      true,
     ],
     ['a refusal', new DomainError('TASK_NOT_FOUND', 'there is no task'), Code.NotFound, 'TASK_NOT_FOUND', 'there is no task', false],
     [

@@ -40,6 +40,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   SHUTTING_DOWN: Code.Unavailable,
   STORAGE_FULL: Code.ResourceExhausted,
   STORAGE_BUSY: Code.Unavailable,
+  MACHINE_EXHAUSTED: Code.ResourceExhausted,
   NOT_SUPPORTED: Code.Unimplemented,
   INTERNAL: Code.Internal,
 };
@@ -63,6 +64,8 @@ export function toConnectError(error: unknown): ConnectError {
     const hint: Record<string, string> = error.hint === undefined ? {} : { hint: error.hint };
     return withInfo(codes[reason], reason, error.message, { ...error.metadata, ...hint });
   }
+  const lack = lackOf(error);
+  if (lack) return withInfo(codes[lack.reason], lack.reason, `${lack.message} (${lack.code}); try again later`, { code: lack.code });
   return withInfo(Code.Internal, 'INTERNAL', 'a fault of the daemon; its log says more', {});
 }
 
@@ -77,6 +80,23 @@ function reasonOf(error: unknown): Reason | undefined {
   if (!(error instanceof DomainError)) return undefined;
   const reason = error.reason === 'STORE_FAILED' ? 'SHUTTING_DOWN' : error.reason;
   return isReason(reason) ? reason : undefined;
+}
+
+/** What the system says when it has too little of something, which may be another matter in a moment. */
+const lacks: Readonly<Record<string, { readonly reason: Reason; readonly message: string }>> = {
+  EMFILE: { reason: 'MACHINE_EXHAUSTED', message: 'the daemon may open no more files' },
+  ENFILE: { reason: 'MACHINE_EXHAUSTED', message: 'the machine has no more files to open' },
+  EAGAIN: { reason: 'MACHINE_EXHAUSTED', message: 'the daemon may start no more processes' },
+  ENOMEM: { reason: 'MACHINE_EXHAUSTED', message: 'the machine has no memory left' },
+  ENOSPC: { reason: 'STORAGE_FULL', message: 'a disk is full' },
+  EDQUOT: { reason: 'STORAGE_FULL', message: 'a quota of disk space is used up' },
+};
+
+function lackOf(error: unknown): { readonly reason: Reason; readonly message: string; readonly code: string } | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code = 'code' in error ? String(error.code) : '';
+  const lack = lacks[code];
+  return lack ? { ...lack, code } : lackOf(error.cause);
 }
 
 function withInfo(code: Code, reason: Reason, message: string, metadata: Readonly<Record<string, string>>): ConnectError {
