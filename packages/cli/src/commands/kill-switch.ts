@@ -6,7 +6,7 @@ import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { badInput } from '../failure.ts';
 import { shortId, shortIds } from '../task-argument.ts';
 import { age, facts, plural } from '../terminal/figures.ts';
-import { agentReads } from '../terminal/look.ts';
+import { agentReads, type Look } from '../terminal/look.ts';
 import { markOf } from '../terminal/marks.ts';
 import { labelled } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
@@ -58,12 +58,13 @@ async function on(call: Call, { scope, reason }: KillSwitchFlags): Promise<ExitC
   const client = await call.client();
   const engaged = await client.killSwitch.engage(scope, { by: call.world.env['USER'] ?? 'singletree kill-switch', why: reason });
   if (call.json) call.printJson(toJson(engaged));
-  else call.print(call.quiet ? engaged.taskIds : engagedLines(engaged, call));
+  else call.print(call.quiet ? engaged.taskIds : engagedLines(engaged, call.look));
   if (!call.json && engaged.complete) call.next([[offCommand(engaged.killSwitch.scope), 'lets tasks of this scope start again']]);
   return engaged.complete ? exitCodes.success : exitCodes.failure;
 }
 
-function engagedLines({ killSwitch: { scope, why }, taskIds, complete, survivors }: EngagedKillSwitch, { look }: Call): string[] {
+/** What the switch has done, and what it could not do. */
+export function engagedLines({ killSwitch: { scope, why }, taskIds, complete, survivors }: EngagedKillSwitch, look: Look): string[] {
   const ids = [...shortIds(taskIds).values()];
   return [
     `${markOf(complete ? 'success' : 'failure', look)} kill switch ${facts(`${oneLine(scope)} is on`, why && oneLine(why))}`,
@@ -73,7 +74,7 @@ function engagedLines({ killSwitch: { scope, why }, taskIds, complete, survivors
         'still there',
         `pid ${pid}${command === undefined ? '' : ` (${oneLine(command)})`} of task ${shortId(taskId)}`,
       ]),
-      ['', complete || survivors.length > 0 ? undefined : 'not every process has been told to be gone yet: type the same once more'],
+      ['not yet', complete || survivors.length > 0 ? undefined : 'not every process has its ending; the same once more waits again'],
     ]),
   ];
 }
