@@ -179,11 +179,14 @@ describe('following', () => {
     ]);
   });
 
-  test('ends when the client has gone, also while nothing comes', async () => {
+  test('stops when the daemon does or the client has gone, also while nothing comes; and does not pass for the end', async () => {
     const gone = new AbortController();
     ran('1/harness-0-1', { 'stdout.log': 'x' });
+    const pieces = reading({ follow: true }, gone.signal);
+    expect((await pieces.next()).done).toBe(false);
     setTimeout(() => gone.abort(), 20);
-    expect(await read({ follow: true }, gone.signal)).toHaveLength(1);
+    await expect(pieces.next()).rejects.toMatchObject({ reason: 'SHUTTING_DOWN' });
+    await expect(read({}, gone.signal)).rejects.toMatchObject({ reason: 'SHUTTING_DOWN' });
   });
 
   test('a log that is cut short meanwhile is read no further', async () => {

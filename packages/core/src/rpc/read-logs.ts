@@ -22,7 +22,7 @@ const lookEveryMs = 250;
 
 /**
  * What the processes of a task wrote, in the order in which they ran. Following, it goes on until the task is final, or the client has gone.
- * Throws LOG_NOT_FOUND where there is no such process until then, or none of their logs is kept.
+ * Throws LOG_NOT_FOUND where there is no such process until then, or none of their logs is kept; SHUTTING_DOWN where it is cut short.
  */
 export async function* readLogs(taskId: string, wanted: Wanted, signal: AbortSignal, parts: LogParts): AsyncGenerator<ReadLogsResponse> {
   const logs = new Map<string, ProcessLog>();
@@ -36,7 +36,7 @@ export async function* readLogs(taskId: string, wanted: Wanted, signal: AbortSig
       const log = logs.get(process.path) ?? new ProcessLog(process.path);
       logs.set(process.path, log);
       for await (const { source, offset, bytes, at } of log.read()) {
-        if (signal.aborted) return;
+        if (signal.aborted) throw cutShort();
         const { attempt, role, name, run } = process;
         yield create(ReadLogsResponseSchema, {
           attempt,
@@ -55,8 +55,13 @@ export async function* readLogs(taskId: string, wanted: Wanted, signal: AbortSig
       return;
     }
     await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
+    if (signal.aborted) throw cutShort();
   }
+}
+
+/** An end without an error means that there is no more. If it is the client that has gone, nobody hears this. */
+function cutShort(): DomainError {
+  return new DomainError('SHUTTING_DOWN', 'the daemon is shutting down; the logs go on', { hint: 'start it again with: singletree up' });
 }
 
 interface NamedProcess extends ProcessDirectory {
