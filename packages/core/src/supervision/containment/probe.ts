@@ -46,7 +46,7 @@ export async function probeLevel(level: SandboxLevel, options: ProbeOptions): Pr
     const why = await Promise.race([level === 'cgroup' ? whyNoCgroup(options) : whyNoNamespace(options), tooLate]);
     return why === undefined ? { works: true } : { works: false, why };
   } catch (error) {
-    return { works: false, why: error instanceof Error ? error.message : String(error) };
+    return { works: false, why: messageOf(error) };
   } finally {
     late.abort();
   }
@@ -63,7 +63,11 @@ async function whyNoCgroup({ stateId, path, limitMs }: ProbeOptions): Promise<st
   const directory = join(own, `${cgroupPrefix(stateId)}probe-${randomUUID().slice(0, 8)}`);
   const hold = cgroupHold(directory);
   try {
-    makeCgroup(directory);
+    try {
+      makeCgroup(directory);
+    } catch (error) {
+      return `no cgroup that can be killed can be made below ${own}, in which this program is: ${messageOf(error)}`;
+    }
     const script = `${canEscape} echo 0 > "$0/cgroup.procs" && { ${escape} } && echo 0 > "$1/cgroup.procs"`;
     const { code, signal, stderr } = await hostCall('/bin/sh', ['-c', script, directory, own], {
       env: { PATH: path },
@@ -124,4 +128,8 @@ async function within<T>(limitMs: number, look: () => T | false): Promise<T | un
     if (found !== false) return found;
   }
   return undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

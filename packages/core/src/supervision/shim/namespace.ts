@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ProcessIdentity } from '../protocol.ts';
 import { spawnChild, type Command, type Ended, type Started, type Stdio } from './child.ts';
+import { hasCode } from './error-code.ts';
 import { isObject } from './files.ts';
 import { Unheld, type Hold } from './hold.ts';
 import type { Said } from './inside.ts';
@@ -32,7 +33,7 @@ export async function startInNamespace(command: Command, [stdin, stdout, stderr]
   const monitor = spawnChild({ file: 'bwrap', args, cwd: '/', env: { PATH, [marker]: mark } }, [stdin, stdout, 'pipe', 'pipe', stderr]);
   const failed = new Promise<Error>((resolve) => monitor.once('error', resolve));
   const pipe = monitor.stdio[3];
-  if (monitor.pid === undefined || !(pipe instanceof Duplex)) throw new Unheld(await failed);
+  if (monitor.pid === undefined || !(pipe instanceof Duplex)) throw new Unheld(describe(await failed, PATH));
   let complaints = '';
   monitor.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.length + complaints.length < 4_096 ? chunk.toString('utf8') : ''));
   pipe.on('error', () => undefined);
@@ -48,7 +49,7 @@ export async function startInNamespace(command: Command, [stdin, stdout, stderr]
   const helpers = ready && helpersOf(monitor.pid);
   if (helpers === undefined) {
     monitor.kill('SIGKILL');
-    throw new Unheld(complaints.trim() || `bubblewrap did not come up`);
+    throw new Unheld(complaints.trim() || `bubblewrap did not come up within ${readyLimitMs} ms`);
   }
   const hold = namespaceHold(helpers);
   try {
@@ -69,6 +70,10 @@ export async function startInNamespace(command: Command, [stdin, stdout, stderr]
     hold.kill();
     throw error;
   }
+}
+
+function describe(error: Error, path: string): Error {
+  return hasCode(error, 'ENOENT') ? new Error(`bubblewrap (bwrap) is not found on the PATH ${path}`) : error;
 }
 
 interface Helpers {
