@@ -194,6 +194,18 @@ describe('a dispatcher', () => {
     await until([task], ['failed']);
   });
 
+  test('goes on with a task when the store could not be read for a moment', async () => {
+    let failures = 2; // the read of the drive, and the one after it
+    const task: Store['task'] = async (id) => {
+      const found = await store.task(id);
+      if (found?.lease && failures-- > 0) throw new Error('database is locked');
+      return found;
+    };
+    await start({ store: storeWith(store, { task }) });
+    const one = await create({ harness: 'missing' });
+    await until([one], ['failed']);
+  });
+
   test('closes the workspace of a task that a client ended before anybody drove it', async () => {
     await start({ total: 1 });
     const [first, second] = [await create(), await create()];

@@ -181,7 +181,8 @@ export class Dispatcher {
         if (!isOfTheMachine(error)) failures += 1;
         if (failures === mostFailures) givingUp = failure;
         else await this.#pause(task.id, waitMs);
-        const now = await rooms.store.task(task.id);
+        // A store that cannot be read now is read again by the next try: nobody else would drive the task before the next start.
+        const now = await rooms.store.task(task.id).catch(() => task);
         if (!now || isFinal(now.state)) return; // only its workspace could not be closed: the next start tries that again
         if (now.stop) givingUp ??= failure;
       }
