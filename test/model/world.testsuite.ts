@@ -51,12 +51,12 @@ export class World {
   readonly #sightings: Sighting[] = [];
   /** In the order in which they were seen, by whoever saw them first. */
   readonly #known: string[] = [];
-  readonly #newId: () => string;
-  #engine: Engine;
-  #switches: KillSwitches;
+  readonly #engine: Engine;
+  readonly #switches: KillSwitches;
   #doom: Doom | undefined;
   #owner = 'daemon 0';
-  #earlier: { taskId: string; fence: number } | undefined;
+  /** What a driver knew who may be late. */
+  #earlier: { taskId: string; fence: number; owner: string } | undefined;
   #deaths = 0;
   #now = Date.UTC(2026, 10, 21, 12);
   /** Tells this world's requests from those of others in the same store. */
@@ -65,7 +65,8 @@ export class World {
   /** `store` may hold tasks of worlds before this one, all of them final. */
   constructor(store: Store) {
     this.#store = store;
-    const parts = { store: this.#mortal(store), now: () => this.#now, newId: (this.#newId = uuidv7(() => this.#now)), destinations: [] };
+    const now = (): number => this.#now;
+    const parts = { store: this.#mortal(store), now, newId: uuidv7(now), destinations: [] };
     this.#engine = new Engine(parts);
     this.#switches = new KillSwitches(parts);
   }
@@ -241,7 +242,7 @@ export class World {
   async #drive(id: string, draw: Draw): Promise<void> {
     const task = await this.#taskOf(id);
     if (!task.lease || isFinal(task.state)) return;
-    this.#earlier ??= { taskId: id, fence: task.fence };
+    this.#earlier ??= { taskId: id, fence: task.fence, owner: this.#owner };
     const command = perform(task, this.#machine, this.#refs, this.#now, draw);
     if (command) notFenced(await this.#engine.execute(id, command, task.fence));
   }
@@ -250,8 +251,9 @@ export class World {
   async #writeLate(draw: Draw): Promise<void> {
     const earlier = this.#earlier;
     this.#earlier = undefined;
-    const task = earlier && (await this.#taskOf(earlier.taskId));
-    if (!task || task.fence === earlier.fence) return;
+    if (!earlier) return;
+    const task = await this.#taskOf(earlier.taskId);
+    if (!task.lease || task.lease.owner === earlier.owner) return;
     const command = perform(task, new Proxy(this.#machine, harmless), new Map(), this.#now, draw) ?? { kind: 'judged' };
     const { kind } = await this.#engine.execute(task.id, command, earlier.fence);
     if (kind !== 'fenced') throw new Error(`a driver with the old fence ${earlier.fence} of task ${task.id} was heard: ${kind}`);
