@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
+import { valuePaths } from '../packages/core/src/config/known-keys.ts';
 import { configurationSchema } from '../packages/core/src/config/schema.ts';
 import { failpointNames } from '../packages/core/src/failpoints.ts';
 import { statePaths } from '../packages/core/src/state-folder/paths.ts';
@@ -72,19 +73,15 @@ type Tree = Record<string, unknown>;
 describe('docs/configuration.md', () => {
   const page = 'docs/configuration.md';
   const shape = configurationSchema.shape;
-  const keys = [
-    'version',
-    ...Object.keys(shape.concurrency.unwrap().shape).map((key) => `concurrency.${key}`),
-    ...Object.keys(shape.defaults.unwrap().shape).map((key) => `defaults.${key}`),
-    ...Object.keys(shape.harnesses.unwrap().valueType.shape).map((key) => `harnesses.ID.${key}`),
-  ];
+  const paths = valuePaths(['ID']).map((path) => (path[0] === 'retry' ? ['retry', 'REASON', ...path.slice(2)] : path).join('.'));
+  const keys = [...new Set(paths)];
   const told = [...read(page).matchAll(/^\| `([\w.]+)` \| ([^|]*) \|/gm)]
     .map(([, key = '', cell = '']) => [key, cell] as const)
-    .filter(([key]) => Object.hasOwn(shape, key.split('.')[0]!));
+    // A file of tasks has a key of the same name as one of the configuration's sections.
+    .filter(([key]) => Object.hasOwn(shape, key.split('.')[0]!) && key !== 'retry');
 
   test('names every key', () => {
     expect(told.map(([key]) => key)).toEqual(keys);
-    expect(new Set(keys.map((key) => key.split('.')[0]))).toEqual(new Set(Object.keys(shape)));
   });
 
   test('gives the true defaults', () => {
