@@ -1,4 +1,5 @@
 import type { Capabilities } from '@singletree/harness';
+import { monotonicMs } from '../supervision/shim/monotonic.ts';
 import { changing } from '../task/ending.ts';
 import type { Task } from '../task/task.ts';
 import { ProcessClock } from './process-clock.ts';
@@ -28,7 +29,7 @@ export class Concerns {
     const { warn = Infinity, stop = Infinity } = rooms.watchdogs.unchangedTurns;
     const { taskType } = task.spec;
     const least = taskType !== undefined && changing.includes(taskType) ? Math.min(warn, stop) : Infinity;
-    this.#unchanged = least === Infinity ? undefined : new Unchanged(() => rooms.workspaces.glance(task), least);
+    this.#unchanged = least === Infinity ? undefined : new Unchanged(() => rooms.workspaces.glance(task), least, monotonicMs);
   }
 
   /** What there is now. The same may be found at every look. */
@@ -40,7 +41,7 @@ export class Concerns {
       ...watchdogs.found,
       ...daemonLimits(this.#task, turns),
       ...(standing ? [...nearLimits(this.#task, standing), ...this.#hangs(standing)] : []),
-      ...(await this.#idles()),
+      ...this.#idles(),
     ];
   }
 
@@ -56,9 +57,9 @@ export class Concerns {
     ];
   }
 
-  async #idles(): Promise<Concern[]> {
+  #idles(): Concern[] {
     const { turns } = this.#transcript.watchdogs;
-    const count = (await this.#unchanged?.turns(turns.count, turns.sinceChange)) ?? 0;
+    const count = this.#unchanged?.count(turns.count, turns.sinceChange) ?? 0;
     const { unchangedTurns } = this.#rooms.watchdogs;
     return [judge('unchanged_turns', unchangedTurns, count, () => `no file was changed in the last ${count} model calls`)].filter(
       (concern) => concern !== undefined,

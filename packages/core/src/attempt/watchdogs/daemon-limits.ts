@@ -36,11 +36,13 @@ export function daemonLimits(task: Task, turns: Pick<Turns, 'count' | 'goesOn'> 
   const { count, goesOn } = turns === 'none' ? { count: 0, goesOn: true } : turns;
   const used = turnsBefore(task, turns !== 'none') + count;
   // The call that would be one too many cannot be seen as it begins: it shows when its answer comes, or when the last one's tools have theirs.
-  if (used > maxTurns || (used === maxTurns && goesOn)) {
-    return [{ about: stopFor('turns'), message: `all ${maxTurns} model calls of the task are used up`, stop: 'turn_limit' }];
-  }
-  const warning = near('turns', used, maxTurns, `${warnedAt * 100} % of the task's ${maxTurns} model calls are used up`);
-  return warning ? [warning] : [];
+  const isOver = used > maxTurns || (used === maxTurns && goesOn);
+  return [
+    near('turns', used, maxTurns, `${warnedAt * 100} % of the task's ${maxTurns} model calls are used up`),
+    isOver
+      ? { about: stopFor('turns'), message: `all ${maxTurns} model calls of the task are used up`, stop: 'turn_limit' as const }
+      : undefined,
+  ].filter((concern) => concern !== undefined);
 }
 
 /** Calls of the attempts that have ended. One whose calls nobody counted adds none: the limit may then be reached late, never early. */

@@ -83,15 +83,15 @@ describe('model calls', () => {
     expect(stops(withTurns(5), 3, true)).toEqual([]);
     expect(stops(withTurns(5), 4, true)).toEqual(['turns']);
     expect(stops(withTurns(5), 5)).toEqual(['turns']);
-    expect(stops(withTurns(5), 5, true)).toEqual(['turn_limit']);
-    expect(stops(withTurns(5), 6)).toEqual(['turn_limit']);
+    expect(stops(withTurns(5), 5, true)).toEqual(['turns', 'turn_limit']);
+    expect(stops(withTurns(5), 6)).toEqual(['turns', 'turn_limit']);
     expect(daemonLimits(withTurns(5), { count: 4, goesOn: false })[0]?.message).toBe("80 % of the task's 5 model calls are used up");
-    expect(daemonLimits(withTurns(5), { count: 6, goesOn: false })[0]?.message).toBe('all 5 model calls of the task are used up');
+    expect(daemonLimits(withTurns(5), { count: 6, goesOn: false })[1]?.message).toBe('all 5 model calls of the task are used up');
   });
 
   test('are those of all attempts, as far as they are known', () => {
     expect(stops(withTurns(5, 2, undefined, 1), 1)).toEqual(['turns']);
-    expect(stops(withTurns(5, 2, undefined, 1), 3)).toEqual(['turn_limit']);
+    expect(stops(withTurns(5, 2, undefined, 1), 3)).toEqual(['turns', 'turn_limit']);
     expect(stops(withTurns(5, undefined), 3, true)).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import type { HarnessEventBody, Thread } from '@singletree/harness';
+import type { HarnessEventBody } from '@singletree/harness';
 
 type Started = Extract<HarnessEventBody, { kind: 'tool.started' }>;
 type Finished = Extract<HarnessEventBody, { kind: 'tool.finished' }>;

@@ -132,7 +132,7 @@ describe('turns', () => {
   });
 
   test('go on once every tool of the last one has its result, unless that was the end', () => {
-    const [first = [], second = []] = [call(), call()];
+    const [first, second] = [call(), call()];
     expect(watch(turn(), text).turns.goesOn).toBe(false);
     expect(watch(turn(), first[0]!, second[0]!, first[1]!).turns.goesOn).toBe(false);
     expect(watch(turn(), first[0]!, second[0]!, first[1]!, second[1]!).turns.goesOn).toBe(true);

@@ -9,8 +9,8 @@ import { Turns } from './turns.ts';
 interface Watchdog {
   readonly about: string;
   readonly threshold: Threshold;
-  count(): number;
-  message(): string;
+  readonly count: () => number;
+  readonly message: () => string;
 }
 
 /**
