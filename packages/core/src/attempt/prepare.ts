@@ -30,8 +30,6 @@ import { usedUp } from './watchdogs/daemon-limits.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
-/** One that says that there is no way may have been asked for by a task that came at the same time, and is no older. */
-const freshProbeAgeMs = 1_000;
 /** What a failed setup command's message shows of its output. */
 const setupTailBytes = 4 * 1024;
 
@@ -61,7 +59,7 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Ready> {
   const plugin = rooms.plugins.get(task.spec.harness);
   const known = await plugin.probe(probeAgeMs);
   // Whoever has just installed it or logged in must not be told what was true before.
-  const probe = known.status === 'missing' || known.status === 'unauthenticated' ? await plugin.probe(freshProbeAgeMs) : known;
+  const probe = known.status === 'missing' || known.status === 'unauthenticated' ? await plugin.probe(0) : known;
   switch (probe.status) {
     case 'missing':
       throw new StepFailure('harness_missing', `${probe.message}: ${probe.hint}`);

@@ -202,6 +202,14 @@ describe('a task that waits for a login', () => {
     });
   });
 
+  test('is looked at again when its limit ends, and no sooner than it may', async () => {
+    await blocked(login);
+    const tasks = watching();
+    expect(await tasks.look()).toBe(30_000);
+    pass(day - 5_000);
+    expect(await tasks.look()).toBe(5_000);
+  });
+
   test('is asked for a last time before it is given up', async () => {
     const [in_vain, just_so] = [await blocked(login), await blocked(login, 'gone')];
     pass(day);

@@ -77,13 +77,14 @@ export class BlockedTasks {
 
   /** Does what is due for one, and says how long it then waits. */
   async #see(task: Task, limit: Seen | undefined): Promise<number> {
-    const step = blockedStep(task, this.#parts.rooms.now(), limit && limit.endsAt - this.#parts.monotonicMs());
+    const leftMs = limit && limit.endsAt - this.#parts.monotonicMs();
+    const step = blockedStep(task, this.#parts.rooms.now(), leftMs);
     switch (step.kind) {
       case 'wait':
         return Math.min(step.ms ?? lookMs, lookMs);
       case 'probe':
         void this.#probe(task, step.last);
-        return lookMs;
+        return leftMs === undefined || step.last ? lookMs : Math.min(leftMs, lookMs);
       case 'unblock':
       case 'expire':
         await this.#end(task, step.kind);
