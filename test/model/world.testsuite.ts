@@ -10,6 +10,7 @@ import { eventToProto } from '../../packages/core/src/rpc/to-proto/event.ts';
 import { taskToProto } from '../../packages/core/src/rpc/to-proto/task.ts';
 import type { Store } from '../../packages/core/src/store/store.ts';
 import { aGate, aSpec } from '../../packages/core/src/task/samples.testsuite.ts';
+import { killSwitchOf } from '../../packages/core/src/task/scopes.ts';
 import { isFinal, type Task } from '../../packages/core/src/task/task.ts';
 import { requestLabel } from '../support/checker.ts';
 import type { Call, CallResult, History, Sighting, Stream, TaskRecord } from '../support/history.ts';
@@ -153,7 +154,7 @@ export class World {
       case 'repeat': {
         const call = this.#calls[by % this.#calls.length];
         if (call?.kind === 'create') await this.#create(call.requestId, draw);
-        else if (call?.taskId !== undefined) await this.#stop(call.kind, call.taskId, call.requestId);
+        else if (call?.taskId !== undefined && call.kind !== 'kill_switch') await this.#stop(call.kind, call.taskId, call.requestId);
         return;
       }
       case 'cancel':
@@ -175,7 +176,9 @@ export class World {
       case 'claim': {
         const due = await this.#store.due(this.#now, 100);
         const task = due[by % due.length];
-        return task && (await this.#claim(task));
+        // A claim that was about to be made when the switch was thrown comes too late.
+        if (!task) return id === undefined ? undefined : await this.#claim(await this.#taskOf(id));
+        return await this.#claim(task);
       }
       case 'drive':
         return id === undefined ? undefined : await this.#drive(id, draw);
@@ -236,7 +239,11 @@ export class World {
   }
 
   async #claim(task: Task): Promise<void> {
-    await this.#engine.execute(task.id, { kind: 'claim', owner: this.#owner });
+    const held = killSwitchOf(task, await this.#store.killSwitches());
+    const { kind } = await this.#engine.execute(task.id, { kind: 'claim', owner: this.#owner });
+    const stillHeld = killSwitchOf(task, await this.#store.killSwitches());
+    if (kind === 'done' && held && stillHeld)
+      throw new Error(`task ${task.id} was claimed although the kill switch ${held.scope} is thrown`);
   }
 
   async #drive(id: string, draw: Draw): Promise<void> {

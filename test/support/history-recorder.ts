@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
-import { TaskEventSchema, TaskSchema, TaskService, WorkspaceMode, type Task as TaskMessage } from '@singletree/protocol';
+import { ControlService, TaskEventSchema, TaskSchema, TaskService, WorkspaceMode, type Task as TaskMessage } from '@singletree/protocol';
 import { toPlain, type Task, type TaskEvent } from '@singletree/sdk';
 import type { FakeStep, OtlpReceiver } from '@singletree/testing';
 import { requestLabel } from './checker.ts';
 import { errorInfosOf, GrpcClient } from './grpc.ts';
-import type { Call, CallResult, History, Left, Sighting, Start, Stream, TaskRecord } from './history.ts';
+import type { Call, CallResult, History, Left, Sighting, Start, StopCall, Stream, TaskRecord } from './history.ts';
 
-const { createTask, getTask, listTasks, cancelTask, terminateTask, watchTask } = TaskService.method;
+const { createTask, getTask, listTasks, cancelTask, terminateTask, unblockTask, watchTask } = TaskService.method;
+const { engageKillSwitch, releaseKillSwitch } = ControlService.method;
 /** A daemon that lives but never answers is a lost answer too. */
 const callLimitMs = 10_000;
 /** Between two tries of one client; there are many of them. */
@@ -24,6 +25,7 @@ export interface TaskWish {
   readonly gates?: readonly { readonly name: string; readonly command: string }[];
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -65,7 +67,7 @@ export class Recorder {
 
   /** One try. */
   async create(wish: TaskWish, requestId: string): Promise<CallResult> {
-    const { title, workspace, inPlace = false, setup = [], gates = [], maxAttempts, timeoutMs } = wish;
+    const { title, workspace, inPlace = false, setup = [], gates = [], maxAttempts, timeoutMs, labels = {} } = wish;
     const request = {
       requestId,
       title,
@@ -73,7 +75,7 @@ export class Recorder {
       workspace: { path: workspace, ...(inPlace ? { mode: WorkspaceMode.IN_PLACE } : {}) },
       setup: [...setup],
       gates: [...gates],
-      labels: { [requestLabel]: requestId },
+      labels: { ...labels, [requestLabel]: requestId },
       limits: {
         ...(maxAttempts === undefined ? {} : { maxAttempts }),
         ...(timeoutMs === undefined ? {} : { timeout: { seconds: BigInt(Math.floor(timeoutMs / 1000)), nanos: (timeoutMs % 1000) * 1e6 } }),
@@ -89,16 +91,38 @@ export class Recorder {
   }
 
   /** One try. */
-  async stop(kind: 'cancel' | 'terminate', taskId: string, requestId: string = randomUUID()): Promise<CallResult> {
+  async stop(kind: StopCall, taskId: string, requestId: string = randomUUID()): Promise<CallResult> {
     const request = { taskId, requestId, by: 'a client', why: 'chaos' };
     return await this.#record({ kind, requestId, taskId }, (client) =>
       kind === 'cancel' ? client.call(cancelTask, request) : client.call(terminateTask, request),
     );
   }
 
-  async stopForSure(kind: 'cancel' | 'terminate', taskId: string): Promise<CallResult> {
+  async stopForSure(kind: StopCall, taskId: string): Promise<CallResult> {
     const requestId = randomUUID();
     return await untilKnown(() => this.stop(kind, taskId, requestId));
+  }
+
+  /** Throws a kill switch, with as many tries as it takes. */
+  async engage(scope: string): Promise<void> {
+    const request = { scope, requestId: randomUUID(), by: 'a client', why: 'chaos' };
+    const begin = Date.now();
+    const { taskIds } = await this.#untilAnswered((client) => client.call(engageKillSwitch, request));
+    for (const taskId of taskIds) {
+      const result = { kind: 'answered', taskId, state: 'in_progress' } as const;
+      this.#calls.push({ kind: 'kill_switch', taskId, requestId: request.requestId, begin, end: Date.now(), result });
+    }
+  }
+
+  async release(scope: string): Promise<void> {
+    const request = { scope, requestId: randomUUID() };
+    await this.#untilAnswered((client) => client.call(releaseKillSwitch, request));
+  }
+
+  /** For a task that waits for a person. One that does not is left as it is. */
+  async unblock(taskId: string): Promise<void> {
+    const request = { taskId, requestId: randomUUID() };
+    await untilKnown(() => this.#try((client) => client.call(unblockTask, request)));
   }
 
   /**
@@ -180,6 +204,18 @@ export class Recorder {
       const [, taskId = '', attempt = '', process = ''] = line.split('/');
       return { taskId, attempt: Number(attempt), process };
     });
+  }
+
+  async #untilAnswered<T>(call: (client: GrpcClient) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        using client = this.#client();
+        return await call(client);
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        await sleep(retryMs);
+      }
+    }
   }
 
   #client(): GrpcClient {

@@ -22,7 +22,8 @@ export interface History {
 
 /** One try of one call. A client that tries again does so under the same request id. */
 export interface Call {
-  readonly kind: 'create' | 'cancel' | 'terminate';
+  /** `kill_switch`: one of the tasks that the switch was said to end. */
+  readonly kind: 'create' | StopCall | 'kill_switch';
   readonly requestId: string;
   /** The task that is to be stopped. */
   readonly taskId?: string;
@@ -31,6 +32,8 @@ export interface Call {
   readonly end: number;
   readonly result: CallResult;
 }
+
+export type StopCall = 'cancel' | 'terminate';
 
 export type CallResult =
   | { readonly kind: 'answered'; readonly taskId: string; readonly state: TaskState }
