@@ -19,7 +19,7 @@ test('not logged in: run leaves with 77 and says why and how to come back; after
   const left = await machine.type(['run', 'x']);
   expect([left.code, left.stdout]).toEqual([77, '']);
   expect(left.stderr).toContain('? blocked     unauthenticated');
-  expect(left.stderr).toMatch(/is blocked: unauthenticated · .*run fake login first.* · tries again .* · fails .* if nothing changes/);
+  expect(left.stderr).toMatch(/is blocked: unauthenticated · run fake login first.*\n {2}tries again .* · fails .* if nothing changes\n/);
   const [, id = ''] = /singletree unblock (\S+)/.exec(left.stderr) ?? [];
   expect(left.stderr).toContain(`singletree watch ${id}`);
 

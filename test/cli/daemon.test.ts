@@ -107,7 +107,7 @@ test('a bad configuration is named with file, line and what was meant, whoever r
   for (const argv of [['run', 'x'], ['up'], ['up', '--detach']]) {
     const { code, stderr } = await machine.type(argv);
     expect(stderr).toBe(
-      `error: unknown key "concurency" in ${machine.config}, line 2\n  known keys: version, concurrency, defaults, harnesses\n  did you mean concurrency?\n`,
+      `error: unknown key "concurency" in ${machine.config}, line 2\n  known keys: version, concurrency, defaults, retry, watchdogs, supervision, harnesses\n  did you mean concurrency?\n`,
     );
     expect(code).toBe(78);
   }

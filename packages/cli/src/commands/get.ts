@@ -1,7 +1,7 @@
 import { toJson, type RetryRule, type Task } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { taskIdOf } from '../task-argument.ts';
-import { blockedText } from '../terminal/blocked.ts';
+import { blockedUntil, blockedWhy } from '../terminal/blocked.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
 import { age, cost, count, duration, facts, plural } from '../terminal/figures.ts';
 import { gateRow } from '../terminal/gate.ts';
@@ -131,7 +131,7 @@ function retryText({
 
 function stateText({ state, waiting, blocked, stopRequested }: Task, look: Look, now: number): string {
   const mark = markOfState(state);
-  const more = waiting ? waitingText(waiting, now) : blockedText({ blocked }, now);
+  const more = waiting ? waitingText(waiting, now) : blocked && facts(blockedWhy(blocked), blockedUntil(blocked, now));
   return facts(
     `${mark === undefined ? '' : `${markOf(mark, look)} `}${state === 'in_progress' ? marks.in_progress.word : state.replaceAll('_', ' ')}`,
     more,

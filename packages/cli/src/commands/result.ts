@@ -3,7 +3,7 @@ import { jsonLine, type Call } from '../call.ts';
 import { codeOfBlocked, codeOfCompletion, type ExitCode } from '../exit-codes.ts';
 import { failureFrom, failureJson } from '../failure.ts';
 import { shortId } from '../task-argument.ts';
-import { blockedText } from '../terminal/blocked.ts';
+import { blockedUntil, blockedWhy } from '../terminal/blocked.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
 import { linesOf } from '../terminal/row.ts';
 import type { Followed } from './follow.ts';
@@ -42,7 +42,9 @@ export function showBlocked(call: Call, task: Task): ExitCode {
   if (call.json) call.world.stderr.write(`${jsonLine(failureJson(failureFrom(new TaskBlockedError(task))))}\n`);
   else {
     const name = shortId(task.id);
-    call.note(`\n  task ${name} is blocked: ${blockedText(task, Date.now())}`);
+    const until = task.blocked && blockedUntil(task.blocked, Date.now());
+    call.note(`\n  task ${name} is blocked: ${task.blocked ? blockedWhy(task.blocked) : ''}`);
+    if (until) call.note(`  ${until}`);
     call.next([
       [`singletree unblock ${name}`, 'lets it go on now'],
       [`singletree watch ${name}`, 'follows it when it goes on by itself; with --wait, until then too'],

@@ -65,7 +65,7 @@ function missing(): never {
 
 function introduce(call: Call, screen: Screen, task: Task, of: string | undefined): void {
   const { id, title, workspace, permissions, harness, rerunOf } = task;
-  const again = rerunOf === undefined ? undefined : `${shortId(rerunOf)} again`;
+  const again = rerunOf === undefined ? undefined : `does ${shortId(rerunOf)} again`;
   screen.heading(oneLine(title), facts(`task ${shortId(id)}`, again, workspace.mode, `permissions: ${permissions}`), of);
   if (permissions === 'all' && harness === 'claude_code' && process.getuid?.() === 0)
     call.warn('this is root: Claude Code is told that it is sandboxed, because it would refuse permissions all otherwise');

@@ -1,0 +1,44 @@
+import type { Task } from '@singletree/sdk';
+import { expect, test } from 'vitest';
+import { plain } from '../terminal/terminal.testsuite.ts';
+import { taskLines } from './get.ts';
+
+/** Half past one wherever the test runs. */
+const now = new Date(2026, 10, 21, 13, 30).getTime();
+const at = (minutes: number): Date => new Date(now + minutes * 60_000);
+
+function lines(fields: object): string[] {
+  const made: unknown = {
+    ...{ id: 'b', title: 'mend it', state: 'created', harness: 'codex', createdAt: at(-2), workspace: { path: '/src', mode: 'worktree' } },
+    ...{ permissions: 'all', labels: {}, retry: [], attempts: [], gateResults: [], traceId: 'c', ...fields },
+  };
+  return taskLines(made as Task, plain, now);
+}
+
+test('a blocked task: why, when it is tried again, and when it fails', () => {
+  const blocked = { reason: 'quota_exhausted', message: 'nothing left', since: at(-1), until: at(60), failsAt: at(24 * 60) };
+  expect(lines({ state: 'blocked', blocked })).toContain(
+    '  state       ‖ blocked · quota_exhausted · nothing left · tries again at 14:30 · fails on 2026-11-22 at 13:30 if nothing changes',
+  );
+});
+
+test('what differs from the retry table, as a tasks file says it', () => {
+  const retry = [
+    { reason: 'stalled', retry: false },
+    { reason: 'rate_limited', session: 'fresh', backoffInitialMs: 90_000, backoffCapMs: 0, maxRetries: 3 },
+  ];
+  expect(lines({ retry })).toContain(
+    '  retry       stalled: { retry: false }, rate_limited: { session: fresh, initial: 1 min 30 s, cap: 0, max_retries: 3 }',
+  );
+  expect(lines({}).join('\n')).not.toContain('retry');
+});
+
+test('the task that it does again, and how its attempts are contained', () => {
+  const attempts = [
+    { number: 1, state: 'ended', sandboxLevel: 'pid_namespace', preparedAt: at(-1) },
+    { number: 2, state: 'prepared', preparedAt: at(0) },
+  ];
+  const shown = lines({ rerunOf: 'a', attempts });
+  expect(shown).toContain('  again       does task a again');
+  expect(shown.slice(-2)).toEqual(['  ● attempt 1   ended · contained by PID namespace', '  ● attempt 2']);
+});
