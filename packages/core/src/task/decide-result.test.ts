@@ -15,6 +15,7 @@ import {
   running,
   runningAgain,
   silent,
+  stop,
 } from './samples.testsuite.ts';
 import type { FailureReason } from './reasons.ts';
 import type { RetryOverride } from './retry.ts';
@@ -155,6 +156,24 @@ describe('after an attempt', () => {
     expect(events.map(({ body }) => body)).toContainEqual({ kind: 'warning', message: flaw.message });
     expect(after(task, passed, passed, judged)).toMatchObject({ state: 'completed' });
     expect(after(task, failed, passed, judged)).toMatchObject({ state: 'created', attempts: [{ failure: { reason: 'gate_failed' } }] });
+  });
+});
+
+describe('after an attempt that a limit ended while the task was being stopped', () => {
+  const ended = (kind: 'cancel' | 'terminate' | 'kill', limit: 'attempt_timeout' | 'timeout') =>
+    after(limited(3), ...running, stop(kind), exited('harness-1', { stop: limit }), silent());
+
+  test.each([
+    ['cancel', 'cancelled', 'cancelled'],
+    ['terminate', 'cancelled', 'terminated'],
+    ['kill', 'failed', 'killed'],
+  ] as const)('there is no other one: %s ends the task', (kind, state, reason) => {
+    const task = ended(kind, 'attempt_timeout');
+    expect(task).toMatchObject({ state, failure: { reason, by: 'anna' }, attempts: [{ failure: { reason: 'attempt_timeout' } }] });
+  });
+
+  test('the limit is the cause where it ends the task itself', () => {
+    expect(ended('kill', 'timeout')).toMatchObject({ state: 'failed', failure: { reason: 'timeout' } });
   });
 });
 

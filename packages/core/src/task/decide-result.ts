@@ -83,6 +83,8 @@ function againOrFail(task: Task, edge: 'retry' | 'rework', failure: Failure, now
   const before = task.attempts.filter((attempt) => attempt.failure?.reason === failure.reason).length;
   if (rule.action === 'fail' || charged >= task.spec.limits.maxAttempts || before >= rule.most)
     return { edge: 'fail', failure, set: { attempts } };
+  // A limit ended the attempt before the stop could, but there is no other one: the task was told to end.
+  if (task.stop) return { ...stopped(task.stop), set: { attempts } };
   const resetsAt = facts.evidence?.resetsAt;
   const until = nextTry(rule, before, lotOf(task.id, attempts.length), now, resetsAt);
   // A wait that is longer than any of the table's is none for the queue: outside of it the wait is seen, and `blocked_limit` ends it.
