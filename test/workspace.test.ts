@@ -115,6 +115,18 @@ test('an agent that removes the folder which was named has done its work: the re
   expect(await repo.git('diff', '--name-status', task.baseCommit!, task.frozenCommit!)).toBe('D\tpkg/b.txt\n');
 });
 
+test.each([
+  ['worktree', [true, false, true, false]],
+  // Nothing is put back, so only the first change is surely that of its gate.
+  ['in_place', [true, undefined, undefined, undefined]],
+] as const)('a gate that changes the tree is told of: %s', async (mode, changed) => {
+  await using repo = await repository({ files: { 'a.txt': 'a\n' } });
+  const gates = ['echo 1 > made.txt', 'true', 'echo 2 >> a.txt', 'true'].map((command, index) => ({ name: `gate-${index}`, command }));
+  const { id } = await client.tasks.create(aTask(repo.path, { workspace: { path: repo.path, mode }, gates }));
+  const task = await finished(client, id);
+  expect(task.gateResults.map(({ status, changedTree }) => [status, changedTree])).toEqual(changed.map((each) => ['passed', each]));
+});
+
 describe.concurrent('in place', () => {
   test("the user's own changes stay, and are not the agent's", async () => {
     await using repo = await repository({ files: { 'a.txt': 'before\n', 'mine.txt': 'old\n', 'staged.txt': 'old\n' } });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { shellCommand } from '../gates/result.ts';
 import type { Command } from '../task/commands.ts';
 import { gateToRun } from '../task/next.ts';
-import { newestAttempt, openProcess, type Task, type TaskProcess } from '../task/task.ts';
+import { newestAttempt, openProcess, type GateResult, type Task, type TaskProcess } from '../task/task.ts';
 import { gateResult } from './gate-result.ts';
 import { prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
@@ -32,5 +32,15 @@ async function finishGate(task: Task, process: TaskProcess, rooms: Rooms): Promi
   const exit = exitOf(ended.exit);
   const place = { attempt: process.attempt, ordinal: process.ordinal };
   const where = { directory: join(rooms.processes.root, process.directory), cwd: task.workspace?.cwd ?? '/' };
-  return { kind: 'exited', directory: process.directory, exit, gate: await gateResult(gate, place, exit, where) };
+  const result = { ...(await gateResult(gate, place, exit, where)), ...(exit.stop === undefined ? await changedBy(task, rooms) : {}) };
+  return { kind: 'exited', directory: process.directory, exit, gate: result };
+}
+
+/** Whether the gate that has just ended changed the tree that it judged. In place nothing is put back, so of later ones nobody can tell. */
+async function changedBy(task: Task, rooms: Rooms): Promise<Pick<GateResult, 'changedTree'>> {
+  const attempt = newestAttempt(task);
+  if (!attempt?.tree) return {};
+  const isMixed =
+    task.spec.workspace.mode === 'in_place' && task.gateResults.some((gate) => gate.attempt === attempt.number && gate.changedTree);
+  return isMixed ? {} : { changedTree: (await rooms.workspaces.restore(task, attempt.tree)).length > 0 };
 }

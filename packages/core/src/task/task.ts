@@ -316,6 +316,8 @@ export interface GateResult {
   readonly hint?: string;
   /** The last 8 KiB of its output. */
   readonly tail?: string;
+  /** Whether it changed the tree that it judged; absent where that could not be told. */
+  readonly changedTree?: boolean;
 }
 
 export interface Estimate {

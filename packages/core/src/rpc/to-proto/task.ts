@@ -195,6 +195,7 @@ export function gateResultToProto(result: domain.GateResult, brief = false): Gat
     ...(brief ? {} : opt('outputTail', result.tail)),
     ...opt('message', result.message),
     ...opt('hint', result.hint),
+    ...opt('changedTree', result.changedTree),
   });
 }
 
