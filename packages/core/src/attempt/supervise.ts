@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
-import { logLength, requestStop, revoke, vouch } from '../supervision/directory.ts';
+import { requestStop, revoke } from '../supervision/directory.ts';
 import { startShim } from '../supervision/host.ts';
 import { look, readSpec } from '../supervision/look.ts';
 import {
@@ -11,12 +11,16 @@ import {
   type ProcessSpec,
   type StopRequest,
 } from '../supervision/protocol.ts';
+import { monotonicMs } from '../supervision/shim/monotonic.ts';
 import { findLiving } from '../supervision/shim/process-table.ts';
 import { signalProcess } from '../supervision/shim/tree.ts';
 import { sweepDead } from '../supervision/sweep.ts';
 import type { Command } from '../task/commands.ts';
 import type { LimitStop, ProcessExit, Stop, StopKind, Task, TaskProcess } from '../task/task.ts';
-import { graces, type Rooms } from './rooms.ts';
+import { Patience } from './patience.ts';
+import type { Rooms } from './rooms.ts';
+import { lengthsOf } from './transcript.ts';
+import { Vouching } from './vouching.ts';
 
 /** How a supervised process came to its end. */
 export type Ended =
@@ -51,8 +55,8 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
   await using hints = hintsOf(directory, task.id, rooms);
   let owned = process.state !== 'open';
   const limits = limitsOf(directory);
-  const patience = patienceWith(directory, limits);
-  const vouching = vouchFor(directory, limits);
+  const patience = new Patience(monotonicMs());
+  const vouching = new Vouching(directory);
   for (let starts = 0; ;) {
     const seen = await look(directory);
     switch (seen.kind) {
@@ -78,11 +82,13 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
         const own = await watched.ownStop?.();
         if (own) await requestStop(directory, { kind: own, hardness: hardnessOfOwn(own), by: 'daemon', at: rooms.now() });
         // Only now: whoever cannot read what the process says holds it to no limit.
-        await vouching.renew();
+        await vouching.renew((await limits()).unsupervisedMs);
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop) await requestStop(directory, requestOf(stop));
         wake(seen.owner);
-        if (await patience.isOver(own !== undefined || stop !== undefined)) signalProcess(seen.owner, 'SIGKILL');
+        const { stdout, stderr } = await lengthsOf(directory);
+        const standing = { bytes: stdout + stderr, stopAsked: own !== undefined || stop !== undefined };
+        if (patience.isOver(monotonicMs(), await limits(), standing)) signalProcess(seen.owner, 'SIGKILL');
         break;
       }
       case 'exited':
@@ -116,55 +122,6 @@ function hardnessOfOwn(kind: LimitStop): Hardness {
 function limitsOf(directory: string): () => Promise<ProcessSpec['limits']> {
   let limits: ProcessSpec['limits'] | undefined;
   return async () => (limits ??= (await readSpec(directory)).record?.limits ?? {});
-}
-
-const longestVouchPauseMs = 5_000;
-
-/** Vouches for a process that has limits which need the daemon, again and again for as long as it may be without one. */
-function vouchFor(directory: string, limits: () => Promise<ProcessSpec['limits']>): { renew(): Promise<void> } {
-  let nextAt = 0;
-  return {
-    async renew() {
-      const { unsupervisedMs } = await limits();
-      const now = performance.now();
-      if (unsupervisedMs === undefined || now < nextAt) return;
-      // A disk that is full now may not be so at the next look.
-      const done = await vouch(directory, process.hrtime.bigint() + BigInt(Math.round(unsupervisedMs * 1e6))).then(
-        () => true,
-        () => false,
-      );
-      if (done) nextAt = now + Math.min(longestVouchPauseMs, unsupervisedMs / 4);
-    },
-  };
-}
-
-/** What a shim may need beyond its graces on a loaded machine. */
-const marginMs = 10_000;
-
-/**
- * How long a living shim is believed: one that is long overdue with a stop or a time limit is killed, and what it leaves is swept.
- * Counted from when this daemon first saw it, so never early.
- */
-function patienceWith(directory: string, limits: () => Promise<ProcessSpec['limits']>): { isOver(stopAsked: boolean): Promise<boolean> } {
-  const seenAt = performance.now();
-  const tail = graces.interruptMs + graces.terminateMs + graces.sweepMs + marginMs;
-  let askedAt: number | undefined;
-  let written = { bytes: 0, at: seenAt };
-  return {
-    async isOver(stopAsked) {
-      const { timeoutMs = Infinity, attemptTimeoutMs = Infinity, firstOutputMs = Infinity, stallMs = Infinity } = await limits();
-      const bytes = (await logLength(directory, 'stdout')) + (await logLength(directory, 'stderr'));
-      const now = performance.now();
-      if (bytes !== written.bytes) written = { bytes, at: now };
-      if (stopAsked) askedAt ??= now;
-      const overdue = [
-        now - seenAt - Math.min(timeoutMs, attemptTimeoutMs),
-        now - written.at - (bytes === 0 ? firstOutputMs : stallMs),
-        askedAt === undefined ? -Infinity : now - askedAt,
-      ];
-      return Math.max(...overdue) > tail;
-    },
-  };
 }
 
 async function noSecrets(): Promise<Readonly<Record<string, string>>> {
