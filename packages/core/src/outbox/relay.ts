@@ -1,5 +1,5 @@
 import { failpoint } from '../failpoints.ts';
-import type { OutboxRow, OutboxStore } from '../store/outbox.ts';
+import { mostRetryAfterMs, type OutboxRow, type OutboxStore } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import type { Send } from './send.ts';
 
@@ -41,8 +41,6 @@ export interface RelayHealth {
 type Wait = { readonly kind: 'none' } | { readonly kind: 'idle' | 'backoff'; readonly ms: number };
 
 const backoff = { initialMs: 1_000, factor: 2, capMs: 300_000 } as const;
-/** A receiver may ask for more patience than our own backoff has, but not for ever. */
-const mostRetryAfterMs = 3_600_000;
 /** A person has to act, and a receiver may lock out who knocks too often with a wrong key. */
 const pausedAtLeastMs = 60_000;
 /** Hints may be lost, and other processes may write the store. */

@@ -1,14 +1,17 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Instant, Task } from '../task/task.ts';
 
+/** A receiver may ask for more patience than our own backoff has, but not for ever. */
+export const mostRetryAfterMs = 3_600_000;
+
 /** Completion events that are not acknowledged yet, as the relay sees them. Only the relay writes here, beside the insert with the final state. */
 export interface OutboxStore {
-  /** Rows of a destination that are due, oldest first. */
+  /** Rows of a destination that are due, oldest first; also those whose time was told by a clock that was set back since. */
   pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]>;
   /** Commits the serialised bytes of a row, once: what is returned is what is stored, whoever came first. */
   freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array>;
   delivered(row: OutboxKey, at: Instant): Promise<void>;
-  /** The row will be sent again at `at`. */
+  /** The row will be sent again at `at`, at most `mostRetryAfterMs` from now. */
   retryAt(row: OutboxKey, at: Instant, error: string): Promise<void>;
   /** The receiver will never take it; it is kept, counted and can be sent again by hand. */
   dead(row: OutboxKey, error: string): Promise<void>;

@@ -1,19 +1,24 @@
 import type { Instant } from '../../task/task.ts';
-import type { OutboxKey, OutboxRow, OutboxStore } from '../outbox.ts';
+import { mostRetryAfterMs, type OutboxKey, type OutboxRow, type OutboxStore } from '../outbox.ts';
 import type { Database } from './database.ts';
 import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
 import { isCompletion, taskOf } from './task-rows.ts';
 
 const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
 
+/**
+ * A row that was made in the future, or is due later than any receiver may ask for, got its time from a clock that was set back since: what is
+ * left of its wait nobody can tell, so it is over.
+ */
 export const pendingRows = `
   SELECT outbox.task_id, outbox.destination, outbox.attempts, outbox.payload, completions.doc AS completion, tasks.doc, specs.doc AS spec
   FROM outbox INDEXED BY outbox_by_age
   JOIN completions ON completions.task_id = outbox.task_id
   JOIN tasks ON tasks.id = outbox.task_id
   JOIN specs ON specs.task_id = outbox.task_id
-  WHERE outbox.state = 'pending' AND outbox.destination = ? AND outbox.due_at <= ?
-  ORDER BY outbox.created_at, outbox.task_id LIMIT ?`;
+  WHERE outbox.state = 'pending' AND outbox.destination = ?1
+    AND (outbox.due_at <= ?2 OR outbox.created_at > ?2 OR outbox.due_at > ?2 + ${mostRetryAfterMs})
+  ORDER BY outbox.created_at, outbox.task_id LIMIT ?3`;
 
 /** The outbox port on the database whose commits insert its rows. */
 export class SqliteOutbox implements OutboxStore {
