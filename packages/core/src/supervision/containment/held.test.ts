@@ -1,13 +1,14 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { requestStop } from '../directory.ts';
 import { startShim } from '../host.ts';
 import { look } from '../look.ts';
-import { markerOf, type Owner, type RunRecord, type StopRequest } from '../protocol.ts';
+import { markerName, markerOf, type Owner, type RunRecord, type StopRequest } from '../protocol.ts';
 import { cgroupDirectory } from '../shim/cgroup-files.ts';
 import { cgroupName } from '../shim/cgroup.ts';
+import { startInNamespace } from '../shim/namespace.ts';
 import { isLiving, readStat, readTable } from '../shim/process-table.ts';
 import { sweepDead } from '../sweep.ts';
 import { ending, prepare, root, said, start, stateId, until, type Wanted } from '../testing.testsuite.ts';
@@ -199,6 +200,29 @@ describe.each(held)('$name', ({ level, skip }) => {
     expect(await sweepDead(directory, markerOf(stateId, basename(directory)))).toMatchObject({ survivors: [] });
     await until(() => sleeping(duration).length === 0, 2_000);
     expect(existsSync(cgroupOf(directory))).toBe(false);
+  });
+});
+
+describe.skipIf(!levels.pid_namespace.works)('in a PID namespace, whoever waits for the child inside', () => {
+  test('takes it along when it is killed', async () => {
+    const directory = await start('while :; do sleep 60; done', { sandbox: 'pid_namespace' });
+    const { pid } = await recordOf(directory);
+    process.kill(readStat(pid)?.parent ?? 0, 'SIGKILL');
+    const exit = await ending(directory);
+    expect(exit).toMatchObject({ code: null, signal: 'SIGKILL', survivors: [] });
+    expect(exit.stop).toBeUndefined();
+    expect(exit.cpuMs).toBeUndefined();
+  });
+
+  test('may be killed before it has read all that it was told', async () => {
+    const nothing = openSync('/dev/null', 'r+');
+    const command = { file: '/bin/sleep', args: ['60'], cwd: '/', env: { PATH: path, [markerName]: `${stateId}/early` } };
+    for (let time = 0; time < 5; time += 1) {
+      const { ended, hold } = await startInNamespace(command, [nothing, nothing, nothing]);
+      hold?.kill();
+      expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
+    }
+    closeSync(nothing);
   });
 });
 

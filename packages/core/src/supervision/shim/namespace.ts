@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { extname } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,12 +35,7 @@ export async function startInNamespace(command: Command, [stdin, stdout, stderr]
   if (monitor.pid === undefined || !(pipe instanceof Duplex)) throw new Unheld(describe(await failed, PATH));
   let complaints = '';
   monitor.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.length + complaints.length < 4_096 ? chunk.toString('utf8') : ''));
-  pipe.on('error', () => undefined);
-  const lines = createInterface({ input: pipe })[Symbol.asyncIterator]();
-  const listen = async (): Promise<Said | undefined> => {
-    const { value, done } = await lines.next();
-    return done === true ? undefined : parseSaid(value);
-  };
+  const listen = listenTo(pipe);
 
   const late = new AbortController();
   const ready = await Promise.race([listen(), sleep(readyLimitMs, undefined, { signal: late.signal })]);
@@ -109,6 +103,32 @@ function namespaceHold({ monitor, first, inside }: Helpers): Hold {
     kill: () => void signalProcess(first, 'SIGKILL'),
     // There is nothing but its processes.
     remove: () => true,
+  };
+}
+
+/** What the program inside says next; undefined once it can say no more, however that came about. */
+function listenTo(pipe: Duplex): () => Promise<Said | undefined> {
+  const lines: string[] = [];
+  let rest = '';
+  let over = false;
+  let wake = (): void => undefined;
+  const end = (): void => {
+    over = true;
+    wake();
+  };
+  pipe.setEncoding('utf8');
+  pipe.on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+    wake();
+  });
+  // One that is killed before it has read all breaks the pipe; that says no more than its end.
+  for (const event of ['error', 'end', 'close']) pipe.on(event, end);
+  return async () => {
+    while (lines.length === 0 && !over) await new Promise<void>((resolve) => (wake = resolve));
+    const line = lines.shift();
+    return line === undefined ? undefined : parseSaid(line);
   };
 }
 
