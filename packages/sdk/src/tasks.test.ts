@@ -328,6 +328,33 @@ describe('run', () => {
     expect(await tasks.run({ ...something, whenBlocked: 'throw' })).toMatchObject({ outcome: 'success' });
   });
 
+  test('a block of the past is told and passed by; one that is only seen by a sign of life is noticed too', async () => {
+    const change = (sequence: bigint, toState: TaskState) =>
+      create(TaskEventSchema, { sequence, kind: { case: 'stateChanged', value: { toState } } });
+    const [first] = events;
+    const told = [first!, change(2n, TaskState.BLOCKED), change(3n, TaskState.CREATED), change(4n, TaskState.BLOCKED)];
+    const task = (lastSequence: bigint) => ({ id: 'task', lastSequence, blocked: { reason: FailureReason.QUOTA_EXHAUSTED } });
+    let last = 4n;
+    await using scripted = await daemonAndClient({
+      tasks: {
+        getTask: () => ({ task: task(last) }),
+        async *watchTask() {
+          yield { events: told };
+          yield { heartbeat: { state: TaskState.BLOCKED } };
+        },
+      },
+    });
+    const { tasks } = scripted.client;
+    for (last of [4n, 5n]) {
+      const seen: number[] = [];
+      const watching = (async () => {
+        for await (const { sequence } of tasks.watch('task', { whenBlocked: 'throw' })) seen.push(sequence);
+      })();
+      await expect(watching).rejects.toBeInstanceOf(TaskBlockedError);
+      expect(seen).toEqual([1, 2, 3, 4]);
+    }
+  });
+
   test('an aborted run cancels its task and rejects with the reason', async () => {
     const cancelled: unknown[] = [];
     const abort = new AbortController();

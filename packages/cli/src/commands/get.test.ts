@@ -9,8 +9,19 @@ const at = (minutes: number): Date => new Date(now + minutes * 60_000);
 
 function lines(fields: object): string[] {
   const made: unknown = {
-    ...{ id: 'b', title: 'mend it', state: 'created', harness: 'codex', createdAt: at(-2), workspace: { path: '/src', mode: 'worktree' } },
-    ...{ permissions: 'all', labels: {}, retry: [], attempts: [], gateResults: [], traceId: 'c', ...fields },
+    id: 'b',
+    title: 'mend it',
+    state: 'created',
+    harness: 'codex',
+    createdAt: at(-2),
+    workspace: { path: '/src', mode: 'worktree' },
+    permissions: 'all',
+    labels: {},
+    retry: [],
+    attempts: [],
+    gateResults: [],
+    traceId: 'c',
+    ...fields,
   };
   return taskLines(made as Task, plain, now);
 }

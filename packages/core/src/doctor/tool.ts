@@ -32,7 +32,7 @@ function hasGlibc(): boolean {
   return typeof header === 'object' && header !== null && 'glibcVersionRuntime' in header;
 }
 
-export function sqliteFinding(version: string): Finding {
+function sqliteFinding(version: string): Finding {
   try {
     assertSqliteVersion(version, process.execPath);
     return { check: 'sqlite', status: 'ok', message: version };
