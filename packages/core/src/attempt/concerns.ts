@@ -61,8 +61,6 @@ export class Concerns {
     const { turns } = this.#transcript.watchdogs;
     const count = this.#unchanged?.count(turns.count, turns.sinceChange) ?? 0;
     const { unchangedTurns } = this.#rooms.watchdogs;
-    return [judge('unchanged_turns', unchangedTurns, count, () => `no file was changed in the last ${count} model calls`)].filter(
-      (concern) => concern !== undefined,
-    );
+    return judge('unchanged_turns', unchangedTurns, count, () => `no file was changed in the last ${count} model calls`);
   }
 }

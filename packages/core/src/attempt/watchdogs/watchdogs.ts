@@ -45,8 +45,9 @@ export class Watchdogs {
   add(event: HarnessEventBody): void {
     for (const part of [this.turns, this.lastWord, this.#repeated, this.#failing]) part.add(event);
     for (const { about, threshold, count, message } of this.#watchdogs) {
-      const found = judge(about, threshold, count(), message);
-      if (found && !this.#found.has(found.about)) this.#found.set(found.about, found);
+      for (const found of judge(about, threshold, count(), message)) {
+        if (!this.#found.has(found.about)) this.#found.set(found.about, found);
+      }
     }
   }
 
@@ -58,14 +59,15 @@ export class Watchdogs {
   /** What is wrong at this moment; a stop that was found stays. */
   get concern(): string | undefined {
     const stop = this.found.find((concern) => concern.stop !== undefined);
-    const barking = this.#watchdogs.find(({ threshold, count }) => count() >= (threshold.warn ?? Number.POSITIVE_INFINITY));
+    const barking = this.#watchdogs.find(({ threshold, count }) => count() >= (threshold.warn ?? Infinity));
     return stop?.message ?? barking?.message();
   }
 }
 
-/** What a count comes to; nothing below its thresholds. */
-export function judge(about: string, { warn, stop }: Threshold, count: number, message: () => string): Concern | undefined {
-  if (stop !== undefined && count >= stop) return { about: stopFor(about), message: message(), stop: 'no_progress' };
-  if (warn !== undefined && count >= warn) return { about, message: message() };
-  return undefined;
+/** What a count comes to: a warning, and later a stop beside it. */
+export function judge(about: string, { warn = Infinity, stop = Infinity }: Threshold, count: number, message: () => string): Concern[] {
+  return [
+    ...(count >= warn ? [{ about, message: message() }] : []),
+    ...(count >= stop ? [{ about: stopFor(about), message: message(), stop: 'no_progress' as const }] : []),
+  ];
 }
