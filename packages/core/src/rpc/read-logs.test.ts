@@ -82,6 +82,18 @@ test('every process in the order in which they ran, with its name; what was run 
   expect(await read({ roles: [ProcessRole.SETUP, ProcessRole.GATE] })).toHaveLength(4);
 });
 
+test('two setup commands of the same words are told apart', async () => {
+  task = { ...task, spec: { ...task.spec, setup: ['make', 'make'] } };
+  ran('1/setup-0-1', { 'stdout.log': 'first' });
+  ran('1/setup-0-2', { 'stdout.log': 'again' });
+  ran('1/setup-1-1', { 'stdout.log': 'second' });
+  expect(await read()).toEqual([
+    '1 setup make 1 stdout@0 9s first',
+    '1 setup make 2 stdout@0 9s again',
+    '1 setup make 3 stdout@0 9s second',
+  ]);
+});
+
 test('both outputs in turns, by the clock', async () => {
   ran('1/harness-0-1', {
     'stdout.log': 'abcdef',
