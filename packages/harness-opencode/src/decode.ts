@@ -10,6 +10,7 @@ import {
   stringOf,
   usesTokens,
   type Decoder,
+  type EndEvidence,
   type HarnessEventBody,
   type JsonObject,
   type OutputSource,
@@ -60,10 +61,15 @@ class RunReader {
       case 'step_finish':
         return this.#stepFinish(part);
       case 'error':
-        return [{ kind: 'ended', evidence: failure(objectOf(json['error'])) }];
+        return [this.#error(failure(objectOf(json['error'])))];
       default:
         return undefined;
     }
+  }
+
+  /** Where the context was too long, a compaction may follow: a call that takes a minute, and of which nothing is told. */
+  #error(evidence: EndEvidence): HarnessEventBody {
+    return { kind: 'ended', evidence, ...(evidence.reason === 'context_exhausted' ? { pending: 1 } : {}) };
   }
 
   /** Told once, when it is over. */

@@ -98,7 +98,7 @@ export type HarnessEventBody =
   /**
    * The CLI's closing words. Main-thread work after it (some CLIs wake up again) takes them back until the next one.
    *
-   * `pending`: how much goes on in the background that may wake the agent, where the CLI tells. A silence after it is then no hang.
+   * `pending`: how much goes on that may bring the main thread back, where the CLI tells: a silence after it is then no hang.
    */
   | { readonly kind: 'ended'; readonly evidence: EndEvidence; readonly pending?: number };
 

@@ -118,8 +118,8 @@ export const configurationSchema = z.strictObject({
       unchanged_turns: watchdog.prefault({ warn: 40 }),
       /** Model calls in a row that called no tool, without the end that follows such a call. */
       empty_turns: watchdog.prefault({ warn: 5, stop: 20 }),
-      /** How long a harness may be silent after its final result, where nothing is known that would wake it. The slowest CLI needs some seconds. */
-      end_grace: duration.prefault('1m'),
+      /** How long a harness may be silent after its final result, where nothing is known that would wake it. A CLI may sum up a long context first. */
+      end_grace: duration.prefault('2m'),
     })
     .prefault({}),
   supervision: z
