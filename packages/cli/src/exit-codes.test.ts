@@ -44,7 +44,7 @@ test.each([
   ['unauthenticated', 'UNAUTHENTICATED', 77],
   ['failed_precondition', 'HARNESS_UNAUTHENTICATED', 77],
   ['failed_precondition', 'INVALID_CONFIGURATION', 78],
-  ['internal', 'CONTAINMENT_UNAVAILABLE', 78],
+  ['failed_precondition', 'CONTAINMENT_UNAVAILABLE', 78],
   ['failed_precondition', 'STATE_FOLDER_SYMLINK', 78],
 ])('error %s %s is %d', (code, reason, exitCode) => expect(codeOfError({ code, reason })).toBe(exitCode));
 
