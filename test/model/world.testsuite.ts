@@ -232,7 +232,7 @@ export class World {
       this.#see(task);
       answer({ kind: 'answered', taskId: task.id, state: task.state });
     } catch (error) {
-      if (error instanceof DomainError) return answer({ kind: 'refused', reason: error.reason });
+      if (error instanceof DomainError && error.reason === 'ILLEGAL_TRANSITION') return answer({ kind: 'refused', reason: error.reason });
       answer({ kind: 'unknown', why: String(error) });
       throw error;
     }

@@ -180,6 +180,8 @@ const breaks: Readonly<Record<string, Readonly<Record<string, Break>>>> = {
     'one request, two tasks': (h) => void h.tasks.push({ ...taskOf(h), task: { ...taskOf(h).task, id: 'a2' } }),
     'a lost answer, two tasks': (h) => void h.tasks.push({ ...taskOf(h, 1), task: { ...taskOf(h, 1).task, id: 'b3' } }),
     'refused, and made': (h) => void (taskOf(h, 1).task.labels[requestLabel] = 'refused'),
+    'answered, and then refused': (h) =>
+      void h.calls.push(call({ requestId: 'first', begin: at.getTime() + 9, result: { kind: 'refused', reason: 'INTERNAL' } })),
     'nobody asked': (h) => void (taskOf(h, 1).task.labels[requestLabel] = 'unheard'),
   },
   'a task has one final state and never leaves it': {

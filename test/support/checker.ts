@@ -45,6 +45,7 @@ function accepted({ calls, tasks }: History): string[] {
     return [
       ...[...told].filter((id) => !ids.includes(id)).map((id) => `request ${requestId} was answered with task ${id}, which is not there`),
       ...(ids.length > 1 ? [`request ${requestId} made ${ids.length} tasks: ${ids.join(', ')}`] : []),
+      ...(isRefusedAfterAnswer(each) ? [`request ${requestId} was answered, and refused when it came again`] : []),
       ...(ids.length > 0 && !mayBe ? [`request ${requestId} was refused and made task ${ids.join(', ')}`] : []),
     ];
   });
@@ -75,6 +76,11 @@ function ended({ tasks, sightings }: History): string[] {
     }),
   );
   return [...unfinished, ...left, ...changed.map(([id, state]) => `task ${id} was ${state} and is ${states.get(id)}`), ...edges];
+}
+
+function isRefusedAfterAnswer(tries: readonly Call[]): boolean {
+  const answeredAt = Math.min(...tries.flatMap(({ result, end }) => (result.kind === 'answered' ? [end] : [])));
+  return tries.some(({ result, begin }) => result.kind === 'refused' && begin > answeredAt);
 }
 
 const timeLimits: readonly FailureReason[] = ['timeout', 'attempt_timeout'];

@@ -6,7 +6,7 @@ import type { History, TaskRecord } from './history.ts';
 
 /** The daemon has better things to do than to be asked. */
 const everyMs = 100;
-const unfinished = ['created', 'assigned', 'in_progress', 'in_review', 'blocked'] as const;
+export const unfinished = ['created', 'assigned', 'in_progress', 'in_review', 'blocked'] as const;
 
 export interface Scene {
   /** Runs. It has been killed when this is over. */
