@@ -64,7 +64,11 @@ describe('a kill switch', () => {
       await expectPromisesKept(client, task, daemon.state);
     }
 
-    const waits = { state: 'created', attempts: [], waiting: { waitingFor: 'kill_switch', message: 'kill switch harness=fake: the bill' } };
+    const waits = {
+      state: 'created',
+      attempts: [],
+      waiting: { waitingFor: 'kill_switch', message: 'kill switch harness=fake, thrown by me: the bill' },
+    };
     expect(await client.tasks.get(queued)).toMatchObject(waits);
     expect((await client.tasks.page({ states: ['created'] })).tasks).toMatchObject([waits]);
     expect(await heartbeatOf(client, queued)).toMatchObject({ waiting: waits.waiting });

@@ -27,7 +27,7 @@ describe('what a task in CREATED waits for, the first that holds', () => {
       'a kill switch',
       due,
       { ...thrown, draining: true, ...full, ...harnessFull, ...held },
-      { kind: 'kill_switch', scope: 'harness=claude_code', why: 'the bill' },
+      { kind: 'kill_switch', scope: 'harness=claude_code', by: 'me', why: 'the bill' },
     ],
     ['no kill switch of another scope', task, elsewhere, undefined],
     ['drain', due, { draining: true, ...full, ...harnessFull, ...held }, { kind: 'drain' }],

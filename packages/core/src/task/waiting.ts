@@ -7,7 +7,7 @@ export type WaitingFor =
   | { readonly kind: 'workspace'; readonly heldBy: string }
   | { readonly kind: 'time'; readonly until: Instant }
   | { readonly kind: 'drain' }
-  | { readonly kind: 'kill_switch'; readonly scope: string; readonly why?: string };
+  | { readonly kind: 'kill_switch'; readonly scope: string; readonly by: string; readonly why?: string };
 
 /** What the dispatcher knows of the queue at this moment. */
 export interface QueueView {
@@ -26,7 +26,7 @@ export interface QueueView {
 export function waitingFor(task: Task, queue: QueueView, now: Instant): WaitingFor | undefined {
   if (task.state !== 'created') return undefined;
   const thrown = killSwitchOf(task, queue.killSwitches);
-  if (thrown) return { kind: 'kill_switch', scope: thrown.scope, ...(thrown.why === undefined ? {} : { why: thrown.why }) };
+  if (thrown) return { kind: 'kill_switch', scope: thrown.scope, by: thrown.by, ...(thrown.why === undefined ? {} : { why: thrown.why }) };
   if (queue.draining) return { kind: 'drain' };
   if (task.notBefore !== undefined && !isDue(task, now)) return { kind: 'time', until: task.notBefore };
   if (queue.workspaceHolder !== undefined && queue.workspaceHolder !== task.id) return { kind: 'workspace', heldBy: queue.workspaceHolder };

@@ -219,7 +219,7 @@ export function waitingToProto(cause: DomainWaiting, since: number): Waiting {
       return create(WaitingSchema, {
         ...common,
         waitingFor: WaitingFor.KILL_SWITCH,
-        message: [`kill switch ${cause.scope}`, cause.why].filter((part) => part !== undefined).join(': '),
+        message: [`kill switch ${cause.scope}, thrown by ${cause.by}`, cause.why].filter((part) => part !== undefined).join(': '),
       });
   }
 }
