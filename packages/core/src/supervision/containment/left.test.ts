@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { hostCall } from '../host.ts';
 import { look } from '../look.ts';
 import { markerOf, type Owner } from '../protocol.ts';
 import { settle } from '../settle.ts';
@@ -87,5 +88,24 @@ describe.skipIf(!probed.works)(`${named}:`, () => {
     expect((await look(kept)).kind).toBe('alive');
     await settle({ root, stateId, verdict: () => 'stale', now: () => 1 });
     expect((await look(kept)).kind).toBe('exited');
+  });
+
+  test('is not killed whole by a program that is in it itself', async () => {
+    const cgroup = join(own, cgroupName(markerOf(stateId, 'stuck/1')));
+    const source = JSON.stringify(new URL('../shim/cgroup.ts', import.meta.url).href);
+    const program = `
+      import { writeFileSync } from 'node:fs';
+      import { cgroupHold, makeCgroup } from ${source};
+      const [directory, outside] = process.argv.slice(1);
+      const hold = cgroupHold(directory);
+      makeCgroup(directory);
+      writeFileSync(directory + '/cgroup.procs', '0');
+      hold.kill();
+      console.log('alive', hold.remove());
+      writeFileSync(outside + '/cgroup.procs', '0');
+      console.log('outside', hold.remove());`;
+    const { stdout } = await hostCall(process.execPath, ['--input-type=module', '-e', program, cgroup, own]);
+    expect(stdout.toString('utf8')).toBe('alive true\noutside true\n');
+    expect(existsSync(cgroup)).toBe(false);
   });
 });
