@@ -7,7 +7,6 @@ import { valuePaths } from '../packages/core/src/config/known-keys.ts';
 import { configurationSchema } from '../packages/core/src/config/schema.ts';
 import { failpointNames } from '../packages/core/src/failpoints.ts';
 import { statePaths } from '../packages/core/src/state-folder/paths.ts';
-import { transitions } from '../packages/core/src/task/transitions.ts';
 
 const root = dirname(import.meta.dirname);
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -44,15 +43,6 @@ function headings(text: string): string[] {
 
 describe('docs/architecture.md', () => {
   const page = 'docs/architecture.md';
-
-  test('has every edge, as the life cycle has it', () => {
-    const words = (cell: string): string[] => cell.toLowerCase().split(', ');
-    const told = [...read(page).matchAll(/^\| `(\w+)` \| ([A-Z_, ]+) \| ([A-Z_]+) \|/gm)].map(([, edge = '', from = '', to = '']) => [
-      edge,
-      { from: words(from), to: to.toLowerCase() },
-    ]);
-    expect(Object.fromEntries(told)).toEqual(transitions);
-  });
 
   test('names every failpoint, and none that is gone', () => {
     const told = read(page).match(/(?<=`)(store|supervision|outbox|shim|control)\.\w+\.(before|after|middle)(?=`)/g);
