@@ -125,14 +125,17 @@ export class Limits implements AsyncDisposable {
   }
 
   /** Waits until every shim has written its ending: for the right cause, not before the limit, and not much after. */
-  async expectEndings(): Promise<void> {
+  async expectEndings(): Promise<{ readonly endedAt: number }[]> {
+    const endings: { readonly endedAt: number }[] = [];
     for (const [one, id] of this.tasks) {
       const file = join(this.daemon.state, 'processes', id, '1', 'harness-0-1', 'exit.json');
       await until(() => existsSync(file), { what: `the ending by ${one.reason}`, timeoutMs: 60_000, everyMs: 50 });
       const exit = JSON.parse(readFileSync(file, 'utf8'));
       expect(exit, one.reason).toMatchObject({ stop: { kind: one.stop, by: 'shim' }, survivors: [] });
       if (one.limitMs !== undefined) this.#expectInTime(one, one.limitMs);
+      endings.push(exit);
     }
+    return endings;
   }
 
   #expectInTime(one: LimitCase, limitMs: number): void {
