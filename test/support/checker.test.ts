@@ -174,7 +174,7 @@ const logOf = (history: Open<History>, index = 0) => taskOf(history, index).read
 const eventOf = <K extends TaskEvent['kind']>(history: Open<History>, kind: K, index = 0): Open<Extract<TaskEvent, { kind: K }>> =>
   logOf(history, index).find((event) => event.kind === kind) as unknown as Open<Extract<TaskEvent, { kind: K }>>;
 
-const breaks: Readonly<Record<string, Readonly<Record<string, Break>>>> = {
+const breaks: Readonly<Record<keyof typeof promises, Readonly<Record<string, Break>>>> = {
   'an accepted task is never lost, and is made once': {
     'an answered task is not there': (h) => void h.tasks.shift(),
     'one request, two tasks': (h) => void h.tasks.push({ ...taskOf(h), task: { ...taskOf(h).task, id: 'a2' } }),
@@ -231,7 +231,6 @@ const breaks: Readonly<Record<string, Readonly<Record<string, Break>>>> = {
     'in an attempt that never started': (h) => void delete taskOf(h).task.attempts[0]!.startedAt,
     'in an attempt that is not there': (h) => void h.starts.push({ taskId: done, attempt: 3, process: 'harness-0-1' }),
     'completed without an agent': (h) => void h.starts.pop(),
-    'in the log': (h) => void logOf(h).splice(4, 0, eventOf(h, 'attempt_started')),
   },
   'the output is recorded to its last byte': {
     'bytes left out': (h) => void (eventOf(h, 'output_recorded').outputRecorded.fromOffset = 3),
@@ -268,6 +267,7 @@ const breaks: Readonly<Record<string, Readonly<Record<string, Break>>>> = {
     'the process was stopped for something else': (h) => void (taskOf(h).task.attempts[1]!.stoppedBy = { kind: 'timeout', at }),
   },
   'attempts are retried and charged by policy': {
+    'started twice': (h) => void logOf(h).splice(4, 0, eventOf(h, 'attempt_started')),
     'too many': (h) => void (taskOf(h).task.limits.maxAttempts = 0),
     'lost and charged': (h) => void (taskOf(h).task.attempts[0]!.charged = true),
     'never started and charged': (h) =>
@@ -279,14 +279,10 @@ const breaks: Readonly<Record<string, Readonly<Record<string, Break>>>> = {
   },
 };
 
-describe.each(Object.entries(breaks))('%s', (promise, ways) => {
-  test.each(Object.entries(ways))('broken by: %s', (_, breakIt) => {
+describe.each(Object.keys(promises) as (keyof typeof promises)[])('%s', (promise) => {
+  test.each(Object.entries(breaks[promise]))('broken by: %s', (_, breakIt) => {
     const history = structuredClone(goodHistory());
     breakIt(history);
-    expect(promises[promise]?.(history as History)).not.toEqual([]);
+    expect(promises[promise](history as History)).not.toEqual([]);
   });
-});
-
-test('every promise has a way to be broken', () => {
-  expect(Object.keys(breaks).sort()).toEqual(Object.keys(promises).sort());
 });

@@ -6,7 +6,7 @@ import type { Call, History, TaskRecord, TaskSeen } from './history.ts';
 type Promised = (history: History) => readonly string[];
 
 /** Every promise by its name. */
-export const promises: Readonly<Record<string, Promised>> = {
+export const promises = {
   'an accepted task is never lost, and is made once': accepted,
   'a task has one final state and never leaves it': ended,
   'a final task has one completion event, which agrees with it': completed,
@@ -19,7 +19,7 @@ export const promises: Readonly<Record<string, Promised>> = {
   'the work is kept': kept,
   'a stop is the end': stopped,
   'attempts are retried and charged by policy': retried,
-};
+} as const satisfies Record<string, Promised>;
 
 /** All that is wrong with a history. */
 export function violationsOf(history: History): readonly string[] {
@@ -164,18 +164,7 @@ function started({ starts, tasks }: History): string[] {
     ...[...attempts]
       .filter(([name, { evidence }]) => evidence?.result === 'completed' && !harnesses.has(name))
       .map(([name]) => `attempt ${name} has completed without an agent`),
-    ...tasks.flatMap(({ task, readings }) =>
-      (readings[0] ?? []).flatMap((event, index, events) =>
-        event.kind === 'attempt_started' && events.findIndex(isStartOf(event.attempt)) !== index
-          ? [`attempt ${event.attempt} of task ${task.id} has started twice in its log`]
-          : [],
-      ),
-    ),
   ];
-}
-
-function isStartOf(attempt: number | undefined): (event: TaskEvent) => boolean {
-  return (event) => event.kind === 'attempt_started' && event.attempt === attempt;
 }
 
 function recordedOutput({ tasks, left }: History): string[] {
@@ -329,8 +318,9 @@ function stopOfAttempt({ id }: TaskSeen, { number, stoppedBy, failure }: Attempt
 const uncharged: readonly Attempt['state'][] = ['lost', 'revoked', 'prepared'];
 
 function retried({ tasks }: History): string[] {
-  return tasks.flatMap(({ task }) => {
+  return tasks.flatMap(({ task, readings }) => {
     const wrong = (is: boolean, what: string): string[] => (is ? [`task ${task.id}: ${what}`] : []);
+    const told = (readings[0] ?? []).flatMap((event) => (event.kind === 'attempt_started' ? [event.attempt] : []));
     const charged = task.attempts.filter((attempt) => attempt.charged).length;
     const begun = task.attempts.filter(({ startedAt }) => startedAt !== undefined);
     const most = task.limits.maxAttempts;
@@ -340,6 +330,7 @@ function retried({ tasks }: History): string[] {
         task.attempts.some(({ number }, index) => number !== index + 1),
         'its attempts are not numbered from 1',
       ),
+      ...wrong(new Set(told).size < told.length, `of its attempts ${told.join(', ')} have started`),
       ...task.attempts.slice(0, -1).flatMap((attempt) => retriedAttempt(task, attempt)),
       ...wrong(
         task.completion !== undefined && task.completion.retryCount !== Math.max(0, begun.length - 1),

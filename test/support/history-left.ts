@@ -20,14 +20,14 @@ export async function whatIsLeft({ state, home, repositories }: Place): Promise<
     ].filter(({ pid }, index, all) => all.findIndex((other) => other.pid === pid) === index);
   // Whatever stays is judged, not waited for.
   await until(() => living().length === 0, { what: 'the last process to leave', timeoutMs: 5_000 }).catch(() => undefined);
-  const directories = [...processDirectories(join(state, 'processes'))];
+  const directories = processDirectories(state);
   return {
     leases: leasesIn(state),
     openDirectories: directories.filter((directory) => isOpen(join(state, 'processes', directory))),
     // The daemon's own git directory of a task, `TASK.git`, stays for its diff.
     worktrees: [...foldersIn(join(state, 'worktrees')).filter((name) => !name.endsWith('.git')), ...(await worktreesOf(repositories))],
     processes: living(),
-    outputs: new Map(directories.flatMap((directory) => outputsIn(state, directory))),
+    outputs: outputsIn(state, directories),
     refs: new Map((await Promise.all(repositories.map(refsOf))).flat()),
   };
 }
@@ -39,11 +39,11 @@ function leasesIn(state: string): { taskId: string; state: string }[] {
 }
 
 /** `TASK/ATTEMPT/PROCESS`, of those that were made whole. */
-function* processDirectories(root: string): Generator<string> {
-  for (const task of foldersIn(root))
-    for (const attempt of foldersIn(join(root, task)))
-      for (const process of foldersIn(join(root, task, attempt)))
-        if (existsSync(join(root, task, attempt, process, 'spec.json'))) yield join(task, attempt, process);
+function processDirectories(state: string): string[] {
+  const root = join(state, 'processes');
+  const attempts = foldersIn(root).flatMap((task) => foldersIn(join(root, task)).map((attempt) => join(task, attempt)));
+  const processes = attempts.flatMap((attempt) => foldersIn(join(root, attempt)).map((process) => join(attempt, process)));
+  return processes.filter((process) => existsSync(join(root, process, 'spec.json')));
 }
 
 /** Neither ended, nor settled, nor won by the daemon, which starts nothing. */
@@ -53,13 +53,18 @@ function isOpen(directory: string): boolean {
   return !existsSync(owner) || !readFileSync(owner, 'utf8').includes('"daemon"');
 }
 
-function outputsIn(state: string, directory: string): [string, number][] {
-  const [task, attempt, process] = directory.split('/');
-  if (process !== 'harness-0-1') return [];
-  return ['stdout', 'stderr'].flatMap((source) => {
-    const log = join(state, 'processes', directory, `${source}.log`);
-    return existsSync(log) ? [[`${task}/${attempt}/${source}`, statSync(log).size]] : [];
-  });
+/** Bytes of what harnesses have said, by `TASK/ATTEMPT/stdout` and `…/stderr`. */
+export function outputsIn(state: string, directories: readonly string[] = processDirectories(state)): Map<string, number> {
+  const outputs = new Map<string, number>();
+  for (const directory of directories) {
+    const [task, attempt, process] = directory.split('/');
+    if (process !== 'harness-0-1') continue;
+    for (const source of ['stdout', 'stderr']) {
+      const log = join(state, 'processes', directory, `${source}.log`);
+      if (existsSync(log)) outputs.set(`${task}/${attempt}/${source}`, statSync(log).size);
+    }
+  }
+  return outputs;
 }
 
 async function worktreesOf(repositories: Place['repositories']): Promise<string[]> {
