@@ -221,7 +221,12 @@ test(`whatever comes, in whatever order, every promise about a task holds (seed 
       'failed killed',
       'failed timeout',
       'failed gate_failed',
+      'failed turn_limit',
+      'failed no_progress',
+      'failed internal',
       'blocked unauthenticated',
+      'blocked rate_limited',
+      'blocked disk_full',
     ]),
   );
 });

@@ -1,4 +1,4 @@
-import { openProcess, type Evidence, type GateResult, type ProcessExit, type Task, type TaskProcess } from './task.ts';
+import { openProcess, type Evidence, type GateResult, type LimitStop, type ProcessExit, type Task, type TaskProcess } from './task.ts';
 import type { Command } from './commands.ts';
 import { gateToRun, next, setupToRun } from './next.ts';
 import { failureReasons } from './reasons.ts';
@@ -35,7 +35,7 @@ export function plausible(task: Task, draw: Draw): Command | undefined {
     case 'follow':
       throw new Error('there is something to follow without an open process');
     case 'reconcile':
-      return reconciliation(draw);
+      return reconciliation(task, draw);
     case 'judge': {
       if (!task.lease) return { kind: 'claim', owner: 'd' };
       const due = gateToRun(task);
@@ -69,9 +69,10 @@ function record(task: Task, from: number, draw: Draw): Command {
 }
 
 function exit(task: Task, { directory, attempt, role, ordinal }: TaskProcess, draw: Draw): Command {
-  const cause: ProcessExit['stop'] | undefined = task.stop && draw(2) === 0 ? task.stop.kind : limit(draw);
+  const cause: ProcessExit['stop'] | undefined = task.stop && draw(2) === 0 ? task.stop.kind : limit(role, draw);
   const code = draw(role === 'gate' ? 3 : 12) === 0 ? 1 : 0;
-  const ended = anExit({ code, durationMs: draw(400), ...(cause ? { stop: cause } : {}) });
+  const memory = code !== 0 && draw(3) === 0 ? ({ outOfMemory: true } as const) : {};
+  const ended = anExit({ code, durationMs: draw(400), ...memory, ...(cause ? { stop: cause } : {}) });
   if (role !== 'gate') return { kind: 'exited', directory, exit: ended };
   const verdict = draw(8) === 0 ? 'errored' : code === 0 ? 'passed' : 'failed';
   const spec = task.spec.gates[ordinal];
@@ -80,19 +81,37 @@ function exit(task: Task, { directory, attempt, role, ordinal }: TaskProcess, dr
   return { kind: 'exited', directory, exit: ended, gate };
 }
 
-function limit(draw: Draw): 'timeout' | 'output_limit' | undefined {
-  if (draw(12) > 0) return undefined;
-  return draw(2) === 0 ? 'timeout' : 'output_limit';
+const anyProcess: readonly LimitStop[] = ['timeout', 'timeout', 'output_limit', 'disk_full', 'given_up'];
+const harnessOnly: readonly LimitStop[] = [
+  'attempt_timeout',
+  'first_output',
+  'stall',
+  'turn_limit',
+  'no_progress',
+  'never_ended',
+  'unsupervised',
+];
+
+/** What the shim had to stop it for; sometimes the kill switch, of which no daemon knew. */
+function limit(role: TaskProcess['role'], draw: Draw): ProcessExit['stop'] | undefined {
+  if (draw(8) > 0) return undefined;
+  const kinds = [...anyProcess, ...(role === 'harness' ? harnessOnly : []), 'kill' as const];
+  return kinds[draw(kinds.length)];
 }
 
-function reconciliation(draw: Draw): Command {
+function reconciliation(task: Task, draw: Draw): Command {
   const reason = draw(2) === 0 ? 'rate_limited' : failureReasons[draw(failureReasons.length)];
   const results: readonly (Evidence | undefined)[] = [
     { result: 'completed' },
     { result: 'completed' },
     { result: 'completed' },
     { result: 'interrupted' },
-    { result: 'failed', ...(reason === undefined ? {} : { reason }) },
+    {
+      result: 'failed',
+      ...(reason === undefined ? {} : { reason }),
+      ...(draw(4) === 0 ? { resetsAt: task.updatedAt + draw(2_000_000) } : {}),
+    },
+    { result: 'failed', afterCompleted: true },
     undefined,
   ];
   const evidence = results[draw(results.length)];
@@ -120,12 +139,14 @@ export function wild(task: Task, draw: Draw): Command {
     () => exit(task, process, draw),
     () => ({ kind: 'died', directory, survivors: [], usedMs: 1 }),
     () => ({ kind: 'revoked', directory }),
-    () => reconciliation(draw),
+    () => reconciliation(task, draw),
     () => ({ kind: 'judged' }),
     () => ({ kind: 'release', message: 'busy', notBefore: task.updatedAt + draw(2_000) }),
     () => ({ kind: 'fail', reason: 'workspace_gone', message: 'gone' }),
     () => ({ kind: 'block', reason: 'quota_exhausted', message: 'none left', until: draw(100) }),
     () => ({ kind: 'unblock' }),
+    () => ({ kind: 'expire', since: draw(2) === 0 ? task.since : 0 }),
+    () => ({ kind: 'warn', message: 'slow' }),
   ];
   return all[draw(all.length)]?.() ?? { kind: 'judged' };
 }
