@@ -37,6 +37,12 @@ describe('a harness', () => {
     });
   });
 
+  test('says how its processes are contained, as far as its shim got with it', () => {
+    const { task, events } = decided(situations['running, not owned']!, { ...owned(), sandbox: 'cgroup' } as Command);
+    expect(task.attempts).toMatchObject([{ sandbox: 'cgroup' }]);
+    expect(events[0]?.body).toMatchObject({ kind: 'attempt_started', sandbox: 'cgroup' });
+  });
+
   test('that has ended leaves its exit, its time and what outlived it', () => {
     const { task, events } = decided(atRunning, exited('harness-1', { code: null, signal: 'SIGKILL', survivors: [7, 8] }));
     expect(task).toMatchObject({

@@ -29,6 +29,12 @@ describe('what a task in CREATED waits for, the first that holds', () => {
       { ...thrown, draining: true, ...full, ...harnessFull, ...held },
       { kind: 'kill_switch', scope: 'harness=claude_code', by: 'me', why: 'the bill' },
     ],
+    [
+      'a kill switch without a word of why',
+      task,
+      { killSwitches: [{ scope: 'all', by: 'me', at: 1 }] },
+      { kind: 'kill_switch', scope: 'all', by: 'me' },
+    ],
     ['no kill switch of another scope', task, elsewhere, undefined],
     ['drain', due, { draining: true, ...full, ...harnessFull, ...held }, { kind: 'drain' }],
     ['its time', due, { ...full, ...harnessFull, ...held }, { kind: 'time', until: 100 }],
