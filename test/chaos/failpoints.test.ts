@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FakeScript } from '@singletree/testing';
 import { repository, startOtlpReceiver, temporaryFolder, until } from '@singletree/testing';
 import { describe, expect, test } from 'vitest';
+import { failpointNames } from '../../packages/core/src/failpoints.ts';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { expectNoProcessOf, expectPromisesKept } from '../support/promises.ts';
 
@@ -11,19 +12,30 @@ import { expectNoProcessOf, expectPromisesKept } from '../support/promises.ts';
  * not reached fails its test. The path has at least so many commits; each number is one of them.
  */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
-const commits = full ? Array.from({ length: 17 }, (_, index) => index + 1) : [1, 4, 8, 13, 17];
+const commits = full ? Array.from({ length: 17 }, (_, index) => index + 1) : [1, 8, 17];
 const shimPlaces = ['owner.before', 'owner.after', 'spawn.before', 'spawn.after', 'run.before', 'run.after', 'exit.before', 'exit.after'];
 const outboxPlaces = ['freeze.before', 'freeze.after', 'send.before', 'send.after', 'delivered.before', 'delivered.after'];
+const stepPlaces = ['dispatcher.claim', 'workspace.open', 'workspace.freeze', 'workspace.close'].flatMap(around);
 const startPlaces = ['prepare.before', 'prepare.after', 'spawn.before', 'spawn.after', 'frame.middle', 'frame.after'];
 const places: readonly string[] = [
   ...commits.flatMap((nth) => [`store.commit.before=kill@${nth}`, `store.commit.after=kill@${nth}`]),
   // The first process is the setup command, the second the agent, the third the gate.
   ...startPlaces.flatMap((place) => (full ? [1, 2, 3] : [2]).map((nth) => `supervision.${place}=kill@${nth}`)),
+  ...stepPlaces.map((place) => `${place}=kill`),
   ...outboxPlaces.map((place) => `outbox.${place}=kill`),
   ...shimPlaces.map((place) => `shim.${place}=kill`),
+  // The shim dies first, and what it has left is ended by a daemon that dies in its middle.
+  ...around('supervision.sweep').map((place) => `${place}=kill,shim.run.after=kill`),
 ];
+const stopPlaces = around('supervision.stop');
+const revokePlaces = around('supervision.revoke');
+const killPlaces = around('shim.kill');
 /** Where the daemon or the shim can be held in the middle of what it does, so that the cancel comes exactly there. */
 const holding: readonly string[] = [...startPlaces.map((place) => `supervision.${place}`), ...shimPlaces.map((place) => `shim.${place}`)];
+function around(place: string): string[] {
+  return [`${place}.before`, `${place}.after`];
+}
+
 const sample = <T>(list: readonly T[], every: number): readonly T[] => (full ? list : list.filter((_, index) => index % every === 1));
 
 const script: FakeScript = [
@@ -51,7 +63,7 @@ describe.concurrent('the task is finished by the next daemon, once, and nothing 
     expect(task).toMatchObject({ state: 'completed', completion: { outcome: 'success', qualityGatePassed: true, filesChanged: 1 } });
     // A shim that died takes its attempt with it; the daemon's own death costs none.
     const started = task.attempts.filter(({ startedAt }) => startedAt !== undefined);
-    expect(started.length).toBeLessThanOrEqual(failpoint.startsWith('shim.') ? 3 : 1);
+    expect(started.length).toBeLessThanOrEqual(failpoint.includes('shim.') ? 3 : 1);
     expect(task.completion?.retryCount).toBe(Math.max(0, started.length - 1));
     await expectPromisesKept(client, task, daemon.state);
     await until(() => receiver.spans().length > 0, { what: 'the spans to arrive', timeoutMs: 15_000 });
@@ -98,7 +110,7 @@ describe.concurrent('a cancel leaves no living agent', () => {
     await expectNoProcessOf(id);
   });
 
-  test.each(['supervision.stop.before', 'supervision.stop.after'])('that is handed on when the daemon dies at %s', async (place) => {
+  test.each(stopPlaces)('that is handed on when the daemon dies at %s', async (place) => {
     await using scene = await openScene();
     const { daemon, folder } = scene;
     const reached = join(folder, 'reached');
@@ -117,24 +129,44 @@ describe.concurrent('a cancel leaves no living agent', () => {
   });
 });
 
-test.each(['supervision.revoke.before', 'supervision.revoke.after'])(
-  'an attempt that may not start is revoked once, also by a daemon that dies at %s',
-  async (place) => {
-    await using scene = await openScene();
-    const { daemon, requestId } = scene;
-    await dieAt('supervision.spawn.before=kill@2', scene);
-    await daemon.start({ FAKE_KEY: '', SINGLETREE_FAILPOINTS: `${place}=kill` }).catch(() => undefined); // it may die before it is asked
-    await until(() => daemon.hasEnded, { what: `the daemon to die at ${place}` });
+test.each(killPlaces)('a shim that dies at %s of the kill switch leaves nobody, and its task is killed all the same', async (place) => {
+  await using scene = await openScene();
+  const { daemon, folder } = scene;
+  const reached = join(folder, 'reached');
+  daemon.follow([{ spawn: { ignoreSignals: true } }, { mark: reached }, { hang: true }]);
+  const client = await daemon.start({ SINGLETREE_FAILPOINTS: `${place}=kill`, SINGLETREE_FAILPOINT_DIR: folder });
+  const { id } = await client.tasks.create(aTask(scene.workspace));
+  await until(() => existsSync(reached), { what: 'the agent to work', timeoutMs: 20_000 });
 
-    const client = await daemon.start();
-    const { id } = await client.tasks.create(aTask(scene.workspace, { ...scene.task, requestId }));
-    const task = await finished(client, id);
+  const { complete, survivors } = await client.killSwitch.engage('all', { by: 'test' });
+  expect(existsSync(join(folder, `${place}.hit`))).toBe(true);
+  expect({ complete, survivors }).toEqual({ complete: true, survivors: [] });
+  const task = await finished(client, id);
+  expect(task).toMatchObject({ state: 'failed', attempts: [{ state: 'lost' }], failure: { reason: 'killed', by: 'test' } });
+  await expectPromisesKept(client, task, daemon.state);
+});
 
-    expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
-    expect(task.attempts.filter(({ startedAt }) => startedAt !== undefined)).toHaveLength(1);
-    await expectPromisesKept(client, task, daemon.state);
-  },
-);
+test.each(revokePlaces)('an attempt that may not start is revoked once, also by a daemon that dies at %s', async (place) => {
+  await using scene = await openScene();
+  const { daemon, requestId } = scene;
+  await dieAt('supervision.spawn.before=kill@2', scene);
+  await daemon.start({ FAKE_KEY: '', SINGLETREE_FAILPOINTS: `${place}=kill` }).catch(() => undefined); // it may die before it is asked
+  await until(() => daemon.hasEnded, { what: `the daemon to die at ${place}` });
+
+  const client = await daemon.start();
+  const { id } = await client.tasks.create(aTask(scene.workspace, { ...scene.task, requestId }));
+  const task = await finished(client, id);
+
+  expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
+  expect(task.attempts.filter(({ startedAt }) => startedAt !== undefined)).toHaveLength(1);
+  await expectPromisesKept(client, task, daemon.state);
+});
+
+test('no failpoint is left out', () => {
+  const reached = places.flatMap((place) => place.split(',').map((point) => point.slice(0, point.indexOf('='))));
+  const elsewhere = failpointNames.filter((name) => name.startsWith('control.')); // ../kill-switch.test.ts
+  expect(new Set([...reached, ...stopPlaces, ...revokePlaces, ...killPlaces, ...elsewhere])).toEqual(new Set(failpointNames));
+});
 
 interface Scene extends AsyncDisposable {
   readonly daemon: TestDaemon;

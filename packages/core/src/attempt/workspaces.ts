@@ -1,5 +1,6 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { DomainError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import { newestTree } from '../task/outcome.ts';
 import {
   startedAttempts,
@@ -58,7 +59,9 @@ export class Workspaces {
     const { path, mode } = task.spec.workspace;
     return await asStep(async () => {
       await this.#ready();
+      await failpoint('workspace.open.before');
       const opened = await openWorkspace({ git, folder, task: task.id, directory: path, mode, userHome });
+      await failpoint('workspace.open.after');
       const { root, cwd, repository, head, uncommitted } = opened;
       return { root, cwd, repository, ...(head === undefined ? {} : { head }), ...(uncommitted === undefined ? {} : { uncommitted }) };
     });
@@ -94,7 +97,11 @@ export class Workspaces {
     const { git, now } = this.#parts;
     if (!task.base) throw new Error(`bug: task ${task.id} has no base to freeze against`);
     try {
-      return await freeze(git, await this.#recorded(task), { attempt, base: task.base, at: now() });
+      const workspace = await this.#recorded(task);
+      await failpoint('workspace.freeze.before');
+      const tree = await freeze(git, workspace, { attempt, base: task.base, at: now() });
+      await failpoint('workspace.freeze.after');
+      return tree;
     } catch (error) {
       if (!(error instanceof WorkspaceFailure)) throw error;
       return { reason: error.reason, message: error.message };
@@ -136,7 +143,10 @@ export class Workspaces {
     const workspace = await this.#recordOf(task);
     if (workspace) {
       await this.#ready();
-      return await discardWorkspace(git, folder, workspace, newestTree(task)?.ref);
+      await failpoint('workspace.close.before');
+      await discardWorkspace(git, folder, workspace, newestTree(task)?.ref);
+      await failpoint('workspace.close.after');
+      return;
     }
     if (last) return; // its record is torn: an attempt has worked there, and only a person can tell what is left
     await this.#ready();

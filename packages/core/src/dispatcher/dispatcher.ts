@@ -3,6 +3,7 @@ import { drive } from '../attempt/drive.ts';
 import type { Rooms } from '../attempt/rooms.ts';
 import { StepFailure } from '../attempt/step-failure.ts';
 import { DomainError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import type { Predictor } from '../prediction/predictor.ts';
 import { isFinal, type Task, type TaskState } from '../task/task.ts';
 import { waitingFor, type WaitingFor } from '../task/waiting.ts';
@@ -145,7 +146,9 @@ export class Dispatcher {
         if (this.#driving.size >= this.#parts.concurrency.total) return idleMs;
         if (this.#stopped || this.#draining || this.#driving.has(task.id) || this.#fullHarnesses().includes(task.spec.harness)) continue;
         const estimate = await this.#parts.predictor.estimate(task.spec);
+        await failpoint('dispatcher.claim.before');
         const claimed = await engine.execute(task.id, { kind: 'claim', owner: this.#parts.owner, ...(estimate ? { estimate } : {}) });
+        await failpoint('dispatcher.claim.after');
         if (claimed.kind !== 'done') continue;
         this.#drive(claimed.task);
         progress = true;

@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoints.ts';
 import { leftCgroup, strayCgroups } from './containment/left.ts';
 import { readClock } from './directory.ts';
 import { readRun, readSpec } from './look.ts';
@@ -29,7 +30,9 @@ export async function sweepDead(directory: string, marker: string): Promise<Swep
   const tree: ProcessTree = { id: marker, known: new Map(), ...(leader && { leader }), ...(hold && { hold }) };
   const clock = await readClock(directory);
   const [first, last] = [clock[0]?.monotonic ?? 0, clock.at(-1)?.monotonic ?? 0];
+  await failpoint('supervision.sweep.before');
   const { swept, survivors } = await sweep(tree, spec?.graces.sweepMs ?? sweepLimitMs);
+  await failpoint('supervision.sweep.after');
   // The monotonic clock is the same for all processes of one boot.
   const end = leader && clock.length > 0 ? Math.round(Number(process.hrtime.bigint()) / 1e6) : last;
   return { swept, survivors, usedMs: end - first };
