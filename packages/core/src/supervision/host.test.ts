@@ -77,3 +77,15 @@ test('a shim is started for a prepared directory with all its secrets only', asy
   await sleep(50);
   expect(living()).toEqual([]);
 });
+
+test('a shim that cannot write its first word says why with its code', async () => {
+  const directory = await prepare('true');
+  const host = JSON.stringify(import.meta.resolve('./host.ts'));
+  const PROGRAM = `
+    import { startShim } from ${host};
+    await startShim(${JSON.stringify(directory)}, {}).catch(({ code }) => process.stdout.write(code));`;
+  // Files of no bytes at all, for this program and for what it starts.
+  const starved = 'ulimit -f 0; exec "$NODE" --input-type=module --eval "$PROGRAM"';
+  const answer = await shell(starved, { env: { ...env, NODE: process.execPath, PROGRAM } });
+  expect(answer, answer.stderr).toMatchObject({ code: 0, stdout: Buffer.from('EFBIG') });
+});

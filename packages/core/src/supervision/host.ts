@@ -3,7 +3,9 @@ import { hash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import util from 'node:util';
 import { failpoint } from '../failpoints.ts';
 import { look, readSpec } from './look.ts';
 import { markerName, type ProcessFile } from './protocol.ts';
@@ -105,10 +107,13 @@ const shimPath = fileURLToPath(new URL(`./shim/main${extname(import.meta.url)}`,
 const nodeFlags = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 /** The shim gives up after 5 s without a whole frame; a machine that swaps gets as long again. */
 const decisionLimitMs = 10_000;
+/** From a closed pipe to the end of the shim that had it. */
+const exitLimitMs = 1_000;
 
 /**
  * Starts a shim for a prepared directory and hands the secrets over. Resolves when the directory has its owner or this shim is gone without
- * (`gone`: it may be started again). A daemon that dies on the way leaves no owner, since the shim takes a whole frame or none.
+ * (`gone`: it may be started again). Rejects with the system's code where that is why: `ENOSPC`, `EMFILE`. A daemon that dies on the way leaves no
+ * owner, since the shim takes a whole frame or none.
  */
 export async function startShim(directory: string, secrets: Readonly<Record<string, string>>): Promise<{ gone: boolean }> {
   const { record: spec } = await readSpec(directory);
@@ -134,8 +139,13 @@ export async function startShim(directory: string, secrets: Readonly<Record<stri
   shim.once('error', (cause) => failed.reject(new Error(`cannot start a shim for ${directory}: ${cause.message}`, { cause })));
   const pipe = shim.stdio[3];
   if (!isDuplex(pipe)) return await failed.promise;
+  const exit = new Promise<number | null>((resolve) => shim.once('exit', resolve));
   await Promise.race([handOver(pipe, secrets), failed.promise]);
-  return { gone: (await look(directory)).kind === 'unowned' };
+  if ((await look(directory)).kind !== 'unowned') return { gone: false };
+  const errno = await Promise.race([exit, sleep(exitLimitMs, null, { ref: false })]);
+  const code = errno === null || errno <= 1 ? undefined : util.getSystemErrorName(-errno);
+  if (code !== undefined) throw Object.assign(new Error(`the shim for ${directory} could not begin: ${code}`), { code });
+  return { gone: true };
 }
 
 /** Writes the frame and waits until the shim closes its end: when it owns the directory, or dies. */

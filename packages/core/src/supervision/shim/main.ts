@@ -32,10 +32,15 @@ async function supervise(directory: string): Promise<void> {
   await insist(directory, () => placeFile(file('exit.json'), JSON.stringify(exit), 'replace', around('shim.exit')));
 }
 
+/** The system's number for what went wrong, or 1: on a full disk there is nowhere else to tell it. */
+function exitCodeOf(error: unknown): number {
+  return error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? Math.abs(error.errno) : 1;
+}
+
 try {
   await supervise(process.argv[2] ?? '');
   process.exit(0);
 } catch (error) {
   say(error);
-  process.exit(1);
+  process.exit(exitCodeOf(error));
 }
