@@ -100,7 +100,8 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     const met = () => daemon.log.split('a task could not be driven on').length > times;
     await until(met, { what: `the daemon to meet the full disk ${times} times`, timeoutMs: 180_000, everyMs: 100 });
     disk.empty();
-    const task = await finished(client, id);
+    // The daemon looks again after 1 s, 2 s, … 60 s.
+    const task = await finished(client, id, 90_000);
     expect(task, task.failure?.message).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
     await expectPromisesKept(client, task, daemon.state);
   }, 300_000);
