@@ -4,6 +4,7 @@ import type { CreateTask, Singletree, Task } from '@singletree/sdk';
 import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
+import { forgeEnding } from './support/forged.ts';
 import { eventsOf, expectPromisesKept } from './support/promises.ts';
 
 /** Tasks that can go on only once somebody has done something, and tasks that are done again. */
@@ -115,6 +116,31 @@ describe('a task whose agent is not logged in', () => {
     await client.tasks.cancel(id);
     expect(await finished(client, id)).toMatchObject({ state: 'cancelled' });
   });
+});
+
+test('a task that is blocked in review comes back to review: its gate runs again, and there is no new attempt', async () => {
+  const once = join(folder, 'at the gate');
+  const gate = `grep -x after a.txt && { test -e '${once}' || { echo reached > '${once}'; sleep 300; sleep 301; }; }`;
+  const id = await begin({ gates: [{ name: 'test', command: gate }] });
+  await until(() => existsSync(once), { what: 'the gate to run', timeoutMs: 20_000 });
+  await daemon.kill();
+  const stop = { kind: 'disk_full', hardness: 'kill', by: 'shim', at: Date.now() };
+  await forgeEnding(join(daemon.state, 'processes', id, '1', 'gate-0-1'), { signal: 'SIGKILL', stop });
+  client = await daemon.start();
+  const parked = await blocked(id);
+  expect(parked).toMatchObject({ blocked: { reason: 'disk_full' }, gateResults: [], attempts: [{ state: 'ended' }] });
+  expect(parked.blocked?.until?.getTime()).toBeGreaterThan(Date.now());
+
+  await client.tasks.unblock(id);
+  const task = await finished(client, id);
+  expect(task).toMatchObject({
+    state: 'completed',
+    gateResults: [{ status: 'passed' }],
+    completion: { outcome: 'success', attemptCount: 1, filesChanged: 1 },
+  });
+  const edges = (await eventsOf(client, id)).flatMap((event) => (event.kind === 'state_changed' ? [event.stateChanged.edge] : []));
+  expect(edges).toEqual(['assign', 'start', 'submit', 'block', 'unblock', 'accept']);
+  await expectPromisesKept(client, task, daemon.state);
 });
 
 describe('a task that is done again', () => {

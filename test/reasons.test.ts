@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FailureReason } from '@singletree/protocol';
 import type { CreateTask, RetryRuleInput, Singletree, Task } from '@singletree/sdk';
 import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
+import { forgeEnding } from './support/forged.ts';
 import { eventsOf, expectPromisesKept } from './support/promises.ts';
 
 /**
@@ -270,7 +271,8 @@ async function endWithoutDaemon(): Promise<ReadonlyMap<Reason, Task>> {
   // A limit that needs the daemon makes the process one that must not run on without it.
   const directories = [await begun('unsupervised', { limits: { maxTurns: 50 } }), await begun('out_of_memory', {})] as const;
   await second.kill();
-  endForMemory(directories[1]);
+  // Only a cgroup tells that the kernel did it, and few machines have one to spare.
+  await forgeEnding(directories[1], { signal: 'SIGKILL', outOfMemory: true });
   await until(() => existsSync(join(directories[0], 'exit.json')), { what: 'the shim to end its agent', timeoutMs: 60_000 });
   const after = await second.start();
   const ends = new Map<Reason, Task>();
@@ -305,20 +307,6 @@ describe('an attempt that ends while no daemon is there', () => {
     });
   });
 });
-
-/**
- * Kills a shim and what it runs, and leaves the ending of a harness that the kernel killed for its memory: only a cgroup tells that, and few machines
- * have one to spare.
- */
-function endForMemory(directory: string): void {
-  const read = (name: string) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as { pid: number; startedAt: number };
-  const { pid, startedAt } = read('run.json');
-  process.kill(read('owner').pid, 'SIGKILL');
-  process.kill(pid, 'SIGKILL');
-  const lengths = { stdout: statSync(join(directory, 'stdout.log')).size, stderr: statSync(join(directory, 'stderr.log')).size };
-  const ending = { protocol: 2, code: null, signal: 'SIGKILL', outOfMemory: true, lengths, startedAt, endedAt: Date.now() };
-  writeFileSync(join(directory, 'exit.json'), JSON.stringify({ ...ending, durationMs: 100, swept: [], survivors: [] }));
-}
 
 interface Identity {
   readonly pid: number;

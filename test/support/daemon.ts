@@ -133,7 +133,7 @@ export class TestDaemon implements AsyncDisposable {
 }
 
 /** Whether there was somebody to kill. */
-function killed(pid: number): boolean {
+export function killed(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');
   } catch {
