@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { EndEvidence, HarnessEvent, ModelUsage, OutputSource, TokenUsage } from './events.ts';
+import type { EndEvidence, HarnessEvent, ModelUsage, OutputSource, Thread, TokenUsage } from './events.ts';
 
 /** The version of this contract. A plugin states it literally; the daemon loads no plugin that states another. */
 export const specificationVersion = 'harness/v1';
@@ -24,7 +24,7 @@ export interface Capabilities {
 export interface ProbeHost {
   /** Runs the configured executable and finds its version; `missing` if it cannot be started. */
   version(args: readonly string[], pattern: RegExp): Promise<{ readonly found: string } | { readonly missing: string }>;
-  /** Whether a file exists below the child's HOME, for credentials of a CLI's own login. Never reads it. */
+  /** Whether a file exists, for credentials of a CLI's own login: named as in `sessionFiles`, without patterns. Never reads it. */
   homeFileExists(path: string): Promise<boolean>;
   /** Whether the configuration or the environment that the child will get holds this variable. Never its value. */
   hasEnvironment(name: string): boolean;
@@ -47,6 +47,8 @@ export interface AttemptContext {
   readonly permissions: PermissionMode;
   /** True if the daemon runs as root: some CLIs refuse what they allow others. */
   readonly root: boolean;
+  /** True if the user has said that this workspace may configure the CLI (hooks, MCP servers, settings). Else what it brings is ignored. */
+  readonly trusted?: boolean;
 }
 
 /** What every harness configuration shares. A plugin reads these and its own options. */
@@ -69,6 +71,8 @@ export interface Command {
   /** The variable in which this CLI expects the configured key, handed over by file descriptor. */
   readonly apiKeyVariable?: string;
   readonly stdin: string;
+  /** Standard error goes into the log of standard output: for a CLI whose words on both only make sense in the order in which they were said. */
+  readonly oneOutput?: true;
 }
 
 /** What a resumed session had used before this attempt, as the plugin needs it to difference running totals. Stored opaque with the attempt. */
@@ -79,11 +83,25 @@ export interface Baseline {
 
 /** A session file as the daemon read it for the plugin. */
 export interface SessionFile {
+  /** Named as in `sessionFiles`. */
   readonly path: string;
   readonly bytes: Uint8Array;
 }
 
-/** The corrected account of one attempt, from the CLI's own session files. */
+/** One model call as the session's files tell it. */
+export interface RecordedCall {
+  /** Unique in the session. */
+  readonly callId: string;
+  readonly thread: Thread;
+  readonly model?: string;
+  readonly usage: TokenUsage;
+  /** When it was done, in milliseconds since 1970. */
+  readonly at?: number;
+  /** It wrote the summary that a compaction leaves: no turn of the conversation. */
+  readonly compaction?: true;
+}
+
+/** The corrected account of one attempt, from the CLI's own session files. An optional field takes the place of what the events tell. */
 export interface Reconciliation {
   /** All that the attempt used, in place of what its events say. Empty: nothing. */
   readonly usage: readonly ModelUsage[];
@@ -95,6 +113,16 @@ export interface Reconciliation {
   readonly provenance: 'reported' | 'recovered';
   /** The files cannot tell all either (a call was under way when the process died). */
   readonly lowerBound: boolean;
+  /** Every call that `usage` sums up, where the files tell them one by one. */
+  readonly calls?: readonly RecordedCall[];
+  /** The model that the session really ran. */
+  readonly model?: string;
+  readonly harnessVersion?: string;
+  readonly compactions?: number;
+  /** As in `AttemptUsage`. */
+  readonly context?: { readonly windowTokens?: number; readonly finalTokens?: number; readonly peakTokens?: number };
+  /** When the provider's limit ends that the session ran into last, in milliseconds since 1970. */
+  readonly resetsAtMs?: number;
 }
 
 /**
@@ -137,14 +165,25 @@ export interface Harness<Options = unknown> {
   /** Throws `RefusedAttempt` for what the CLI cannot do: a permission mode it lacks, a resume, a flag in `args` that is ours. */
   command(attempt: AttemptContext, settings: HarnessSettings<Options>): Command;
   decoder(source: OutputSource, baseline: Baseline | undefined): Decoder;
-  /** The session's files, relative to the child's HOME, that `baseline` and `reconcile` want to read. `*` matches within one name. */
-  sessionFiles?(sessionId: string): readonly string[];
+  /** Variables of the user's that the CLI gets beside the daemon's allowlist: where its own files lie. Never keys. */
+  readonly environment?: readonly string[];
+  /**
+   * Programs that this executable does nothing but start, best first, by absolute path: the first that is there is run in its place, so
+   * that signals and exit codes are the CLI's own. Pure; asked once, with the real path.
+   */
+  nativeExecutables?(executable: string): readonly string[];
+  /**
+   * The session's files that `baseline` and `reconcile` want to read: relative to the child's HOME, or to the folder that a variable
+   * names (`$NAME/…`; nothing where it is not set). `*` matches within one name. Asked again with what was found, until it names
+   * nothing new: files may name further ones.
+   */
+  sessionFiles?(sessionId: string, found: readonly SessionFile[]): readonly string[];
   /** Asked before a resume, with the session's files as they are. `undefined`: there is no such session (any more), so that going
    *  on in it would fail: begin a fresh one. */
   baseline?(sessionId: string, files: readonly SessionFile[]): Baseline | undefined;
   /** Asked after the process and its whole tree have ended. Pure. `undefined`: the files tell nothing that the events do not. */
   reconcile?(input: ReconcileInput): Reconciliation | undefined;
-  /** What the end means where the CLI said nothing: its exit code or signal, and the tail of its standard error. */
+  /** What the end means where the CLI said nothing: its exit code or signal, and the tail of its standard error, or of its one output. */
   exitEvidence?(exit: {
     readonly code: number | null;
     readonly signal: string | null;

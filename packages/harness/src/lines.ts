@@ -66,9 +66,12 @@ function decodeText(parts: readonly Uint8Array[]): string {
 /** Reads one JSON object of the output. Gives the events it means; `undefined` for an object that the plugin does not know. */
 export type ReadLine = (json: JsonObject, line: Line) => readonly HarnessEventBody[] | undefined;
 
+/** Reads a line that is no JSON object, in the same way. */
+export type ReadText = (text: string) => readonly HarnessEventBody[] | undefined;
+
 /** A decoder for CLIs that print one JSON object a line: a plugin only gives the switch over them. What is no JSON object or not known
  *  to it becomes `raw`; long text is cut and points into the log. */
-export function lineDecoder(source: OutputSource, read: ReadLine): Decoder {
+export function lineDecoder(source: OutputSource, read: ReadLine, readText?: ReadText): Decoder {
   const splitter = new LineSplitter();
 
   const decode = (line: Line): HarnessEvent[] => {
@@ -78,7 +81,7 @@ export function lineDecoder(source: OutputSource, read: ReadLine): Decoder {
     }
     if (line.text.trim() === '') return [];
     const json = parse(line.text);
-    const bodies = (json && read(json, line)) ?? [{ kind: 'raw', line: line.text }];
+    const bodies = (json ? read(json, line) : readText?.(line.text)) ?? [{ kind: 'raw', line: line.text }];
     return bodies.map((body) => fit({ ...body, source, endsAt: line.endsAt }, line));
   };
 

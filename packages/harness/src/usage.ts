@@ -142,6 +142,8 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const partial = !known || incomplete || seen.evidence === undefined || open.some((call) => call.provisional === true);
     return defined({
       ...seen,
+      model: reconciliation?.model ?? seen.model,
+      harnessVersion: reconciliation?.harnessVersion ?? seen.harnessVersion,
       total: known ? total : {},
       byModel,
       subagents: reconciliation?.subagentUsage ?? subagentUsage([...calls.values()]),
@@ -150,8 +152,8 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
       costUsdMicros: known && Object.keys(total).length > 0 ? costOf(byModel) : undefined,
       provenance,
       lowerBound: reconciliation?.lowerBound ?? partial,
-      compactions: capabilities.compaction ? compactions : undefined,
-      context: defined({ windowTokens, finalTokens, peakTokens }),
+      compactions: reconciliation?.compactions ?? (capabilities.compaction ? compactions : undefined),
+      context: defined({ windowTokens, finalTokens, peakTokens, ...reconciliation?.context }),
       tools: Object.fromEntries(tools),
       apiRetries,
       permissionDenials,

@@ -121,8 +121,8 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     await secretsOf(plugin, command.apiKeyVariable); // a key that cannot be read is told before anything is started
     secretNames.push(command.apiKeyVariable);
   }
-  const { file, args, env, stdin } = command;
-  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, file, args, env, stdin, secretNames, cwd }, rooms);
+  const { apiKeyVariable: _, ...run } = command;
+  const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, ...run, secretNames, cwd }, rooms);
   return {
     kind: 'start',
     directory,

@@ -17,6 +17,7 @@ export interface Run {
   readonly env?: Readonly<Record<string, string>>;
   readonly secretNames?: readonly string[];
   readonly stdin?: string;
+  readonly oneOutput?: true;
   /** The process's own time limit; the task's remaining time holds beside it. */
   readonly timeoutMs?: number;
 }
@@ -47,6 +48,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
       ...(run.role === 'harness' ? harnessLimits(task, rooms) : {}),
     },
     graces,
+    ...(run.oneOutput ? { oneOutput: true } : {}),
     killSwitch: { file: rooms.processes.killSwitch, scopes: scopesOf(task) },
     ...heldBy(rooms.containment, id),
   };

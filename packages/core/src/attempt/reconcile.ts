@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
+import { readSpec } from '../supervision/look.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type Instant, type Task, type TaskProcess } from '../task/task.ts';
 import { accountOf, sessionIdOf } from './account.ts';
@@ -27,16 +28,20 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   return {
     kind: 'reconciled',
     account: accountOf(usage, plugin.harness.provider, attempt),
-    ...(evidence ? { evidence: { ...evidence, ...resetBehind(evidence, read.events) } } : {}),
+    ...(evidence ? { evidence: { ...evidence, ...resetBehind(evidence, read.events, reconciliation) } } : {}),
     tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
   };
 }
 
 /** When the provider's limit ends for which the attempt failed: what the harness was told last. Other refusals it has got over. */
-function resetBehind({ reason }: EndEvidence, events: readonly HarnessEvent[]): { readonly resetsAt?: Instant } {
+function resetBehind(
+  { reason }: EndEvidence,
+  events: readonly HarnessEvent[],
+  reconciliation: Reconciliation | undefined,
+): { readonly resetsAt?: Instant } {
   if (reason !== 'rate_limited' && reason !== 'quota_exhausted') return {};
-  const resetsAt = events.findLast((event) => event.kind === 'rate.limited')?.resetsAtMs;
+  const resetsAt = reconciliation?.resetsAtMs ?? events.findLast((event) => event.kind === 'rate.limited')?.resetsAtMs;
   return resetsAt === undefined ? {} : { resetsAt: Math.round(resetsAt) };
 }
 
@@ -85,6 +90,12 @@ async function fromSessionFiles(
   }
 }
 
+/** The end of standard error, which has the log of standard output where both have one. */
+async function errorTail(directory: string, lengths: { stdout: number; stderr: number }): Promise<Buffer> {
+  const log = (await readSpec(directory)).record?.oneOutput ? 'stdout' : 'stderr';
+  return await logEnd(directory, log, lengths[log]);
+}
+
 /** What the exit itself tells where the CLI's output had no last word. A stop that we asked for is no evidence of the harness's. */
 async function exitEvidence(
   plugin: Plugin,
@@ -94,7 +105,7 @@ async function exitEvidence(
 ): Promise<EndEvidence | undefined> {
   const { exit } = process;
   if (!exit || exit.stop !== undefined || !plugin.harness.exitEvidence) return undefined;
-  const stderrTail = (await logEnd(directory, 'stderr', lengths.stderr)).toString('utf8');
+  const stderrTail = (await errorTail(directory, lengths)).toString('utf8');
   try {
     return plugin.harness.exitEvidence({ code: exit.code, signal: exit.signal, stderrTail });
   } catch (error) {

@@ -81,6 +81,32 @@ describe('session files', () => {
       expect(await read('w/ten.txt', `w/${name}`), name).toMatchObject({ files: [{ path: 'w/ten.txt' }], incomplete: true });
   });
 
+  test('may lie in the folder of a variable, and each is read once, by whichever name', async () => {
+    const files = (patterns: readonly string[], environment: Record<string, string>) =>
+      readSessionFiles({ harness: { sessionFiles: () => patterns } as Partial<Harness> as Harness } as Plugin, 's', environment);
+    const ten = { path: '$CLI_HOME/ten.txt', bytes: Buffer.from('0123456789') };
+    expect(await files(['$CLI_HOME/ten.*', 'w/ten.txt'], { HOME: folder, CLI_HOME: at('w') })).toEqual({ files: [ten], incomplete: false });
+    expect(await files(['$CLI_HOME/ten.*'], { HOME: folder })).toEqual({ files: [], incomplete: false });
+    expect(await files(['$CLI_HOME/ten.*'], { HOME: folder, CLI_HOME: 'w' })).toEqual({ files: [], incomplete: false });
+  });
+
+  test('may name further ones', async () => {
+    mkdirSync(at('w2'));
+    writeFileSync(at('w2/next'), 'next');
+    const naming = { sessionFiles: (_: string, found: readonly { path: string }[]) => ['w/ten.txt', ...found.map(() => 'w2/*')] };
+    const { files } = await readSessionFiles({ harness: naming as Partial<Harness> as Harness } as Plugin, 's', { HOME: folder });
+    expect(files.map(({ path }) => path)).toEqual(['w/ten.txt', 'w2/next']);
+  });
+
+  test('that never come to an end are incomplete', async () => {
+    let named = 0;
+    const harness = { sessionFiles: () => Array.from({ length: 400 }, () => `w/missing-${(named += 1)}`) };
+    expect(await readSessionFiles({ harness: harness as Partial<Harness> as Harness } as Plugin, 's', { HOME: folder })).toEqual({
+      files: [],
+      incomplete: true,
+    });
+  });
+
   test('are at most 1000', async () => {
     mkdirSync(at('many'));
     for (let n = 0; n <= 1000; n += 1) writeFileSync(at(`many/${n}`), '');

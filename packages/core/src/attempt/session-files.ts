@@ -2,11 +2,13 @@ import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SessionFile } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
+import { placeOf } from '../plugins/place.ts';
 import { readRegularFile } from './regular-file.ts';
 
 /** For all files of a session together: its own records are a few megabytes, and a reader must not exhaust the daemon. */
 const mostBytes = 256 * 1024 * 1024;
 const mostFiles = 1_000;
+const mostPatterns = 1_000;
 
 /** What a session id may be: it comes from the output of a CLI, and goes into file patterns and onto command lines. */
 const sessionIds = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -27,22 +29,33 @@ export async function readSessionFiles(
   sessionId: string,
   environment: Readonly<Record<string, string>>,
 ): Promise<SessionFiles> {
-  const home = environment['HOME'];
   const files: SessionFile[] = [];
-  if (home === undefined) return { files, incomplete: false };
+  const asked = new Set<string>();
+  const seen = new Set<string>();
   let incomplete = false;
   let budget = mostBytes;
-  for (const pattern of plugin.harness.sessionFiles?.(sessionId) ?? []) {
-    for await (const name of glob(pattern, { cwd: home })) {
-      if (files.length >= mostFiles) return { files, incomplete: true };
-      const read = await readRegularFile(join(home, name), budget);
-      if ('refused' in read) {
-        incomplete = true;
-        continue;
+  for (;;) {
+    const named = plugin.harness.sessionFiles?.(sessionId, files) ?? [];
+    const patterns = named.filter((pattern) => !asked.has(pattern));
+    if (patterns.length === 0) return { files, incomplete };
+    if (asked.size + patterns.length > mostPatterns) return { files, incomplete: true };
+    for (const pattern of patterns) {
+      asked.add(pattern);
+      const place = placeOf(pattern, { ...environment, ...plugin.configuredEnvironment });
+      if (!place) continue;
+      for await (const name of glob(place.name, { cwd: place.root })) {
+        const path = join(place.root, name);
+        if (seen.has(path)) continue;
+        seen.add(path);
+        if (files.length >= mostFiles) return { files, incomplete: true };
+        const read = await readRegularFile(path, budget);
+        if ('refused' in read) {
+          incomplete = true;
+          continue;
+        }
+        files.push({ path: `${place.prefix}${name}`, bytes: read.bytes });
+        budget -= read.bytes.length;
       }
-      files.push({ path: name, bytes: read.bytes });
-      budget -= read.bytes.length;
     }
   }
-  return { files, incomplete };
 }

@@ -10,7 +10,8 @@ export interface Plugin {
   /** Guarded: its methods throw `PluginFailure` for whatever the plugin does wrong. */
   readonly harness: Harness;
   readonly settings: HarnessSettings<unknown>;
-  /** Names and values from the configuration's `env`: they may hold credentials, so they travel with the secrets. */
+  /** Names and values from the configuration's `env`, and variables of the user's that the plugin asks for: they may hold credentials, so they
+   *  travel with the secrets. */
   readonly configuredEnvironment: Readonly<Record<string, string>>;
   /** Reads the configured key at the moment of use; absent without one. Throws `DomainError` when it cannot be read. */
   readonly apiKey?: () => Promise<string>;

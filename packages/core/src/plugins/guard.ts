@@ -1,6 +1,15 @@
 import { RefusedAttempt, type Decoder, type Harness, type Reconciliation } from '@singletree/harness';
 import type { z } from 'zod';
-import { baselineShape, commandShape, eventsShape, evidenceShape, probeShape, reconciliationShape, sessionFilesShape } from './shapes.ts';
+import {
+  baselineShape,
+  commandShape,
+  eventsShape,
+  evidenceShape,
+  executablesShape,
+  probeShape,
+  reconciliationShape,
+  sessionFilesShape,
+} from './shapes.ts';
 
 /** A plugin broke its contract: it threw, or answered what it must not. Trying again would change nothing. */
 export class PluginFailure extends Error {
@@ -66,8 +75,18 @@ export function guardHarness(harness: Harness): Harness {
       };
     },
 
+    ...(harness.environment === undefined ? {} : { environment: harness.environment }),
+    ...(harness.nativeExecutables
+      ? {
+          nativeExecutables: (executable: string) =>
+            ask('nativeExecutables', executablesShape, () => harness.nativeExecutables?.(executable)),
+        }
+      : {}),
     ...(harness.sessionFiles
-      ? { sessionFiles: (sessionId: string) => ask('sessionFiles', sessionFilesShape, () => harness.sessionFiles?.(sessionId)) }
+      ? {
+          sessionFiles: (...asked: Parameters<NonNullable<Harness['sessionFiles']>>) =>
+            ask('sessionFiles', sessionFilesShape, () => harness.sessionFiles?.(...asked)),
+        }
       : {}),
     ...(harness.baseline
       ? {

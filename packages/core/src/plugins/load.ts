@@ -42,23 +42,49 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
   }
   const wanted = configuration.executable ?? harness.defaultExecutable;
   const settings: HarnessSettings<unknown> = {
-    executable: (await findExecutable(wanted, context.environment['PATH'] ?? '')) ?? wanted,
+    executable: await resolved(harness, wanted, context.environment['PATH'] ?? ''),
     hasApiKey: configuration.apiKey !== undefined,
     args: configuration.args,
     options: options.data,
     ...(configuration.model === undefined ? {} : { model: configuration.model }),
     ...(configuration.baseUrl === undefined ? {} : { baseUrl: configuration.baseUrl }),
   };
-  const environment = { ...context.environment, ...configuration.env };
+  const configured = { ...inherited(harness, context.ownEnvironment), ...configuration.env };
   return {
     id,
     source: configuration.plugin,
     harness,
     settings,
-    configuredEnvironment: configuration.env,
+    configuredEnvironment: configured,
     ...(configuration.apiKey === undefined ? {} : { apiKey: keyReader(id, configuration.apiKey, context.ownEnvironment) }),
-    probe: probeWith(harness, settings, environment, context.monotonicMs),
+    probe: probeWith(harness, settings, { ...context.environment, ...configured }, context.monotonicMs),
   };
+}
+
+/** The program that is run: what was found of that name, or the CLI's own program where that only starts it. */
+async function resolved(harness: Harness, name: string, path: string): Promise<string> {
+  const executable = await findExecutable(name, path);
+  if (executable === undefined) return name;
+  for (const native of nativeExecutables(harness, executable)) {
+    const found = await findExecutable(native, '');
+    if (found !== undefined) return found;
+  }
+  return executable;
+}
+
+/** None where the plugin fails: what was found can be run all the same. */
+function nativeExecutables(harness: Harness, executable: string): readonly string[] {
+  try {
+    return harness.nativeExecutables?.(executable) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** What the plugin's CLI gets of the user's environment beside the allowlist. */
+function inherited(harness: Harness, environment: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  const names = harness.environment ?? [];
+  return Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
 }
 
 async function importHarness(id: string, source: string, resolveFrom: readonly string[]): Promise<Harness> {

@@ -117,6 +117,28 @@ describe('a plugin', () => {
     expect(Object.keys((await load('agent-plugin')).settings)).toEqual(['executable', 'hasApiKey', 'args', 'options']);
   });
 
+  test('runs the program that its executable only starts, where that is there', async () => {
+    const wrapper = write('wrapped/bin/agent.js', '#!/bin/sh\n', 0o755);
+    const native = write('wrapped/vendor/agent', '#!/bin/sh\n', 0o755);
+    const executable = async (set: string): Promise<string> =>
+      (await load(write('native.mjs', pluginNamed('agent', set)), { executable: wrapper })).settings.executable;
+    const candidates = "nativeExecutables: (path) => [path + '.none', path.replace('bin/agent.js', 'vendor/agent')]";
+    await expect(executable(candidates)).resolves.toBe(native);
+  });
+
+  test.each([
+    ['there is none', "nativeExecutables: () => ['/no/such/program']"],
+    ['it fails', "nativeExecutables: () => { throw new Error('no'); }"],
+    ['it names no path', "nativeExecutables: () => ['agent']"],
+  ])('runs its executable where %s', async (name, set) => {
+    expect((await load(write(`${name}.mjs`, pluginNamed('agent', set)))).settings.executable).toBe(agent);
+  });
+
+  test('gets the variables of the user that it asks for; configured ones win', async () => {
+    const source = write('asking.mjs', pluginNamed('agent', "environment: ['KEY', 'NOBODY', 'A']"));
+    expect((await load(source, { env: { A: '1' } })).configuredEnvironment).toEqual({ KEY: 'k', A: '1' });
+  });
+
   test('is got from the catalogue by its id; another id is refused with what is known', async () => {
     const catalogue = createCatalogue([await load('agent-plugin')]);
     expect(catalogue.get('agent').source).toBe('agent-plugin');

@@ -4,6 +4,7 @@ import type { Harness, HarnessSettings, Probe, ProbeHost } from '@singletree/har
 import { hostCall } from '../supervision/host.ts';
 import { PluginFailure } from './guard.ts';
 import { notStarted } from './not-started.ts';
+import { placeOf } from './place.ts';
 
 /** Longest time for a CLI to print its version: a cold start of the slowest one takes about two seconds. */
 const versionLimitMs = 20_000;
@@ -76,9 +77,9 @@ function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Rec
       };
     },
     async homeFileExists(path) {
-      const home = environment['HOME'];
-      if (home === undefined) return false;
-      return await access(join(home, path)).then(
+      const place = placeOf(path, environment);
+      if (!place) return false;
+      return await access(join(place.root, place.name)).then(
         () => true,
         () => false,
       );

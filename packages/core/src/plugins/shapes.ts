@@ -118,6 +118,23 @@ export const reconciliationShape: z.ZodType<Reconciliation | undefined> = z
     turns: optional(z.int32().nonnegative()),
     provenance: z.enum(['reported', 'recovered']),
     lowerBound: z.boolean(),
+    calls: optional(
+      z.array(
+        z.object({
+          callId: text,
+          thread,
+          model: optional(text),
+          usage: tokens,
+          at: optional(z.number().nonnegative().max(latestMs)),
+          compaction: optional(z.literal(true)),
+        }),
+      ),
+    ),
+    model: optional(text),
+    harnessVersion: optional(text),
+    compactions: optional(z.int32().nonnegative()),
+    context: optional(z.object({ windowTokens: optional(count), finalTokens: optional(count), peakTokens: optional(count) })),
+    resetsAtMs: optional(z.number().nonnegative().max(latestMs)),
   })
   .optional();
 
@@ -125,14 +142,18 @@ export const baselineShape: z.ZodType<Baseline | undefined> = z
   .object({ version: z.int(), data: z.record(z.string(), z.json()) })
   .optional();
 
-/** Below HOME and nowhere else; `**` would walk through all of it. */
+/** Below HOME, or below the folder of a variable, and nowhere else; `**` would walk through all of it. */
 export const sessionFilesShape: z.ZodType<readonly string[]> = z
   .array(
     argument.refine(
       (pattern) => !pattern.startsWith('/') && !pattern.includes('**') && !pattern.split('/').includes('..'),
-      'must be relative to HOME, without ".." and "**"',
+      'must be relative to HOME or to $NAME, without ".." and "**"',
     ),
   )
+  .max(1_000);
+
+export const executablesShape: z.ZodType<readonly string[]> = z
+  .array(argument.refine((path) => path.startsWith('/'), 'must be an absolute path'))
   .max(32);
 
 export const commandShape: z.ZodType<Command> = z.object({
@@ -141,6 +162,7 @@ export const commandShape: z.ZodType<Command> = z.object({
   env: z.record(z.string().regex(/^[^=\0]+$/, 'is not the name of a variable'), argument),
   apiKeyVariable: optional(z.string().regex(/^[^=\0]+$/, 'is not the name of a variable')),
   stdin: text,
+  oneOutput: optional(z.literal(true)),
 });
 
 const notReady = { message: text, hint: text };

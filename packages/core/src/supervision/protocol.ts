@@ -58,6 +58,8 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Variables whose values come by the frame, never by a file. */
   readonly secretNames: readonly string[];
+  /** Standard error goes into `stdout.log` as well, so that the order of both is known; `stderr.log` stays empty. */
+  readonly oneOutput?: true;
   /** Times are by the monotonic clock: time asleep does not count. The shim acts on each as soon as it is reached, whether or not a daemon runs. */
   readonly limits: {
     /** Time that is left for the task's processes to run. */

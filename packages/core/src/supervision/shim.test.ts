@@ -71,6 +71,12 @@ describe.concurrent('the ending says what happened', () => {
 });
 
 describe.concurrent('the child gets', () => {
+  test('one log for all that it says, where its order matters', async () => {
+    const directory = await start('echo one; echo two >&2; echo three', { oneOutput: true });
+    expect((await ending(directory)).lengths).toEqual({ stdout: 14, stderr: 0 });
+    expect(said(directory)).toBe('one\ntwo\nthree\n');
+  });
+
   test('its input as a regular file, to the end', async () => {
     const directory = await start('cat; stat -L -c %F /proc/self/fd/0 >&2', { stdin: '-x $(true)\r\n\u001b[0m' });
     await ending(directory);

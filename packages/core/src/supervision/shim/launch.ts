@@ -25,7 +25,7 @@ export async function launch(spec: ProcessSpec, secrets: Record<string, string>,
   const { file, args, cwd } = spec;
   const command: Command = { file, args, cwd, env: { ...spec.env, ...secrets, [marker]: spec.id } };
   const stdin = openSync(join(directory, 'stdin' satisfies ProcessFile), 'r');
-  const stdio: Stdio = [stdin, logs.stdout, logs.stderr];
+  const stdio: Stdio = [stdin, logs.stdout, spec.oneOutput ? logs.stdout : logs.stderr];
   const startAt = async (level: SandboxLevel, refused: Launched['refused']): Promise<Launched> => {
     if (level === 'marker') return { ...(await startedOf(spawnChild(command, stdio))), level, refused };
     try {
