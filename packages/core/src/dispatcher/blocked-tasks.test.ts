@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { Engine } from '../engine/engine.ts';
 import { uuidv7 } from '../ids.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
-import { temporaryStore } from '../store/temporary.testsuite.ts';
+import type { Store } from '../store/store.ts';
+import { storeWith, temporaryStore } from '../store/temporary.testsuite.ts';
 import type { Command } from '../task/commands.ts';
 import { aSpec, noon } from '../task/samples.testsuite.ts';
 import type { Task } from '../task/task.ts';
@@ -34,9 +35,9 @@ const plugin = {
 } as unknown as Plugin;
 const says = (status: Probe['status']) => async () => ({ status });
 
-const watching = (): BlockedTasks =>
+const watching = (on: Store = store): BlockedTasks =>
   new BlockedTasks({
-    rooms: { store, engine, plugins: { get: () => plugin, all: () => [plugin] }, now: () => now },
+    rooms: { store: on, engine, plugins: { get: () => plugin, all: () => [plugin] }, now: () => now },
     monotonicMs: () => monotonic,
     log: pino({ level: 'silent' }),
   });
@@ -99,6 +100,29 @@ describe('a task that waits for a time', () => {
     pass(3 * day);
     await watching().look();
     expect(await stateOf(task)).toBe('created');
+  });
+
+  test('is looked at again after a look that failed', async () => {
+    const task = await blocked({ until: now });
+    let failures = 1;
+    const tasks: Store['tasks'] = async (query) => {
+      if (failures-- > 0) throw new Error('database is locked');
+      return await store.tasks(query);
+    };
+    const watch = watching(storeWith(store, { tasks }));
+    await expect(watch.look()).rejects.toThrow('database is locked');
+    await watch.look();
+    expect(await stateOf(task)).toBe('created');
+  });
+
+  test('that is blocked during a look is looked at in the next one, at once', async () => {
+    const tasks: Store['tasks'] = async (query) => {
+      const found = await store.tasks(query);
+      watch.hint();
+      return found;
+    };
+    const watch = watching(storeWith(store, { tasks }));
+    expect(await watch.look()).toBe(0);
   });
 
   test('of more than a page of them, each is seen to', async () => {

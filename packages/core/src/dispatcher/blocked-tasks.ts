@@ -32,6 +32,7 @@ export class BlockedTasks {
   readonly #asking = new Set<string>();
   /** Of the next look, monotonic. */
   #dueAt = 0;
+  #hinted = false;
 
   constructor(parts: BlockedTasksParts) {
     this.#parts = parts;
@@ -39,18 +40,18 @@ export class BlockedTasks {
 
   /** A task has been blocked: look at the next opportunity. */
   hint(): void {
-    this.#dueAt = 0;
+    this.#hinted = true;
   }
 
   /** Does what is due, and says for how long nothing is. */
   async look(): Promise<number> {
     const { monotonicMs } = this.#parts;
-    if (monotonicMs() >= this.#dueAt) {
-      this.#dueAt = Number.POSITIVE_INFINITY; // a hint that comes meanwhile stays
-      const dueAt = await this.#lookAtAll();
-      this.#dueAt = Math.min(this.#dueAt, dueAt);
+    if (this.#hinted || monotonicMs() >= this.#dueAt) {
+      this.#hinted = false;
+      this.#dueAt = 0; // one that fails is made again
+      this.#dueAt = await this.#lookAtAll();
     }
-    return Math.max(0, this.#dueAt - monotonicMs());
+    return this.#hinted ? 0 : Math.max(0, this.#dueAt - monotonicMs());
   }
 
   /** When to look again. */
