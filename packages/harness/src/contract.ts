@@ -18,6 +18,19 @@ export interface Capabilities {
   readonly compaction: boolean;
   readonly cost: boolean;
   readonly permissionModes: readonly PermissionMode[];
+  /** What the output keeps back, although it happens: it is unknown then, not 0. Absent: nothing of these. */
+  readonly untold?: readonly Untold[];
+}
+
+/** Things that are counted by their events, and of which some CLIs say nothing. */
+export type Untold = 'api_retries' | 'permission_denials' | 'files_changed';
+
+/** Something that a plugin cannot do, or a figure that it cannot know, with CLIs of these versions. */
+export interface KnownLimit {
+  /** As `versionRange` reads it: `all`, `2.1.197`, `up to 2.1.197`, `from 2.1.198`, `2.1.197 – 2.1.329`. */
+  readonly versions: string;
+  /** One sentence for people. */
+  readonly text: string;
 }
 
 /** Short calls to the world that the daemon lends to a plugin: bounded in time and output, run with the child's environment. */
@@ -157,6 +170,8 @@ export interface Harness<Options = unknown> {
   readonly provider?: string;
   /** Which CLI versions this plugin was checked against, as a range for people: `2.1.197 – 2.1.329`. */
   readonly supportedVersions: string;
+  /** What does not work, or is not known, by version of the CLI. Shown to people, never acted on. */
+  readonly knownLimits?: readonly KnownLimit[];
   /** Rises whenever the same bytes give other events; it is stored with each attempt. */
   readonly decoderVersion: number;
   readonly capabilities: Capabilities;

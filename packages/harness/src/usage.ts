@@ -1,4 +1,4 @@
-import type { Capabilities, Reconciliation } from './contract.ts';
+import type { Capabilities, Reconciliation, Untold } from './contract.ts';
 import type { EndEvidence, HarnessEvent, HarnessEventBody, ModelUsage, TokenUsage } from './events.ts';
 import { defined } from './defined.ts';
 import { addByModel, addTokens, noTokens, promptTokens, usesTokens } from './tokens.ts';
@@ -35,8 +35,10 @@ export interface AttemptUsage {
   readonly lastText?: string;
   /** Calls by tool name. */
   readonly tools: Readonly<Record<string, number>>;
-  readonly apiRetries: number;
-  readonly permissionDenials: number;
+  /** Files that the CLI says it changed: what its shell commands changed is not among them. */
+  readonly filesChanged?: number;
+  readonly apiRetries?: number;
+  readonly permissionDenials?: number;
   readonly unknownEvents: number;
 }
 
@@ -66,6 +68,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
   /** Ids of the calls that a total has counted by now. */
   const counted = new Set<string>();
   const tools = new Map<string, number>();
+  const files = new Set<string>();
   const seen: { -readonly [field in 'sessionId' | 'model' | 'harnessVersion' | 'lastText' | 'evidence']?: AttemptUsage[field] } = {};
   let totals: readonly ModelUsage[] | undefined;
   let windowTokens: number | undefined;
@@ -103,6 +106,9 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
         return;
       case 'tool.started':
         tools.set(event.tool, (tools.get(event.tool) ?? 0) + 1);
+        return;
+      case 'file.changed':
+        files.add(event.path);
         return;
       case 'compaction':
         compactions += 1;
@@ -155,10 +161,15 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
       compactions: reconciliation?.compactions ?? (capabilities.compaction ? compactions : undefined),
       context: defined({ windowTokens, finalTokens, peakTokens, ...reconciliation?.context }),
       tools: Object.fromEntries(tools),
-      apiRetries,
-      permissionDenials,
+      filesChanged: unlessUntold('files_changed', files.size),
+      apiRetries: unlessUntold('api_retries', apiRetries),
+      permissionDenials: unlessUntold('permission_denials', permissionDenials),
       unknownEvents,
     });
+  }
+
+  function unlessUntold(what: Untold, count: number): number | undefined {
+    return capabilities.untold?.includes(what) ? undefined : count;
   }
 
   return { add, summary };

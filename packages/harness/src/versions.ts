@@ -14,6 +14,26 @@ function numbers(version: string): number[] {
   return (version.split(/[-+]/, 1)[0] ?? '').split('.').map((part) => Number.parseInt(part, 10) || 0);
 }
 
+/** A range of versions, both ends included. An absent end is open. */
+export interface VersionRange {
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** Reads a range as it is written for people: `all`, `2.1.197`, `up to 2.1.197`, `from 2.1.198`, `2.1.197 – 2.1.329`. Undefined for anything else. */
+export function versionRange(text: string): VersionRange | undefined {
+  if (text === 'all') return {};
+  const [, from, to] = /^(?:from )?(\d[\w.+-]*)(?: [–-] (\d[\w.+-]*))?$/.exec(text) ?? [];
+  if (text.startsWith('from ')) return from !== undefined && to === undefined ? { from } : undefined;
+  if (from !== undefined) return { from, to: to ?? from };
+  const last = /^up to (\d[\w.+-]*)$/.exec(text)?.[1];
+  return last === undefined ? undefined : { to: last };
+}
+
+export function inRange(version: string, { from, to }: VersionRange): boolean {
+  return (from === undefined || compareVersions(version, from) >= 0) && (to === undefined || compareVersions(version, to) <= 0);
+}
+
 /** A CLI as its plugin knows it: how it tells its version and between which versions it was checked. */
 export interface CheckedCli {
   readonly displayName: string;

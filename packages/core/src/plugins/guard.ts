@@ -40,6 +40,7 @@ export function guardHarness(harness: Harness): Harness {
     defaultExecutable,
     ...(provider === undefined ? {} : { provider }),
     supportedVersions,
+    ...(harness.knownLimits === undefined ? {} : { knownLimits: harness.knownLimits }),
     decoderVersion,
     capabilities: harness.capabilities,
     options: harness.options,
