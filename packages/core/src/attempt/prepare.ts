@@ -126,7 +126,8 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
   return {
     kind: 'start',
     directory,
-    session: { id: session.id, resumed },
+    // An id that the CLI never hears of must not pass for that of its session.
+    session: { ...(resumed || plugin.harness.capabilities.choosesSessionId ? { id: session.id } : {}), resumed },
     prompt: prompt.kind,
     decoderVersion: plugin.harness.decoderVersion,
     ...(plugin.apiKey && command.apiKeyVariable !== undefined ? { apiKeyVariable: command.apiKeyVariable } : {}),

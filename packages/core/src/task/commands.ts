@@ -38,7 +38,7 @@ export type Command =
   | {
       readonly kind: 'start';
       readonly directory: string;
-      readonly session: { readonly id: string; readonly resumed: boolean };
+      readonly session: NonNullable<Attempt['session']>;
       readonly prompt: NonNullable<Attempt['prompt']>;
       readonly decoderVersion: number;
       readonly apiKeyVariable?: string;

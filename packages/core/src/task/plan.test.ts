@@ -1,6 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { planAttempt } from './plan.ts';
-import { aGate, after, aTree, claim, created, died, exited, failed, reconciled, running, silent } from './samples.testsuite.ts';
+import {
+  aGate,
+  after,
+  aTree,
+  claim,
+  created,
+  died,
+  exited,
+  failed,
+  openWorkspace,
+  owned,
+  reconciled,
+  running,
+  setBase,
+  silent,
+  start,
+} from './samples.testsuite.ts';
 import type { AttemptAccount, Task } from './task.ts';
 
 const judged = { kind: 'judged' } as const;
@@ -29,6 +45,13 @@ describe('how the next attempt begins', () => {
     const again = task.state === 'assigned' ? task : after(task, claim);
     const released = after(again, { kind: 'release', message: 'busy', notBefore: 0 }, claim);
     expect(planAttempt(released)).toStrictEqual(plan);
+  });
+
+  test('a CLI that chooses its own session has none to resume before it has told it', () => {
+    const begun = [claim, openWorkspace, setBase, start(1, { session: { resumed: false } }), owned()];
+    const lost = after(created(), ...begun, died(), silent());
+    expect(planAttempt(lost)).toStrictEqual({ prompt: 'continue', workspace: 'keep' });
+    expect(planAttempt(after(created(), ...begun, died(), silent(told)))).toMatchObject({ resume: 'told-by-the-cli' });
   });
 
   test('without a session there is none to resume', () => {

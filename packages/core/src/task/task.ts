@@ -188,7 +188,8 @@ export interface Attempt {
   readonly preparedAt: Instant;
   /** What the prompt was made of: the whole task, or the findings for a session that knows the task. */
   readonly prompt?: 'full' | 'findings' | 'full_with_findings' | 'continue';
-  readonly session?: { readonly id: string; readonly resumed: boolean };
+  /** Without an id where the CLI chooses it itself: what it chose is in `account`. */
+  readonly session?: { readonly id?: string; readonly resumed: boolean };
   readonly baseline?: { readonly version: number; readonly data: Readonly<Record<string, unknown>> };
   readonly decoderVersion?: number;
   /** The variable in which the harness expects its key: what a second shim must be handed again. Never the key. */
