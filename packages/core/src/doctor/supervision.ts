@@ -22,7 +22,7 @@ export async function examineSupervision({ wanted, stateId = 'doctor', path }: S
   const probed = (['cgroup', 'pid_namespace'] as const).map((level): Finding => {
     const { [level]: found } = levels;
     const check = level === 'cgroup' ? 'cgroup' : 'namespace';
-    if (found.works) return { check, status: 'ok', message: `works: nothing that is started in a ${words[level]} escapes its end` };
+    if (found.works) return { check, status: 'ok', message: `works: nothing that is started in a ${words[level]} can hide from its end` };
     return { check, status: wanted === level ? 'problem' : 'ok', message: `a ${words[level]} does not work here: ${found.why}` };
   });
   return [containment(wanted, best, levels[wanted === 'auto' ? best : wanted].works), ...probed, reapingFinding(reaping)];
