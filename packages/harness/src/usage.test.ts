@@ -189,6 +189,18 @@ describe('the rest', () => {
   });
 });
 
+test('a file that is changed twice is one file', () => {
+  const changed = (path: string): HarnessEventBody => ({ kind: 'file.changed', path, change: 'modified' });
+  expect(fold([changed('/a'), changed('/b'), changed('/a')]).filesChanged).toBe(2);
+  expect(fold([]).filesChanged).toBe(0);
+});
+
+test('what a CLI may keep back is told where it is told, and is never 0', () => {
+  const declared = { ...capabilities, untold: ['api_retries', 'permission_denials', 'files_changed'] as const };
+  expect(fold([{ kind: 'model.retried', reason: 'r' }], declared)).toMatchObject({ apiRetries: 1 });
+  for (const field of ['apiRetries', 'permissionDenials', 'filesChanged']) expect(fold([], declared)).not.toHaveProperty(field);
+});
+
 describe('evidence', () => {
   const failed: HarnessEventBody = { kind: 'ended', evidence: { result: 'failed', message: 'no' } };
   const interrupted: HarnessEventBody = { kind: 'ended', evidence: { result: 'interrupted' } };

@@ -169,7 +169,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
   }
 
   function unlessUntold(what: Untold, count: number): number | undefined {
-    return capabilities.untold?.includes(what) ? undefined : count;
+    return count === 0 && capabilities.untold?.includes(what) ? undefined : count;
   }
 
   return { add, summary };
