@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import type { ExitRecord, ProcessIdentity } from '../protocol.ts';
 import type { Hold } from './hold.ts';
-import { readStat } from './process-table.ts';
+import { readStat, type ProcessStat } from './process-table.ts';
 
 export interface Command {
   readonly file: string;
@@ -40,11 +40,14 @@ export async function startedOf(child: ChildProcess, hold?: Hold): Promise<Start
   if (pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
   // Not 'close': that waits for every descendant that still holds a descriptor.
   const ended = new Promise<Ended>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
-  const stat = readStat(pid);
-  if (stat === undefined) {
-    child.kill('SIGKILL');
-    throw new Error(`/proc does not show the child ${pid}: is it mounted?`);
+  let stat: ProcessStat | undefined;
+  try {
+    stat = readStat(pid);
+  } finally {
+    // Also where a descriptor is lacking to look with: what nobody can name must not run on.
+    if (stat === undefined) child.kill('SIGKILL');
   }
+  if (stat === undefined) throw new Error(`/proc does not show the child ${pid}: is it mounted?`);
   return { child: { pid, startTime: stat.startTime }, ended, ...(hold && { hold }) };
 }
 

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import type { ExitRecord, ProcessFile, ProcessSpec, RunRecord, StopRequest } from '../protocol.ts';
-import { describeSpawnError } from './child.ts';
+import { begin } from './begin.ts';
 import { around, failpoint } from './failpoint.ts';
 import { placeFile } from './files.ts';
 import { FreeSpace } from './free-space.ts';
 import { KillSwitch } from './kill-switch.ts';
-import { launch, shareMemoryPressure, type Launched } from './launch.ts';
+import { shareMemoryPressure } from './launch.ts';
 import { reached } from './limits.ts';
 import { Logs } from './logs.ts';
-import { monotonicMs } from './monotonic.ts';
 import { endedForMemory, MemoryKills } from './out-of-memory.ts';
 import { guard, insist, say } from './persist.ts';
 import { childrenCpuMs } from './process-table.ts';
@@ -19,36 +18,24 @@ import { protocol } from './versions.ts';
 
 /** Runs the child from its start to the end of its tree. Whatever happens after the start, the child is not left without a shim. */
 export async function run(directory: string, spec: ProcessSpec, secrets: Record<string, string>, boot: string): Promise<ExitRecord> {
-  const logs = new Logs(directory);
+  const logs = await insist(directory, () => new Logs(directory));
   const startedAt = Date.now();
-  const unborn = {
-    protocol,
-    code: null,
-    signal: null,
-    lengths: logs.lengths(),
-    startedAt,
-    endedAt: startedAt,
-    durationMs: 0,
-    swept: [],
-    survivors: [],
-  } as const;
   const killSwitch = new KillSwitch(spec.killSwitch);
   // Nobody looks where no limit asks for it: the working directory may be on a file system that answers slowly.
   const space = new FreeSpace(spec.limits.minFreeBytes === undefined ? [] : [directory, spec.cwd]);
-  await space.look();
-  const stop = readStops(directory)[0] ?? guard(() => killSwitch.hit()) ?? reachedBefore(spec.limits, space);
-  if (stop !== undefined) return { ...unborn, stop };
-
+  const unwanted = async (): Promise<StopRequest | undefined> => {
+    await space.look();
+    const asked = await insist(directory, () => readStops(directory)[0]);
+    return asked ?? guard(() => killSwitch.hit()) ?? reachedBefore(spec.limits, space);
+  };
   guard(shareMemoryPressure);
-  failpoint('shim.spawn.before');
   const memoryKills = guard(() => new MemoryKills());
-  const started = monotonicMs();
-  let launched: Launched;
-  try {
-    launched = await launch(spec, secrets, directory, logs);
-  } catch (error) {
-    return { ...unborn, endedAt: Date.now(), spawnError: describeSpawnError(error) };
+  const begun = await begin(spec, secrets, directory, logs, unwanted);
+  if (!('launched' in begun)) {
+    const never = { protocol, code: null, signal: null, durationMs: 0, swept: [], survivors: [] } as const;
+    return { ...never, lengths: logs.lengths(), startedAt, endedAt: Date.now(), ...begun };
   }
+  const { launched, started } = begun;
   const supervised = new Supervised(launched, { directory, spec, logs, killSwitch, space });
   failpoint('shim.spawn.after');
 
