@@ -22,7 +22,8 @@ describe('a scope', () => {
     ['real/sub/', 'real/sub'],
     ['real//sub/..', 'real'],
     ['none/../link/./sub', 'real/sub'],
-    ['link/none', 'link/none'],
+    ['link/none', 'real/none'],
+    ['link/none/deeper/', 'real/none/deeper'],
   ])('of a directory is that directory: %s is %s', async (typed, meant) => {
     expect(await scopeFrom(`workspace=${folder}/${typed}`, plugins)).toBe(`workspace=${folder}/${meant}`);
   });

@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 
@@ -7,7 +7,7 @@ import type { Catalogue } from '../plugins/catalogue.ts';
 const forms = 'all, harness=ID, model=NAME, workspace=/ABSOLUTE/PATH, label=KEY, label=KEY=VALUE';
 
 /**
- * The scope that a text means, in the one way in which tasks name it: a directory without symbolic links where it exists. Throws INVALID_SCOPE, and
+ * The scope that a text means, in the one way in which tasks name it: a directory without symbolic links. Throws INVALID_SCOPE, and
  * UNKNOWN_HARNESS with the known ones.
  */
 export async function scopeFrom(text: string, plugins: Catalogue): Promise<string> {
@@ -21,7 +21,7 @@ export async function scopeFrom(text: string, plugins: Catalogue): Promise<strin
       if (value !== '') return `harness=${plugins.get(value).id}`;
       break;
     case 'workspace':
-      if (isAbsolute(value)) return `workspace=${await realpath(resolve(value)).catch(() => resolve(value))}`;
+      if (isAbsolute(value)) return `workspace=${await realOf(resolve(value))}`;
       throw invalid(text, 'its directory must be an absolute path');
     case 'model':
       if (value !== '') return text;
@@ -31,6 +31,15 @@ export async function scopeFrom(text: string, plugins: Catalogue): Promise<strin
       break;
   }
   throw invalid(text, 'there is no such scope');
+}
+
+/** Without symbolic links as far as there is something: a directory that is gone, or not yet there, is below one that is. */
+async function realOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return path === '/' ? path : join(await realOf(dirname(path)), basename(path));
+  }
 }
 
 function invalid(text: string, why: string): DomainError {
