@@ -29,7 +29,7 @@ const testLimitMs = 60_000 + (shimKills + togetherKills * tasksTogether) * 10_00
 
 test(`${shimKills} shims are killed in the middle of the work`, { timeout: testLimitMs }, async () => {
   const random = randomFrom(seedOf('shims'));
-  await using scene = await openScene();
+  await using scene = await openScene('auto');
   const { daemon } = scene;
   await daemon.start();
   /** Some right at the start, some in the middle, some when the agent has said all that it had to say. */
@@ -53,7 +53,7 @@ test(`${shimKills} shims are killed in the middle of the work`, { timeout: testL
 });
 
 test(`the daemon and all shims die at once, ${togetherKills} times`, { timeout: testLimitMs }, async () => {
-  await using scene = await openScene();
+  await using scene = await openScene('marker');
   const { daemon } = scene;
   for (let time = 1; time <= togetherKills; time += 1) {
     await daemon.start();
@@ -88,11 +88,12 @@ interface ShimScene extends AsyncDisposable {
   readonly logs: Map<string, TaskEvent[]>;
 }
 
-async function openScene(): Promise<ShimScene> {
+/** `marker` is the level of containment that there is on every machine, `auto` the best of this one. */
+async function openScene(containment: 'marker' | 'auto'): Promise<ShimScene> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
   const repo = stack.use(await repository({ files: { 'a.txt': 'before\n' } }));
-  const daemon = stack.use(new TestDaemon({ folder, configuration: { concurrency: { total: 10 } } }));
+  const daemon = stack.use(new TestDaemon({ folder, configuration: { concurrency: { total: 10 }, supervision: { containment } } }));
   const recorder = new Recorder({ state: daemon.state, startsFile: join(folder, 'starts') });
   daemon.follow(scriptOf(recorder.startStep));
   return { daemon, recorder, repository: repo, folder, logs: new Map(), [Symbol.asyncDispose]: () => stack.disposeAsync() };
