@@ -19,7 +19,7 @@ import {
   stop,
 } from './samples.testsuite.ts';
 import { block, cancel, setup, situations } from './situations.testsuite.ts';
-import type { Task } from './task.ts';
+import type { StopKind, Task } from './task.ts';
 
 const atCreated = situations['created']!;
 const atStarted = situations['running, not owned']!;
@@ -144,12 +144,15 @@ describe('a stop', () => {
     [['cancel', 'cancel'], 'cancelled', 'cancelled', undefined],
   ] as const)('%s of a running task: the first is the cause, the hardest says how', (kinds, state, reason, harder) => {
     const stopping = after(atRunning, ...kinds.map((kind, index) => stop(kind, `person ${index}`, 'enough')));
+    const said = (kind: StopKind): object => {
+      const place = kinds.findIndex((each) => each === kind);
+      return { by: `person ${place}`, why: 'enough', at: atRunning.updatedAt + (place + 1) * 1_000 };
+    };
     expect(stopping.stop).toStrictEqual({
       kind: kinds[0],
-      by: 'person 0',
-      why: 'enough',
-      at: atRunning.updatedAt + 1_000,
+      ...said(kinds[0]),
       ...(harder ? { harder } : {}),
+      ...(harder === 'kill' ? { killSwitch: said('kill') } : {}),
     });
     expect(after(stopping, exited(), reconciled())).toMatchObject({
       state,
@@ -166,6 +169,15 @@ describe('a stop', () => {
       { kind: 'stop_requested', stop: 'kill', by: 'anna', why: 'costs' },
       { kind: 'state_changed', from: 'assigned', to: 'created', edge: 'release' },
     ]);
+  });
+
+  test('by the kill switch is the cause where the shim read of it before it heard of an earlier cancel, with all that is known of it', () => {
+    const killed = { ...stop('kill', 'anna', 'costs'), scope: 'all' };
+    const stopping = after(atRunning, stop('cancel', 'bert'), killed);
+    expect(after(stopping, exited('harness-1', { code: null, signal: 'SIGKILL', stop: 'kill' }), reconciled())).toMatchObject({
+      state: 'failed',
+      failure: { reason: 'killed', message: 'killed by anna: costs', by: 'anna', why: 'costs', scope: 'all' },
+    });
   });
 
   test('of a task without a process ends it at once, with all that is known of the stop', () => {

@@ -112,9 +112,9 @@ class History {
     must(task.notBefore === undefined || task.state === 'created', 'only a task in CREATED waits for a time');
 
     this.#firstStop ??= task.stop;
-    const cause = task.stop && { ...task.stop, harder: undefined };
+    const cause = task.stop && { ...task.stop, harder: undefined, killSwitch: undefined };
     must(
-      JSON.stringify(cause) === JSON.stringify(this.#firstStop && { ...this.#firstStop, harder: undefined }),
+      JSON.stringify(cause) === JSON.stringify(this.#firstStop && { ...this.#firstStop, harder: undefined, killSwitch: undefined }),
       'the first stop stays the cause',
     );
     if (completion) this.#checkCompletion(task, completion);

@@ -98,7 +98,7 @@ function stop(task: Task, command: Extract<Command, { kind: 'stop' }>, now: Inst
     ...(command.why === undefined ? {} : { why: command.why }),
   };
   const runs = !isQuiet(task) || task.state === 'in_progress';
-  if (runs) return apply(task, now, { set: { stop: task.stop ? harden(task.stop, wish.kind) : wish }, events: [event] });
+  if (runs) return apply(task, now, { set: { stop: task.stop ? harden(task.stop, wish) : wish }, events: [event] });
   // The kill switch ends what runs. What only was about to start goes back into the queue, where the switch holds it.
   if (command.stop === 'kill' && task.state === 'assigned' && task.processes.length === 0) return giveBack(task, event, now);
   const end = stopped(wish);
@@ -114,9 +114,10 @@ function giveBack(task: Task, event: TaskEventBody, now: Instant): Decision {
 }
 
 /** The first stop stays the cause; a later one only makes it harder. */
-function harden(first: Stop, later: StopKind): Stop {
+function harden(first: Stop, { kind, ...later }: Stop): Stop {
   const hardest = first.harder ?? first.kind;
-  return softToHard.indexOf(later) > softToHard.indexOf(hardest) ? { ...first, harder: later } : first;
+  if (softToHard.indexOf(kind) <= softToHard.indexOf(hardest)) return first;
+  return { ...first, harder: kind, ...(kind === 'kill' ? { killSwitch: later } : {}) };
 }
 
 function claim(task: Task, command: Extract<Command, { kind: 'claim' }>, now: Instant): Decision | Refusal {

@@ -43,7 +43,8 @@ function causeOf(task: Task, attempt: Attempt, process: TaskProcess, facts: Fact
 
 /** Who stopped it: the stop that the shim acted on, else the recorded one. The kill switch's file is read by shims while no daemon is there. */
 export function stopBehind({ stop }: Pick<Task, 'stop'>, exit: ProcessExit | undefined): Stop | undefined {
-  return exit?.stop === 'kill' && stop?.kind !== 'kill' ? { kind: 'kill', by: 'the kill switch', at: exit.endedAt } : stop;
+  if (exit?.stop !== 'kill' || stop?.kind === 'kill') return stop;
+  return { kind: 'kill', ...(stop?.killSwitch ?? { by: 'the kill switch', at: exit.endedAt }) };
 }
 
 /** What a limit that the shim acted on makes of the attempt. It is the cause, whatever was wanted or said later. */

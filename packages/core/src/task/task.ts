@@ -124,6 +124,8 @@ export interface Stop {
   readonly kind: StopKind;
   /** A later and harder wish: it says how the process is stopped, never why. */
   readonly harder?: StopKind;
+  /** The kill switch that made it harder. A shim may have read of it before it heard the first wish: then it is the cause. */
+  readonly killSwitch?: Omit<Stop, 'kind' | 'harder' | 'killSwitch'>;
   readonly by: string;
   readonly why?: string;
   readonly scope?: string;
