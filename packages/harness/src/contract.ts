@@ -18,12 +18,12 @@ export interface Capabilities {
   readonly compaction: boolean;
   readonly cost: boolean;
   readonly permissionModes: readonly PermissionMode[];
-  /** What the output may keep back although it happened: a count of 0 is unknown then. Absent: nothing of these. */
+  /** What the output may keep back although it happened, and only the session's files may tell: a count of 0 is unknown then. Absent: nothing of these. */
   readonly untold?: readonly Untold[];
 }
 
 /** What is counted by its events, and of which some CLIs say nothing, or not always. */
-export type Untold = 'api_retries' | 'permission_denials' | 'files_changed';
+export type Untold = 'turns' | 'compactions' | 'api_retries' | 'permission_denials' | 'files_changed';
 
 /** Something that a plugin cannot do, or a figure that it cannot know, with CLIs of these versions. */
 export interface KnownLimit {

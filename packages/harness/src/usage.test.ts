@@ -196,9 +196,10 @@ test('a file that is changed twice is one file', () => {
 });
 
 test('what a CLI may keep back is told where it is told, and is never 0', () => {
-  const declared = { ...capabilities, untold: ['api_retries', 'permission_denials', 'files_changed'] as const };
+  const declared = { ...capabilities, untold: ['turns', 'compactions', 'api_retries', 'permission_denials', 'files_changed'] as const };
   expect(fold([{ kind: 'model.retried', reason: 'r' }], declared)).toMatchObject({ apiRetries: 1 });
-  for (const field of ['apiRetries', 'permissionDenials', 'filesChanged']) expect(fold([], declared)).not.toHaveProperty(field);
+  for (const field of ['turns', 'compactions', 'apiRetries', 'permissionDenials', 'filesChanged'])
+    expect(fold([], declared)).not.toHaveProperty(field);
 });
 
 describe('evidence', () => {
