@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository, temporaryFolder, until } from '@singletree/testing';
 import { expect, test } from 'vitest';
@@ -47,4 +47,22 @@ test('a daemon whose address file is removed is found again', async () => {
   expect(await daemon.client().daemon.status()).toMatchObject({ pid: daemon.pid });
   await daemon.stop();
   expect(existsSync(join(daemon.state, 'address.json'))).toBe(false);
+});
+
+test('an agent that starts a daemon of its own state folder while there is none is told that it cannot; elsewhere it can', async () => {
+  await using folder = await temporaryFolder();
+  await using elsewhere = await temporaryFolder();
+  await using repo = await repository({ files: { 'a.txt': 'before\n' } });
+  await using daemon = new TestDaemon({ folder: folder.path });
+  await using other = new TestDaemon({ folder: elsewhere.path });
+  const said = join(folder.path, 'marker');
+  daemon.follow([{ run: `printenv SINGLETREE_PROCESS > ${said}` }, { say: 'Done.' }]);
+  const client = await daemon.start();
+  await finished(client, (await client.tasks.create(aTask(repo.path))).id);
+  await daemon.stop();
+
+  const inside = { SINGLETREE_PROCESS: readFileSync(said, 'utf8').trim() };
+  await expect(daemon.start(inside)).rejects.toThrow('a task of this state folder has started this daemon');
+  await other.start(inside);
+  await daemon.start();
 });

@@ -28,6 +28,7 @@ import { openSqlite } from './store/sqlite/index.ts';
 import { chooseContainment } from './supervision/containment/choose.ts';
 import { childEnvironment } from './supervision/environment.ts';
 import { HostCalls } from './supervision/host-calls.ts';
+import { refuseOwnTask } from './supervision/own-task.ts';
 import { settle } from './supervision/settle.ts';
 import { isFinal, type Instant, type Task, type WorkspaceSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
@@ -93,6 +94,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const engineParts = { store, now, newId, destinations: outbox.destinations };
     const engine = new Engine(engineParts);
     const processes = { root: folder.paths.processes, stateId: await outboxStore.instanceId(), killSwitch: folder.paths.killSwitch };
+    refuseOwnTask(environment, processes.stateId);
     const killSwitches = new KillSwitches(engineParts);
     const control = new Control({ store, engine, killSwitches, processes, sweepLimitMs: graces.sweepMs });
     await control.restore();
