@@ -2,23 +2,30 @@ import type { Harness } from '../contract.ts';
 import type { Fixture } from './fixtures.ts';
 
 /** What a plugin must keep, by the names that a failing case tells. */
-export type Rule =
-  | 'event order'
-  | 'chunk splits'
-  | 'UTF-8 splits'
-  | 'restart points'
-  | 'huge lines'
-  | 'malformed lines'
-  | 'unknown events'
-  | 'missing ending'
-  | 'abort'
-  | 'usage totals'
-  | 'resume'
-  | 'secrets'
-  | 'prompt'
-  | 'permission modes'
-  | 'probe'
-  | 'capabilities';
+export const rules = [
+  'event order',
+  'chunk splits',
+  'UTF-8 splits',
+  'restart points',
+  'huge lines',
+  'malformed lines',
+  'unknown events',
+  'missing ending',
+  'abort',
+  'usage totals',
+  'resume',
+  'session files',
+  'reconciliation',
+  'secrets',
+  'prompt',
+  'permission modes',
+  'settings',
+  'probe',
+  'capabilities',
+  'declaration',
+] as const;
+
+export type Rule = (typeof rules)[number];
 
 /** One thing to try. `run` throws `ConformanceFailure` if the plugin breaks the rule. */
 export interface ConformanceCase {
@@ -28,8 +35,8 @@ export interface ConformanceCase {
 }
 
 export interface ConformanceOptions {
-  /** What the CLI prints for its version. */
-  versionOutput(version: string): string;
+  /** What the CLI prints for its version. Without it, how the probe reads that is not tried. */
+  readonly versionOutput?: ((version: string) => string) | undefined;
   /** Decides every random choice; a failure names it. */
   readonly seed?: number;
   /** Also two chunks split at every byte of a recording of up to 64 KB, and 50 times as many mutated lines: minutes instead of a second. */

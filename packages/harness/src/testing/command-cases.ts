@@ -4,6 +4,7 @@ import type { ConformanceCase, Subject } from './case.ts';
 
 const modes: readonly PermissionMode[] = ['all', 'edits', 'read'];
 const sessionId = '01234567-89ab-4cde-8f01-23456789abcd';
+const executable = '/opt/cli/bin/cli';
 const secret = 'singletree-secret-5d1c0a';
 const prompt = '# Singletree prompt 7f3a\r\n\n-x $(id) "quoted" \\ \u001b[1m é€😀 \ufeff\n';
 
@@ -50,6 +51,42 @@ export function commandCases({ harness }: Subject): ConformanceCase[] {
       },
     })),
     {
+      rule: 'settings',
+      name: 'the model that is asked for reaches the CLI, before the configured one',
+      run: () => {
+        const asked = visible(build(harness, { model: 'asked/model' }, { model: 'configured/model' }));
+        check(
+          asked.includes('asked/model') && !asked.includes('configured/model'),
+          'the command line does not ask for the model of the attempt',
+        );
+        const { model: _, ...none } = attemptOf(harness);
+        check(
+          visible(harness.command(none, settingsOf(harness, { model: 'configured/model' }))).includes('configured/model'),
+          'the command line does not ask for the configured model where the attempt names none',
+        );
+      },
+    },
+    {
+      rule: 'settings',
+      name: 'configured arguments reach the CLI, and its executable is the one that was found',
+      run: () => {
+        const { file, args } = build(harness, {}, { args: ['--singletree-a', 'b c'] });
+        check(args.includes('--singletree-a') && args.includes('b c'), 'the command line lacks the configured arguments');
+        check([file, ...args].includes(executable), `neither file nor arguments are the executable ${executable}`);
+      },
+    },
+    {
+      rule: 'settings',
+      name: 'a base URL reaches the CLI, or is refused',
+      run: () => {
+        const command = (): Command => build(harness, {}, { baseUrl: 'http://127.0.0.1:4711/gateway' });
+        check(
+          refuses(command) || visible(command()).includes('http://127.0.0.1:4711/gateway'),
+          'the configured base URL is passed over in silence: calls, and keys, go elsewhere',
+        );
+      },
+    },
+    {
       rule: 'capabilities',
       name: 'choosesSessionId: the id of a new session is told to the CLI if and only if it is declared',
       run: () => same(visible(build(harness, {})).includes(sessionId), capabilities.choosesSessionId, 'the id is in the command line'),
@@ -70,26 +107,31 @@ export function commandCases({ harness }: Subject): ConformanceCase[] {
   ];
 }
 
-function build(harness: Harness, attempt: Partial<AttemptContext>): Command {
-  const settings: HarnessSettings<unknown> = {
-    executable: '/opt/cli/bin/cli',
+function build(harness: Harness, attempt: Partial<AttemptContext>, settings: Partial<HarnessSettings<unknown>> = {}): Command {
+  return harness.command({ ...attemptOf(harness), ...attempt }, settingsOf(harness, settings));
+}
+
+function settingsOf(harness: Harness, settings: Partial<HarnessSettings<unknown>>): HarnessSettings<unknown> {
+  return {
+    executable,
     hasApiKey: true,
-    baseUrl: 'http://127.0.0.1:4000',
     args: [],
     options: harness.options.parse({}),
+    ...settings,
   };
+}
+
+function attemptOf(harness: Harness): AttemptContext {
   const mode = harness.capabilities.permissionModes[0];
   check(mode !== undefined, 'no permission mode is declared');
-  const context: AttemptContext = {
+  return {
     prompt,
     workspace: '/repository',
     model: 'provider/model',
     session: { kind: 'new', id: sessionId },
     permissions: mode,
     root: false,
-    ...attempt,
   };
-  return harness.command(context, settings);
 }
 
 /** Built while the daemon's own environment holds the key, under every name that the plugin may know. */

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineHarness, RefusedAttempt, type Baseline, type Capabilities, type Decoder, type Harness } from '../contract.ts';
-import type { HarnessEvent, HarnessEventBody, OutputSource } from '../events.ts';
+import { defineHarness, RefusedAttempt } from '../contract.ts';
+import type { Baseline, Capabilities, Decoder, Harness, ReconcileInput, Reconciliation } from '../contract.ts';
+import type { HarnessEvent, HarnessEventBody, OutputSource, TokenUsage } from '../events.ts';
+import { clip } from '../fit.ts';
 import { countOf, stringOf, type JsonObject } from '../json.ts';
 import { lineDecoder } from '../lines.ts';
 import { probeVersion } from '../versions.ts';
 import type { Fixture } from './fixtures.ts';
-import type { Rule } from './case.ts';
+import { rules, type Rule } from './case.ts';
+import { runSuite, type CaseResult } from './run.ts';
 import { conformanceSuite } from './suite.ts';
 
 /** A made-up CLI: `start`, `say`, `use`, `done` with a total that runs on over resumes. */
@@ -61,14 +64,24 @@ const toy: Harness = defineHarness<unknown>({
       newest: '1.0.0',
       install: 'make toy',
     }),
-  command: ({ prompt, permissions, session }, settings) => {
+  command: ({ prompt, permissions, session, model }, settings) => {
     if (permissions === 'edits') throw new RefusedAttempt('toy knows no "edits"');
     const resume = session.kind === 'resume' ? [session.id] : [];
-    return { file: settings.executable, args: [permissions, ...resume], env: {}, apiKeyVariable: 'TOY_KEY', stdin: prompt };
+    const args = [permissions, model ?? settings.model ?? '', ...resume, ...settings.args];
+    const env = { TOY_URL: settings.baseUrl ?? '' };
+    return { file: settings.executable, args, env, apiKeyVariable: 'TOY_KEY', stdin: prompt };
   },
   decoder: (source, baseline) => lineDecoder(source, (json) => read(json, before(baseline))),
+  sessionFiles: (id) => [`.toy/${id}.json`],
   baseline: () => undefined,
+  reconcile: ({ files: [file] }) => file && { usage: [{ usage: tokensIn(file.bytes) }], provenance: 'recovered', lowerBound: false },
+  exitEvidence: ({ code, stderrTail }) => (code === 0 ? undefined : { result: 'failed', message: clip(stderrTail, 2048) }),
 });
+
+/** All that the toy keeps of a session is a number. */
+function tokensIn(bytes: Uint8Array): TokenUsage {
+  return { outputTokens: Number.parseInt(Buffer.from(bytes).toString('utf8'), 10) || 0 };
+}
 
 const lines = (...objects: object[]): Uint8Array => Buffer.from(objects.map((object) => `${JSON.stringify(object)}\n`).join(''));
 const done = (tokens: number): object => ({ type: 'done', tokens });
@@ -85,6 +98,17 @@ const fixtures: Fixture[] = [
     stdout: lines({ type: 'start', id: 's' }, done(9)),
     baseline: { version: 1, data: { tokens: 7 } },
     expected: { total: { outputTokens: 2 } },
+  },
+  {
+    name: 'killed',
+    cliVersion: '1.0.0',
+    stdout: lines({ type: 'start', id: 's' }),
+    expected: { provenance: 'missing' },
+    session: {
+      id: 's',
+      files: [{ path: '.toy/s.json', bytes: Buffer.from('11') }],
+      expected: { total: { outputTokens: 11 }, turns: null },
+    },
   },
 ];
 
@@ -190,8 +214,70 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
   ['compaction that never happens', 'capabilities', { capabilities: { ...capabilities, compaction: true } }],
   ['a cost that is kept back', 'capabilities', { capabilities: { ...capabilities, cost: false } }],
   ['calls that are not shown', 'capabilities', { capabilities: { ...capabilities, usage: { scope: 'model_call', counts: 'delta' } } }],
+  [
+    'a completion that the exit code tells',
+    'missing ending',
+    { exitEvidence: ({ code }) => ({ result: code === 0 ? 'completed' : 'failed' }) },
+  ],
+  ['a message as long as the log', 'missing ending', { exitEvidence: ({ stderrTail }) => ({ result: 'failed', message: stderrTail }) }],
+  ['session files of everybody', 'session files', { sessionFiles: () => ['.toy/*.json'] }],
+  ['session files outside HOME', 'session files', { sessionFiles: (id) => [`../${id}.json`] }],
+  ['a session file that it does not ask for', 'session files', { sessionFiles: (id) => [`.other/${id}.json`] }],
+  [
+    'figures of the files that are half',
+    'reconciliation',
+    { reconcile: (input) => ({ ...told(input), usage: [{ usage: { outputTokens: 5 } }] }) },
+  ],
+  [
+    'no files taken for no usage',
+    'reconciliation',
+    { reconcile: (input) => (input.files.length > 0 ? told(input) : { usage: [], provenance: 'recovered', lowerBound: false }) },
+  ],
+  ['figures that grow each time', 'reconciliation', { reconcile: (input) => ({ ...told(input), turns: (shared += 1) }) }],
+  [
+    'a throw on a file that is cut',
+    'reconciliation',
+    { reconcile: (input) => (input.files[0] && JSON.parse(Buffer.from(input.files[0].bytes).toString('utf8')) ? told(input) : undefined) },
+  ],
+  [
+    'the configured model only',
+    'settings',
+    { command: ({ model: _, ...attempt }, settings) => toy.command(attempt, { ...settings, model: settings.model ?? 'm' }) },
+  ],
+  ['no model but that of the attempt', 'settings', { command: (attempt, { model: _, ...settings }) => toy.command(attempt, settings) }],
+  ['no configured arguments', 'settings', { command: (attempt, settings) => toy.command(attempt, { ...settings, args: [] }) }],
+  ['another executable', 'settings', { command: (attempt, settings) => ({ ...toy.command(attempt, settings), file: 'toy' }) }],
+  ['no base URL', 'settings', { command: (attempt, settings) => ({ ...toy.command(attempt, settings), env: {} }) }],
+  ['a contract of tomorrow', 'declaration', JSON.parse('{"specificationVersion":"harness/v2"}')],
+  ['an id that is no key', 'declaration', { harnessId: 'Toy Agent' }],
+  ['an option that must be given', 'declaration', { options: z.object({ script: z.string() }) }],
+  ['a limit of versions that nobody can read', 'declaration', { knownLimits: [{ versions: 'old ones', text: 'No figures.' }] }],
+  ['a decoder of no version', 'declaration', { decoderVersion: 0 }],
+  ['a buffer that is kept', 'chunk splits', { decoder: keeping }],
   ['a session id that is not told', 'capabilities', { capabilities: { ...capabilities, choosesSessionId: true } }],
 ];
+
+function told(input: ReconcileInput): Reconciliation {
+  return toy.reconcile?.(input) ?? { usage: [], provenance: 'recovered', lowerBound: true };
+}
+
+/** Holds the caller's bytes until a line is whole, without a copy. */
+function keeping(source: OutputSource, baseline: Baseline | undefined): Decoder {
+  const right = toy.decoder(source, baseline);
+  let held: Uint8Array[] = [];
+  const flush = (): readonly HarnessEvent[] => {
+    const events = held.flatMap((bytes) => right.push(bytes));
+    held = [];
+    return events;
+  };
+  return {
+    push: (bytes) => {
+      held.push(bytes);
+      return bytes.includes(0x0a) ? flush() : [];
+    },
+    end: () => [...flush(), ...right.end()],
+  };
+}
 
 function fragile(json: JsonObject): HarnessEventBody[] | undefined {
   const { type } = json;
@@ -216,6 +302,20 @@ describe('the conformance suite', () => {
 
   test.each(mutants)('%s breaks "%s"', async (_, rule, fault) => {
     expect(await findings({ ...toy, ...fault }, rule)).not.toEqual([]);
+  });
+
+  test('has a fault for each of its rules', () => {
+    expect(new Set(mutants.map(([, rule]) => rule))).toEqual(new Set(rules));
+  });
+
+  test('runs without a test framework, and tells what a plugin throws', async () => {
+    const broken: Harness = { ...toy, decoder: (source) => lineDecoder(source, fragile) };
+    const results: CaseResult[] = [];
+    for await (const result of runSuite(conformanceSuite(broken, fixtures, options))) results.push(result);
+    expect(results.filter(({ passed }) => passed).length).toBeGreaterThan(20);
+    const failed = results.filter(({ passed }) => !passed);
+    expect(failed).toContainEqual(expect.objectContaining({ rule: 'malformed lines', message: 'a type is always a string' }));
+    expect(results).toHaveLength(conformanceSuite(toy, fixtures, options).length);
   });
 
   test('tells the rule, what was expected and what came', async () => {

@@ -1,5 +1,7 @@
+import { specificationVersion } from '../contract.ts';
 import type { HarnessEvent } from '../events.ts';
-import { check, play } from './play.ts';
+import { versionRange } from '../versions.ts';
+import { check, play, same } from './play.ts';
 import type { ConformanceCase, Subject } from './case.ts';
 
 /** What a plugin says of itself against what its recordings show: nothing claimed that never happens, nothing kept back that does. */
@@ -27,10 +29,36 @@ export function declarationCases({ harness, fixtures }: Subject): ConformanceCas
     agrees('compaction', capabilities.compaction, (event) => event.kind === 'compaction'),
     agrees('cost', capabilities.cost, statesCost),
     {
-      rule: 'capabilities',
-      name: 'versions are numbered: decoderVersion is a whole number from 1',
+      rule: 'declaration',
+      name: 'decoderVersion is a whole number from 1',
       run: () =>
         check(Number.isInteger(harness.decoderVersion) && harness.decoderVersion >= 1, `decoderVersion is ${harness.decoderVersion}`),
+    },
+    {
+      rule: 'declaration',
+      name: 'it is of this contract, and its id can be a key of the configuration',
+      run: () => {
+        same(harness.specificationVersion, specificationVersion, 'specificationVersion');
+        check(/^[a-z][a-z0-9_]*$/.test(harness.harnessId), `harnessId "${harness.harnessId}" is not lower case with underscores`);
+      },
+    },
+    {
+      rule: 'declaration',
+      name: 'without a configuration its options have a value each',
+      run: () => {
+        const parsed = harness.options.safeParse({});
+        check(parsed.success, `options do not accept {}: ${parsed.error?.message ?? ''}`);
+      },
+    },
+    {
+      rule: 'declaration',
+      name: 'known limits name versions that can be read',
+      run: () => {
+        for (const { versions, text } of harness.knownLimits ?? []) {
+          check(versionRange(versions) !== undefined, `knownLimits: "${versions}" is no range of versions`);
+          check(text.trim() !== '', `knownLimits: the one of ${versions} says nothing`);
+        }
+      },
     },
   ];
 }

@@ -35,6 +35,15 @@ export function decoderCases(subject: Subject): ConformanceCase[] {
   ];
 }
 
+/** As a reader gives them that has one buffer only. */
+function* inOneBuffer(bytes: Uint8Array, size: number): Generator<Uint8Array> {
+  const buffer = Buffer.alloc(size);
+  for (const chunk of chunksOf(bytes, size)) {
+    buffer.set(chunk);
+    yield buffer.subarray(0, chunk.length);
+  }
+}
+
 function recordingCases({ harness, seed, thorough }: Subject, fixture: Fixture): ConformanceCase[] {
   const { name, stdout, baseline } = fixture;
   const whole = (): HarnessEvent[] => play(harness, fixture);
@@ -53,6 +62,7 @@ function recordingCases({ harness, seed, thorough }: Subject, fixture: Fixture):
           same(decode(harness, chunks, baseline), expected, `events with ${how}`);
         if (stdout.length <= everyByteLimit) equal(chunksOf(stdout, 1), 'a chunk for each byte');
         for (const size of [2, 3, 7, 64, 1000, 4096]) equal(chunksOf(stdout, size), `chunks of ${size} bytes`);
+        equal(inOneBuffer(stdout, 16), 'chunks of 16 bytes in a buffer that is used again');
         const random = seeded(seed);
         for (let round = 0; round < 20; round += 1) {
           const at = below(random, stdout.length + 1);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual, inspect } from 'node:util';
 import type { Baseline, Decoder, Harness } from '../contract.ts';
 import type { HarnessEvent } from '../events.ts';
+import type { JsonObject } from '../json.ts';
 import { foldUsage, type AttemptUsage } from '../usage.ts';
 import type { Fixture } from './fixtures.ts';
 
@@ -16,6 +17,11 @@ export function check(holds: boolean, message: string): asserts holds {
 export function same(actual: unknown, expected: unknown, what: string): void {
   if (isDeepStrictEqual(actual, expected)) return;
   check(false, `${what}:\n  expected ${show(expected)}\n  but got  ${show(actual)}`);
+}
+
+/** Whether each expected field has its value; null stands for one that must be absent. */
+export function comesTo(expected: JsonObject, actual: Readonly<Record<string, unknown>>): void {
+  for (const [field, value] of Object.entries(expected)) same(actual[field], value ?? undefined, field);
 }
 
 function show(value: unknown): string {

@@ -9,8 +9,8 @@ export function probeCases({ harness, fixtures, options }: Subject): Conformance
       .map((fixture) => fixture.cliVersion)
       .toSorted(compareVersions)
       .at(-1) ?? '';
-  const answers = async (output: string | undefined, credentials: boolean): Promise<Probe> =>
-    await harness.probe(host(output, credentials), settings(harness));
+  const answers = async (version: string | undefined, credentials: boolean): Promise<Probe> =>
+    await harness.probe(host(version, options.versionOutput, credentials), settings(harness));
   return [
     {
       rule: 'probe',
@@ -20,18 +20,18 @@ export function probeCases({ harness, fixtures, options }: Subject): Conformance
     {
       rule: 'probe',
       name: 'a CLI that is too old is told so, with a hint',
-      run: async () => helpful(await answers(options.versionOutput('0.0.1'), true), 'unsupported_version'),
+      run: async () => helpful(await answers('0.0.1', true), 'unsupported_version'),
     },
     {
       rule: 'probe',
       name: 'the newest recorded version is ready when it is logged in',
-      run: async () => same(await answers(options.versionOutput(newest), true), { status: 'ready', version: newest }, 'answer'),
+      run: async () => same(await answers(newest, true), { status: 'ready', version: newest }, 'answer'),
     },
     {
       rule: 'probe',
       name: 'without credentials it says what to do, or does not care',
       run: async () => {
-        const answer = await answers(options.versionOutput(newest), false);
+        const answer = await answers(newest, false);
         if (answer.status !== 'ready') helpful(answer, 'unauthenticated');
       },
     },
@@ -43,10 +43,12 @@ function helpful(answer: Probe, status: Probe['status']): void {
   check('hint' in answer && answer.hint !== '' && answer.message !== '', 'message or hint is empty');
 }
 
-function host(output: string | undefined, credentials: boolean): ProbeHost {
+function host(version: string | undefined, outputOf: ((version: string) => string) | undefined, credentials: boolean): ProbeHost {
   return {
     async version(_args, pattern) {
-      if (output === undefined) return { missing: 'no such file' };
+      if (version === undefined) return { missing: 'no such file' };
+      if (!outputOf) return { found: version };
+      const output = outputOf(version);
       const found = pattern.exec(output)?.[1];
       return found === undefined ? { missing: `no version in ${output}` } : { found };
     },

@@ -3,8 +3,10 @@ import type { ConformanceCase, ConformanceOptions, Subject } from './case.ts';
 import { commandCases } from './command-cases.ts';
 import { declarationCases } from './declaration-cases.ts';
 import { decoderCases } from './decoder-cases.ts';
+import { endingCases } from './ending-cases.ts';
 import type { Fixture } from './fixtures.ts';
 import { probeCases } from './probe-cases.ts';
+import { sessionCases } from './session-cases.ts';
 import { totalCases } from './total-cases.ts';
 
 /** Everything as one flat list for any test runner, or none. */
@@ -16,5 +18,7 @@ export function conformanceSuite(harness: Harness, fixtures: readonly Fixture[],
     thorough: options.thorough ?? false,
     options,
   };
-  return [...decoderCases(subject), ...totalCases(subject), ...declarationCases(subject), ...commandCases(subject), ...probeCases(subject)];
+  return [decoderCases, endingCases, totalCases, sessionCases, declarationCases, commandCases, probeCases].flatMap((cases) =>
+    cases(subject),
+  );
 }

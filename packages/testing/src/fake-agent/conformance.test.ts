@@ -34,10 +34,32 @@ function recording(cumulative: boolean): Fixture {
   };
 }
 
+/** It was killed after its second call: its own file, which begins with what the session had used before, knows of it. */
+function killed(cumulative: boolean): Fixture {
+  const { stdout, expected, ...rest } = recording(cumulative);
+  const lines = Buffer.from(stdout).toString('utf8').split('\n');
+  const call = (id: string, input: number, output: number): string =>
+    `${JSON.stringify({ type: 'call', id, model: 'fake-1', usage: { input, output }, costUsd: 0.001 })}\n`;
+  const before = cumulative ? call('call-0', 100, 7) : '';
+  const bytes = Buffer.from(before + call('call-1', 40, 3) + call('call-2', 2, 5));
+  return {
+    ...rest,
+    name: 'killed',
+    stdout: Buffer.from(lines.slice(0, 3).join('\n') + '\n'),
+    ...(cumulative ? { baseline: { version: 1, data: { bytes: before.length, total: { input: 100, output: 7 } } } } : {}),
+    expected: {},
+    session: {
+      id: 's1',
+      files: [{ path: '.fake-agent/s1.jsonl', bytes }],
+      expected: { total: expected['total'], turns: 2, provenance: 'recovered', lowerBound: false, costUsdMicros: 2000 },
+    },
+  };
+}
+
 describe.each([fake, cumulativeFake])('$harnessId', (harness) => {
   // The suite builds its settings from the schema alone; a script is the one option that has no default.
   const options = z.preprocess((given) => ({ script: '/script.json', ...objectOf(given) }), harness.options);
-  const cases = conformanceSuite({ ...harness, options }, [recording(harness === cumulativeFake)], {
+  const cases = conformanceSuite({ ...harness, options }, [recording(harness === cumulativeFake), killed(harness === cumulativeFake)], {
     versionOutput: (version) => `fake-agent ${version}`,
   });
   test.each([...cases])('$rule: $name', async (one) => {

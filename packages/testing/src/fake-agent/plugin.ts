@@ -1,6 +1,6 @@
 import { extname, isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RefusedAttempt, addByModel, addTokens, defineHarness, defined } from '@singletree/harness';
+import { RefusedAttempt, addByModel, addTokens, clip, defineHarness, defined } from '@singletree/harness';
 import type { Baseline, Harness, SessionFile } from '@singletree/harness';
 import { z } from 'zod';
 import { agentVersion, apiKeyVariable } from './agent.ts';
@@ -49,7 +49,8 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
       return { status: 'unsupported_version', version: found, message: `fake agent ${found} is not ${agentVersion}`, hint };
     },
 
-    command(attempt, { executable, model, args, options }) {
+    command(attempt, { executable, model, baseUrl, args, options }) {
+      if (baseUrl !== undefined) throw new RefusedAttempt('the fake agent calls no model: leave base_url away');
       const ours = args.find((arg) => /^--(script|session|resume|model|permissions|cumulative)\b/.test(arg));
       if (ours !== undefined) throw new RefusedAttempt(`args: ${ours} is set by Singletree itself`);
       const session = attempt.session.kind === 'resume' ? '--resume' : '--session';
@@ -93,6 +94,7 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
     },
 
     reconcile({ files, baseline, events }) {
+      if (files.length === 0) return undefined;
       const calls = callsSince(files, baseline);
       const told = new Set(events.flatMap((event) => (event.kind === 'model.call' ? event.callId : [])));
       // The file is written before the output, so that it can only know more.
@@ -108,7 +110,7 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
     exitEvidence({ code, signal, stderrTail }) {
       if (signal === 'SIGINT') return { result: 'interrupted', message: 'ended by SIGINT' };
       if (signal !== null) return { result: 'failed', message: `ended by ${signal}` };
-      return code === 0 ? undefined : { result: 'failed', message: stderrTail.trim() || `exit ${code}` };
+      return code === 0 ? undefined : { result: 'failed', message: clip(stderrTail.trim(), 2048) || `exit ${code}` };
     },
   });
 }
