@@ -1,5 +1,6 @@
-import { specificationVersion } from '../contract.ts';
-import type { HarnessEvent } from '../events.ts';
+import { specificationVersion, type Harness, type Reconciliation } from '../contract.ts';
+import type { HarnessEvent, ModelUsage } from '../events.ts';
+import type { Fixture } from './fixtures.ts';
 import { versionRange } from '../versions.ts';
 import { check, play, same } from './play.ts';
 import type { ConformanceCase, Subject } from './case.ts';
@@ -7,27 +8,33 @@ import type { ConformanceCase, Subject } from './case.ts';
 /** What a plugin says of itself against what its recordings show: nothing claimed that never happens, nothing kept back that does. */
 export function declarationCases({ harness, fixtures }: Subject): ConformanceCase[] {
   const { capabilities } = harness;
-  const events = (): HarnessEvent[] => fixtures.flatMap((fixture) => play(harness, fixture));
-  const agrees = (claim: string, declared: boolean, shows: (event: HarnessEvent) => boolean): ConformanceCase => ({
+  const agrees = (claim: string, declared: boolean, shows: (told: Told) => boolean): ConformanceCase => ({
     rule: 'capabilities',
     name: `${claim}: declared if and only if a recording shows it`,
     run: () => {
-      const shown = events().some(shows);
+      const shown = fixtures.flatMap((fixture) => toldBy(harness, fixture)).some(shows);
       check(declared || !shown, `a recording shows ${claim}, but capabilities do not declare it`);
       check(!declared || shown, `capabilities declare ${claim}, but no recording shows it`);
     },
   });
   const { usage } = capabilities;
   return [
-    agrees('usage', usage !== 'none', (event) => event.kind === 'model.call' || event.kind === 'usage.total'),
-    agrees('usage by model call', usage !== 'none' && usage.scope === 'model_call', (event) => event.kind === 'model.call'),
+    agrees('usage', usage !== 'none', (told) => told.kind === 'model.call' || partsOf(told).length > 0),
     agrees(
-      'a context window',
-      capabilities.contextWindow,
-      (event) => event.kind === 'usage.total' && event.contextWindowTokens !== undefined,
+      'usage by model call',
+      usage !== 'none' && usage.scope === 'model_call',
+      (told) => told.kind === 'model.call' || (told.kind === 'files' && (told.calls?.length ?? 0) > 0),
     ),
-    agrees('compaction', capabilities.compaction, (event) => event.kind === 'compaction'),
-    agrees('cost', capabilities.cost, statesCost),
+    agrees('a context window', capabilities.contextWindow, (told) => {
+      if (told.kind === 'files') return told.context?.windowTokens !== undefined;
+      return told.kind === 'usage.total' && told.contextWindowTokens !== undefined;
+    }),
+    agrees(
+      'compaction',
+      capabilities.compaction,
+      (told) => told.kind === 'compaction' || (told.kind === 'files' && (told.compactions ?? 0) > 0),
+    ),
+    agrees('cost', capabilities.cost, (told) => partsOf(told).some((part) => part.costUsdMicros !== undefined)),
     {
       rule: 'declaration',
       name: 'decoderVersion is a whole number from 1',
@@ -63,7 +70,25 @@ export function declarationCases({ harness, fixtures }: Subject): ConformanceCas
   ];
 }
 
-function statesCost(event: HarnessEvent): boolean {
-  if (event.kind === 'model.call') return event.costUsdMicros !== undefined;
-  return event.kind === 'usage.total' && event.byModel.some((part) => part.costUsdMicros !== undefined);
+/** An event, or what the session's files tell. */
+type Told = HarnessEvent | (Reconciliation & { readonly kind: 'files' });
+
+function toldBy(harness: Harness, fixture: Fixture): Told[] {
+  const events = play(harness, fixture);
+  const { session, baseline } = fixture;
+  const files = session && harness.reconcile?.({ sessionId: session.id, files: session.files, baseline, events });
+  return files ? [...events, { ...files, kind: 'files' }] : events;
+}
+
+function partsOf(told: Told): readonly Pick<ModelUsage, 'costUsdMicros'>[] {
+  switch (told.kind) {
+    case 'model.call':
+      return [told];
+    case 'usage.total':
+      return told.byModel.length > 0 ? told.byModel : [{}];
+    case 'files':
+      return told.usage;
+    default:
+      return [];
+  }
 }
