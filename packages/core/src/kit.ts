@@ -1,6 +1,6 @@
 /** What the commands for harness plugins need: the plugins as the daemon loads them, and its own account of what they say. */
 export { countsOf, figuresOf } from './attempt/account.ts';
 export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
-export { configuredPlugin } from './load-plugins.ts';
+export { configuredPlugin, guardHarness, importPlugin } from './load-plugins.ts';
 export type { Plugin } from './plugins/catalogue.ts';
 export { childEnvironment } from './supervision/environment.ts';

@@ -3,6 +3,9 @@ import type { LoadedConfiguration } from './config/load.ts';
 import type { Plugin } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
 
+export { guardHarness } from './plugins/guard.ts';
+export { importPlugin } from './plugins/load.ts';
+
 export interface LoadPluginsOptions {
   /** Where plugin packages are looked for first; then in the configuration's folder. */
   readonly resolveFrom: string;

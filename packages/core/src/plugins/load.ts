@@ -1,11 +1,10 @@
-import { createRequire } from 'node:module';
-import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { specificationVersion, type Harness, type HarnessSettings } from '@singletree/harness';
 import { DomainError } from '../errors.ts';
 import type { Plugin } from './catalogue.ts';
 import { findExecutable } from './executable.ts';
 import { guardHarness } from './guard.ts';
+import { locateModule } from './locate.ts';
 import { probeWith } from './probe.ts';
 import { keyReader, type KeySource } from './key.ts';
 
@@ -88,20 +87,7 @@ function inherited(harness: Harness, environment: NodeJS.ProcessEnv): Readonly<R
 }
 
 async function importHarness(id: string, source: string, resolveFrom: readonly string[]): Promise<Harness> {
-  const location = locate(source, resolveFrom);
-  if (location === undefined) {
-    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: cannot find "${source}"`, {
-      hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
-    });
-  }
-  const loaded = await importModule(id, source, location);
-  const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
-  if (!isHarness(harness)) {
-    throw new DomainError(
-      'INVALID_CONFIGURATION',
-      `harnesses.${id}.plugin: "${source}" has no harness of ${specificationVersion} as its default export`,
-    );
-  }
+  const { harness } = await importPlugin(source, resolveFrom, `harnesses.${id}.plugin: `);
   if (harness.harnessId !== id) {
     throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" drives "${harness.harnessId}", not "${id}"`, {
       hint: `name the entry ${harness.harnessId}`,
@@ -110,27 +96,32 @@ async function importHarness(id: string, source: string, resolveFrom: readonly s
   return guardHarness(harness);
 }
 
+/** A plugin as its module gives it, not guarded, and where that module is. `where` begins what is said of one that cannot be had. */
+export async function importPlugin(
+  source: string,
+  resolveFrom: readonly string[],
+  where: string,
+): Promise<{ readonly harness: Harness; readonly location: string }> {
+  const location = locateModule(source, resolveFrom);
+  if (location === undefined) {
+    throw new DomainError('INVALID_CONFIGURATION', `${where}cannot find "${source}"`, {
+      hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
+    });
+  }
+  const loaded = await importModule(source, location, where);
+  const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
+  if (isHarness(harness)) return { harness, location };
+  throw new DomainError('INVALID_CONFIGURATION', `${where}"${source}" has no harness of ${specificationVersion} as its default export`);
+}
+
 /** A module is other people's code: that it is missing or throws while it is loaded is told like any other mistake in the configuration. */
-async function importModule(id: string, source: string, location: string): Promise<unknown> {
+async function importModule(source: string, location: string, where: string): Promise<unknown> {
   try {
     return await import(pathToFileURL(location).href);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new DomainError('INVALID_CONFIGURATION', `harnesses.${id}.plugin: "${source}" cannot be loaded: ${message}`, { cause: error });
+    throw new DomainError('INVALID_CONFIGURATION', `${where}"${source}" cannot be loaded: ${message}`, { cause: error });
   }
-}
-
-function locate(source: string, resolveFrom: readonly string[]): string | undefined {
-  if (isAbsolute(source)) return source;
-  for (const folder of resolveFrom) {
-    if (source.startsWith('.')) return resolve(folder, source);
-    try {
-      return createRequire(join(folder, 'package.json')).resolve(source);
-    } catch {
-      continue; // not installed here; the next folder may have it
-    }
-  }
-  return undefined;
 }
 
 function isHarness(value: unknown): value is Harness {

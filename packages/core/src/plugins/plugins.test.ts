@@ -37,6 +37,11 @@ write('installed/node_modules/agent-plugin/package.json', '{"name":"agent-plugin
 write('installed/node_modules/agent-plugin/index.js', pluginNamed('agent'));
 write('own/node_modules/own-plugin/package.json', '{"name":"own-plugin","type":"module","main":"index.js"}');
 write('own/node_modules/own-plugin/index.js', pluginNamed('agent'));
+write(
+  'own/node_modules/import-only/package.json',
+  '{"name":"import-only","type":"module","exports":{".":{"types":"./x.d.ts","import":"./x.js"}}}',
+);
+write('own/node_modules/import-only/x.js', pluginNamed('agent'));
 const agent = write('bin/agent', '#!/bin/sh\necho "agent 1.2.3"\n', 0o755);
 
 const load = (plugin: string, set: Partial<HarnessConfiguration> = {}) =>
@@ -55,7 +60,10 @@ describe('a plugin', () => {
   test.each([
     ['a package where the program is installed', 'agent-plugin'],
     ['a package beside the configuration', 'own-plugin'],
+    ['a package that can only be imported', 'import-only'],
     ['a module by its path', write('module.mjs', pluginNamed('agent'))],
+    ['the folder of a package with exports', join(own, 'node_modules/import-only')],
+    ['the folder of a package with a main module', join(own, 'node_modules/own-plugin')],
   ])('is found: %s', async (_, source) => {
     expect(await load(source)).toMatchObject({
       id: 'agent',
