@@ -9,8 +9,8 @@ import { expectPromisesKept } from '../support/promises.ts';
 
 /** Of the daemon alone, and of its database's log alone: one sync is one commit. */
 const onCommit = ({ state }: TestDaemon, fault: string): string[] => {
-  const where = ['-P', join(state, 'singletree.db-wal')];
-  return ['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', ...where, '-e', `inject=fsync,fdatasync:${fault}`];
+  const where = ['-P', join(state, 'singletree.db-wal'), '-e', 'trace=fsync,fdatasync', '-e', `inject=fsync,fdatasync:${fault}`];
+  return ['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', ...where];
 };
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { randomFrom, repository, seedOf, temporaryFolder, until, type Repository } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSqlite } from '../../packages/core/src/store/sqlite/index.ts';
 import { look, readSpec } from '../../packages/core/src/supervision/look.ts';
+import { readRecord } from '../../packages/core/src/workspace/workspace.ts';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { DiskImage } from '../support/faults-disk-image.ts';
-import { hasStrace, readRecord, recorder, unlessTraced, type DiskEvent } from '../support/faults-record.ts';
+import { hasStrace, readRecording, recorder, unlessTraced, type DiskEvent } from '../support/faults-record.ts';
 
 /**
  * The power is cut, on paper: strace writes down what the daemon and its shims do to the database and to the process directories, and what
@@ -52,7 +54,7 @@ describe.skipIf(!hasStrace)(`after a cut of the power${unlessTraced}`, () => {
     const ended = async () => (await client.tasks.page({ states: ['completed'] })).tasks.length;
     await until(async () => (await ended()) >= 2, { what: 'two tasks to end', timeoutMs: 30_000, everyMs: 50 });
     await daemon.kill();
-    events = await readRecord(record, pid, isKept);
+    events = await readRecording(record, pid, isKept);
     told = firstToldOf([...instructions.keys()]);
     expect(told.size, 'answers in the record').toBe(tasks);
   });
@@ -90,10 +92,10 @@ describe.skipIf(!hasStrace)(`after a cut of the power${unlessTraced}`, () => {
 const configuration = { concurrency: { total: 1 } };
 const script = [{ say: 'Working.' }, { write: { path: 'b.txt', content: 'made\n' } }, { say: 'Done.' }] as const;
 
-/** The database with its logs and the process directories. What the log's index holds is made anew by whoever opens the database first. */
+/** The database with its logs, the process directories, and what is recorded of workspaces. What the log's index holds is made anew by whoever opens the database first. */
 function isKept(path: string): boolean {
   const name = relative(state, path);
-  return /^(processes(\/|$)|singletree\.db|$)/.test(name) && !name.endsWith('-shm');
+  return /^((processes|worktrees)(\/|$)|singletree\.db|$)/.test(name) && !name.endsWith('-shm');
 }
 
 /** A third of the cuts comes right after somebody has been told of a task, a third right after a sync: then all that it stands for must be there. */
@@ -124,9 +126,15 @@ async function expectKept(folder: string, at: number): Promise<void> {
     for (const id of toldBefore(at)) {
       expect(found.get(id)?.spec.instructions === instructions.get(id), `cut at ${at}: task ${id} is there as it was given`).toBe(true);
     }
-    for (const { id, sequence, processes } of found.values()) {
+    for (const { id, sequence, processes, workspace } of found.values()) {
       const sequences = (await store.events(id, 0, 1000)).map((event) => event.sequence);
       expect(sequences, `cut at ${at}: events of ${id}`).toEqual(Array.from({ length: sequence }, (_, index) => index + 1));
+      if (workspace) {
+        const git = join(folder, 'worktrees', `${id}.git`);
+        expect(await readRecord(git), `cut at ${at}: record of the workspace of ${id}`).toBeDefined();
+        expect(readFileSync(join(git, 'HEAD'), 'utf8'), `cut at ${at}: HEAD of ${git}`).toMatch(/^ref: /);
+        expect(readFileSync(join(git, 'config'), 'utf8'), `cut at ${at}: config of ${git}`).toContain('repositoryformatversion');
+      }
       for (const { directory } of processes) {
         const place = join(folder, 'processes', directory);
         // Written and synced before the transaction that names it.

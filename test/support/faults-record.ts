@@ -31,7 +31,7 @@ export function recorder(file: string): string[] {
 }
 
 /** Reads a record once the process `pid`, with which it began, is dead. Of the files only those that are wanted. */
-export async function readRecord(file: string, pid: number, wanted: (path: string) => boolean): Promise<DiskEvent[]> {
+export async function readRecording(file: string, pid: number, wanted: (path: string) => boolean): Promise<DiskEvent[]> {
   const end = new RegExp(`^${pid} +\\+\\+\\+ killed by SIGKILL`, 'm');
   await until(() => end.test(readFileSync(file, 'latin1')), { what: `the record ${file} to be whole`, everyMs: 100 });
   const events: DiskEvent[] = [];

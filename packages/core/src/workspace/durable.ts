@@ -1,5 +1,5 @@
-import { open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** Writes a file so that it is there whole or not at all, also after the power was cut. */
 export async function writeDurably(path: string, content: string, encoding: BufferEncoding = 'utf8'): Promise<void> {
@@ -12,10 +12,23 @@ export async function writeDurably(path: string, content: string, encoding: Buff
     await file.close();
   }
   await rename(aside, path);
-  const folder = await open(dirname(path), 'r');
+  await sync(dirname(path));
+}
+
+/** Syncs a folder, all that is in it, and its name in the folder above. */
+export async function syncTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const inside = entries.filter((entry) => entry.isFile() || entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+  await Promise.all(inside.map(sync));
+  await sync(folder);
+  await sync(dirname(folder));
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
-    await folder.sync();
+    await handle.sync();
   } finally {
-    await folder.close();
+    await handle.close();
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { z } from 'zod';
 
-import { writeDurably } from './durable.ts';
+import { syncTree, writeDurably } from './durable.ts';
 import { GitFailure } from './git.ts';
 
 export type WorkspaceMode = 'worktree' | 'in_place' | 'clone';
@@ -52,8 +52,9 @@ const shape = z.object({
   uncommitted: z.number().exactOptional(),
 });
 
-/** Written as the last act of making a workspace: where it is found, everything else is there. */
+/** Written as the last act of making a workspace: where it is found, the daemon's own git directory is whole, also after the power was cut. */
 export async function writeRecord(workspace: Workspace): Promise<void> {
+  await syncTree(workspace.ownGitDir);
   await writeDurably(join(workspace.ownGitDir, recordName), JSON.stringify(workspace, null, 2));
 }
 
