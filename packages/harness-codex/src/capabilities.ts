@@ -1,14 +1,15 @@
 import type { Capabilities } from '@singletree/harness';
 
-/** What standard output tells. The rollout file knows more (calls, model, context window, compactions) and is not read yet. */
+/** Calls are told by what the CLI logs, and corrected by its rollouts; context window and compactions by the rollouts alone. */
 export const capabilities: Capabilities = {
   resume: true,
   choosesSessionId: false,
-  usage: { scope: 'session', counts: 'cumulative' },
-  contextWindow: false,
-  compaction: false,
+  usage: { scope: 'model_call', counts: 'cumulative' },
+  contextWindow: true,
+  compaction: true,
   cost: false,
   permissionModes: ['all', 'edits', 'read'],
+  untold: ['turns', 'compactions', 'api_retries', 'permission_denials'],
 };
 
 export const oldestVersion = '0.150.0';

@@ -1,28 +1,38 @@
-import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type PermissionMode } from '@singletree/harness';
+import type { AttemptContext, Command, HarnessSettings, PermissionMode } from '@singletree/harness';
+import { logFilter } from './log.ts';
+import type { CodexOptions } from './options.ts';
+import { refuseOwnArguments } from './own-arguments.ts';
+import { toml, type TomlValue } from './toml.ts';
 
 const apiKeyVariable = 'CODEX_API_KEY';
 
-const ownFlags = ['--json', '-m', '--model', '-s', '--sandbox', '--dangerously-bypass-approvals-and-sandbox', '--ephemeral', '-'];
-
 /** `exec` with `-` reads the prompt from standard input, byte for byte but for a byte order mark at its very beginning. */
-export function command(attempt: AttemptContext, settings: HarnessSettings<unknown>): Command {
-  const taken = settings.args.find((arg) => ownFlags.includes(arg.split('=', 1)[0] ?? ''));
-  if (taken !== undefined) throw new RefusedAttempt(`args: ${taken} is set by Singletree itself; leave it out`);
+export function command(attempt: AttemptContext, settings: HarnessSettings<CodexOptions>): Command {
+  const { args, baseUrl, executable, hasApiKey } = settings;
+  refuseOwnArguments(args, baseUrl !== undefined);
   const model = attempt.model ?? settings.model;
+  const config: Readonly<Record<string, TomlValue | undefined>> = {
+    ...(baseUrl === undefined ? {} : provider(baseUrl, hasApiKey)),
+    ...permissions[attempt.permissions](settings.options),
+    ...optional(settings.options),
+    ...trust(attempt),
+    developer_instructions: instructions(attempt, settings.options),
+  };
   const flags = [
     '--json',
     '--skip-git-repo-check',
     ...permissionFlags[attempt.permissions],
     ...(model === undefined ? [] : ['--model', model]),
-    ...(settings.baseUrl === undefined ? [] : providerFlags(settings.baseUrl, settings.hasApiKey)),
-    ...settings.args,
+    ...Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : ['-c', `${name}=${toml(value)}`])),
+    ...args,
   ];
   return {
-    file: settings.executable,
+    file: executable,
     args: ['exec', ...flags, ...(attempt.session.kind === 'resume' ? ['resume', attempt.session.id] : []), '-'],
-    env: {},
+    env: { RUST_LOG: logFilter },
     apiKeyVariable,
     stdin: attempt.prompt,
+    oneOutput: true,
   };
 }
 
@@ -32,9 +42,44 @@ const permissionFlags: Readonly<Record<PermissionMode, readonly string[]>> = {
   read: ['--sandbox', 'read-only'],
 };
 
+type Config = Readonly<Record<string, TomlValue | undefined>>;
+
+/** Nobody is there to be asked: what the sandbox does not let through fails. */
+const permissions: Readonly<Record<PermissionMode, (options: CodexOptions) => Config>> = {
+  all: () => ({}),
+  edits: ({ network }) => ({ approval_policy: 'never', 'sandbox_workspace_write.network_access': network }),
+  read: () => ({ approval_policy: 'never' }),
+};
+
+function optional({ effort, context_window, auto_compact_tokens, mcp_servers }: CodexOptions): Config {
+  const servers = Object.entries(mcp_servers).map(([name, server]) => [`mcp_servers.${name}`, { ...server }] as const);
+  return {
+    model_reasoning_effort: effort,
+    model_context_window: context_window,
+    model_auto_compact_token_limit: auto_compact_tokens,
+    ...Object.fromEntries(servers),
+  };
+}
+
+/** Said of the workspace itself, so that neither what the user has said of the repository behind it nor the CLI's own default decides: versions
+ *  before 0.169 run what a repository configures unless they are told not to. */
+function trust({ workspace, trusted }: AttemptContext): Config {
+  return { projects: { [workspace]: { trust_level: trusted ? 'trusted' : 'untrusted' } } };
+}
+
+/** In a workspace that is not trusted the CLI does not read AGENTS.md either. It is text for a model, not a configuration: the model may read it as any file. */
+const projectInstructions = 'If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project.';
+
+function instructions({ trusted }: AttemptContext, { append_system_prompt }: CodexOptions): string | undefined {
+  const parts = [trusted ? undefined : projectInstructions, append_system_prompt].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join('\n\n');
+}
+
 /** A provider of our own name, so that a `config.toml` of the user's cannot mean another by it. The key's variable is named, never the key. */
-function providerFlags(baseUrl: string, hasApiKey: boolean): string[] {
-  const key = hasApiKey ? `,env_key=${JSON.stringify(apiKeyVariable)}` : '';
-  const provider = `{name="Singletree",base_url=${JSON.stringify(baseUrl)},wire_api="responses"${key}}`;
-  return ['-c', 'model_provider="singletree"', '-c', `model_providers.singletree=${provider}`];
+function provider(baseUrl: string, hasApiKey: boolean): Config {
+  const key = hasApiKey ? apiKeyVariable : undefined;
+  return {
+    model_provider: 'singletree',
+    'model_providers.singletree': { name: 'Singletree', base_url: baseUrl, wire_api: 'responses', env_key: key },
+  };
 }

@@ -1,27 +1,34 @@
 import { defineHarness, type Harness } from '@singletree/harness';
-import { z } from 'zod';
+import { baselineOf } from './baseline.ts';
 import { capabilities, newestVersion, oldestVersion } from './capabilities.ts';
 import { command } from './command.ts';
 import { createDecoder } from './decode.ts';
 import { exitEvidence } from './ending.ts';
+import { knownLimits } from './known-limits.ts';
+import { nativeExecutables } from './native.ts';
+import { options, type CodexOptions } from './options.ts';
 import { probe } from './probe.ts';
-import { baselineOf, sessionFiles } from './session.ts';
+import { reconcile, sessionFiles } from './session.ts';
 
-const harness: Harness = defineHarness<unknown>({
+const harness: Harness<CodexOptions> = defineHarness<CodexOptions>({
   specificationVersion: 'harness/v1',
   harnessId: 'codex',
   displayName: 'Codex CLI',
   defaultExecutable: 'codex',
   provider: 'openai',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
-  decoderVersion: 2,
+  knownLimits,
+  decoderVersion: 3,
   capabilities,
-  options: z.strictObject({}),
+  options,
+  environment: ['CODEX_HOME'],
+  nativeExecutables: (executable) => nativeExecutables(executable),
   probe,
   command,
   decoder: createDecoder,
   sessionFiles,
   baseline: baselineOf,
+  reconcile,
   exitEvidence,
 });
 

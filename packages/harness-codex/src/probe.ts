@@ -15,12 +15,13 @@ export async function probe(host: ProbeHost, settings: HarnessSettings<unknown>)
   return { status: 'unauthenticated', version: found.version, message, hint: 'run "codex login", or set "api_key"' };
 }
 
-/** A provider of the configuration's own address is asked without a key if none is given: that may be right, and it will say so if not. */
-async function hasCredentials(host: ProbeHost, settings: HarnessSettings<unknown>): Promise<boolean> {
+/** A provider of the configuration's own address, or one that the arguments choose, is asked without a key if none is given: that may be right, and it will say so if not. */
+async function hasCredentials(host: ProbeHost, { args, baseUrl, hasApiKey }: HarnessSettings<unknown>): Promise<boolean> {
   return (
-    settings.hasApiKey ||
-    settings.baseUrl !== undefined ||
+    hasApiKey ||
+    baseUrl !== undefined ||
+    args.some((arg) => /\bmodel_provider\b|^--oss$|^-p|^--profile/.test(arg)) ||
     host.hasEnvironment('CODEX_API_KEY') ||
-    (await host.homeFileExists('.codex/auth.json'))
+    (await host.homeFileExists(host.hasEnvironment('CODEX_HOME') ? '$CODEX_HOME/auth.json' : '.codex/auth.json'))
   );
 }

@@ -1,35 +1,112 @@
-import { isJsonObject, LineSplitter, objectOf, type Baseline, type JsonObject, type SessionFile } from '@singletree/harness';
+import {
+  addByModel,
+  addTokens,
+  defined,
+  foldUsage,
+  promptTokens,
+  type HarnessEvent,
+  type ReconcileInput,
+  type Reconciliation,
+  type RecordedCall,
+  type SessionFile,
+  type Thread,
+} from '@singletree/harness';
+import { ownFrom } from './baseline.ts';
+import { capabilities } from './capabilities.ts';
+import { brokenOff } from './incomplete.ts';
+import { readRollout, type Rollout, type RolloutCall } from './rollout.ts';
 
-/** The thread's rollout, in a folder for the day on which it began. Resumes append to it. */
-export function sessionFiles(sessionId: string): readonly string[] {
-  return [`.codex/sessions/*/*/*/rollout-*-${sessionId}.jsonl`];
+/** The thread's rollout, in a folder for the day on which it began, and those of the sub-agents that it and they name. Resumes append. */
+export function sessionFiles(sessionId: string, found: readonly SessionFile[] = []): readonly string[] {
+  const subagents = found.flatMap(({ bytes }) => readRollout(bytes)?.subagents ?? []);
+  const places = ['$CODEX_HOME', '.codex'].map((home) => `${home}/sessions/*/*/*`);
+  return [...new Set([sessionId, ...subagents])].flatMap((id) => places.map((place) => `${place}/rollout-*-${id}.jsonl`));
 }
 
-/** The thread's total as it stands: the totals of a resumed run begin with it. Undefined where there is no rollout to go on in. */
-export function baselineOf(sessionId: string, files: readonly SessionFile[]): Baseline | undefined {
-  const rollout = files.find((file) => file.path.endsWith(`-${sessionId}.jsonl`));
-  return rollout && { version: 1, data: { total: lastTotal(rollout.bytes) } };
+/** Undefined where the main thread has no rollout. */
+export function reconcile(input: ReconcileInput): Reconciliation | undefined {
+  const rollouts = threadsOf(input);
+  const main = rollouts.find(({ threadId }) => threadId === input.sessionId);
+  if (!main) return undefined;
+  const told = foldUsage(input.events, capabilities);
+  const threads = rollouts.map((rollout) => own(rollout, input));
+  const calls = threads.flatMap((thread) => thread.calls);
+  const subagentCalls = calls.filter(({ thread }) => thread !== 'main');
+  const turns = calls.filter(({ thread, compaction }) => thread === 'main' && !compaction);
+  const prompts = turns.flatMap(({ usage }) => promptTokens(usage) ?? []);
+  const from = ownFrom(input.baseline, main.threadId);
+  const missesSubagents = hasDelegated(input.events) && subagentCalls.length === 0;
+  return defined({
+    usage: addByModel(calls.map(({ model, usage }) => defined({ model, usage }))),
+    subagentUsage: subagentCalls.length === 0 ? undefined : addTokens(...subagentCalls.map(({ usage }) => usage)),
+    turns: turns.length,
+    provenance: told.provenance === 'reported' && !told.lowerBound ? 'reported' : 'recovered',
+    lowerBound: missesSubagents || hasBrokenOff(input.events) || threads.some(({ isComplete }) => !isComplete),
+    calls,
+    model: main.model,
+    harnessVersion: told.harnessVersion ?? (input.baseline ? undefined : main.version),
+    compactions: main.compactions.filter((endsAt) => endsAt > from).length,
+    context: defined({
+      windowTokens: main.windowTokens,
+      finalTokens: prompts.at(-1),
+      peakTokens: prompts.length === 0 ? undefined : Math.max(...prompts),
+    }),
+    resetsAtMs: main.resetsAtMs,
+  });
 }
 
-export function baselineTotal(baseline: Baseline | undefined): JsonObject {
-  return objectOf(baseline?.data['total']);
-}
-
-function lastTotal(rollout: Uint8Array): JsonObject {
-  let total: JsonObject = {};
-  for (const { text } of new LineSplitter().push(rollout)) {
-    if (text?.includes('"token_count"') !== true) continue;
-    const payload = objectOf(objectOf(parse(text))['payload']);
-    const told = objectOf(payload['info'])['total_token_usage'];
-    if (payload['type'] === 'token_count' && isJsonObject(told)) total = told;
+/** The main thread and all that work for it, each once. */
+function threadsOf({ sessionId, files }: ReconcileInput): readonly Rollout[] {
+  const rollouts = new Map<string, Rollout>();
+  for (const { bytes } of files) {
+    const rollout = readRollout(bytes);
+    if (rollout) rollouts.set(rollout.threadId, rollout);
   }
-  return total;
+  const worksFor = (rollout: Rollout | undefined, depth = 0): boolean =>
+    rollout !== undefined &&
+    (rollout.threadId === sessionId ||
+      rollout.rootId === sessionId ||
+      (rollout.parentId !== undefined && depth < rollouts.size && worksFor(rollouts.get(rollout.parentId), depth + 1)));
+  return [...rollouts.values()].filter((rollout) => worksFor(rollout));
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the line that was being written when the CLI was killed
-  }
+interface OwnCalls {
+  readonly calls: readonly RecordedCall[];
+  readonly isComplete: boolean;
+}
+
+/** The attempt's calls in one thread. Where the CLI was killed before it wrote one down, its log may still tell it. */
+function own(rollout: Rollout, { sessionId, baseline, events }: ReconcileInput): OwnCalls {
+  const thread: Thread = rollout.threadId === sessionId ? 'main' : { subagent: rollout.threadId };
+  const from = ownFrom(baseline, rollout.threadId);
+  const written = rollout.calls.filter(({ endsAt }) => endsAt > from).map((call) => recorded(call, rollout.threadId, thread));
+  // Calls are written in the order in which they are logged, so that the first ones are the same.
+  const onlyLogged = loggedCalls(events, thread).slice(written.length);
+  const isTold = !rollout.isAnswerUntold || onlyLogged.length > 0;
+  return { calls: [...written, ...onlyLogged], isComplete: isTold && !rollout.isCallDue };
+}
+
+function recorded({ endsAt, model, usage, at, isCompaction }: RolloutCall, threadId: string, thread: Thread): RecordedCall {
+  return defined({ callId: `${threadId}@${endsAt}`, thread, model, usage, at, compaction: isCompaction ? true : undefined });
+}
+
+function loggedCalls(events: readonly HarnessEvent[], thread: Thread): readonly RecordedCall[] {
+  return events.flatMap((event): RecordedCall[] => {
+    if (event.kind !== 'model.call' || !isSame(event.thread, thread)) return [];
+    const { callId, model, usage } = event;
+    return [defined({ callId, thread, model, usage })];
+  });
+}
+
+/** Somebody has been given work who may have a thread of his own. */
+function hasDelegated(events: readonly HarnessEvent[]): boolean {
+  return events.some((event) => event.kind === 'tool.started' && event.tool.startsWith('collab.'));
+}
+
+function hasBrokenOff(events: readonly HarnessEvent[]): boolean {
+  return events.some((event) => event.kind === 'usage.incomplete' && event.reason === brokenOff.reason);
+}
+
+function isSame(one: Thread, other: Thread): boolean {
+  return one === 'main' || other === 'main' ? one === other : one.subagent === other.subagent;
 }

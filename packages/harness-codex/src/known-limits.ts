@@ -1,0 +1,22 @@
+import type { KnownLimit } from '@singletree/harness';
+
+export const knownLimits: readonly KnownLimit[] = [
+  {
+    versions: 'all',
+    text: 'The session id is known only from the first line of output on: an attempt that ends before it cannot be resumed.',
+  },
+  { versions: 'all', text: 'A cost is never told: it is priced from the tokens.' },
+  { versions: 'all', text: 'What an answer used that broke off is told nowhere: the sums are lower bounds then.' },
+  { versions: 'all', text: 'While it runs, the call that compacts the context counts as a turn; afterwards it does not.' },
+  { versions: 'all', text: 'A workspace that is not trusted keeps Codex from reading AGENTS.md by itself: the model is told to read it.' },
+  { versions: 'all', text: "developer_instructions of the user's own config.toml give way to those of the harness." },
+  {
+    versions: 'all',
+    text: 'A tool call that the sandbox or a wrong patch stopped is no item of the output: it is told as a denial or a warning.',
+  },
+  {
+    versions: 'up to 0.168',
+    text: 'The rollout does not tell the last call of a process that was killed: the log does, as long as it is kept.',
+  },
+  { versions: '0.150.0', text: 'A quota that is used up (429 insufficient_quota) is told as a rate limit.' },
+];

@@ -1,0 +1,236 @@
+import {
+  arrayOf,
+  countOf,
+  defined,
+  isJsonObject,
+  LineSplitter,
+  objectOf,
+  stringOf,
+  type JsonObject,
+  type TokenUsage,
+} from '@singletree/harness';
+import { brokeOff } from './ending.ts';
+import { tokensOf, tokensSince } from './tokens.ts';
+
+export interface RolloutCall {
+  /** Where its line ends, in bytes from the start of the file. */
+  readonly endsAt: number;
+  readonly model: string | undefined;
+  readonly usage: TokenUsage;
+  /** Milliseconds since 1970. */
+  readonly at: number | undefined;
+  /** It wrote the summary of a compaction. */
+  readonly isCompaction: boolean;
+}
+
+/** What the CLI wrote down of one thread. */
+export interface Rollout {
+  readonly threadId: string;
+  /** The thread that a person speaks to, which this one or one above it works for. */
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  readonly version: string | undefined;
+  /** Those that it tells: in older versions not the last one of a process that was killed. */
+  readonly calls: readonly RolloutCall[];
+  /** Where the line of each compaction ends. */
+  readonly compactions: readonly number[];
+  readonly model: string | undefined;
+  readonly windowTokens: number | undefined;
+  /** What the CLI goes on counting from when the thread is resumed. */
+  readonly total: JsonObject;
+  /** When the provider's limit ends, if the last word on it was that it is used up. Milliseconds since 1970. */
+  readonly resetsAtMs: number | undefined;
+  /** Threads that it has given work to. */
+  readonly subagents: readonly string[];
+  /** At the end a call was under way, as far as it tells. */
+  readonly isCallDue: boolean;
+  /** At the end there was an answer of which it does not tell what it used. */
+  readonly isAnswerUntold: boolean;
+}
+
+const threadIds = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Undefined for a file that does not begin as a rollout does. */
+export function readRollout(bytes: Uint8Array): Rollout | undefined {
+  const reader = new Reader();
+  const splitter = new LineSplitter();
+  const lines = splitter.push(bytes);
+  const last = splitter.end();
+  for (const { text, endsAt } of last ? [...lines, last] : lines) {
+    const json = parse(text);
+    if (json) reader.read(json, endsAt);
+  }
+  return reader.result();
+}
+
+class Reader {
+  #meta: JsonObject | undefined;
+  readonly #calls: { -readonly [field in keyof RolloutCall]: RolloutCall[field] }[] = [];
+  readonly #compactions: number[] = [];
+  readonly #subagents = new Set<string>();
+  readonly #openTools = new Set<string>();
+  #model: string | undefined;
+  #windowTokens: number | undefined;
+  #total: JsonObject = {};
+  #resetsAtMs: number | undefined;
+  /** Each call has a line of its own: from 0.16x on. Before that only the difference of totals tells them. */
+  #tellsCalls = false;
+  /** Nothing but totals has followed the last call. */
+  #isFresh = false;
+  /** The model has all that it needs to be called. */
+  #isDue = false;
+  /** The model has answered, and what that used is not told yet. */
+  #isUntold = false;
+
+  result(): Rollout | undefined {
+    const threadId = stringOf(this.#meta?.['id']);
+    if (this.#meta === undefined || threadId === undefined) return undefined;
+    return {
+      threadId,
+      rootId: stringOf(this.#meta['session_id']) ?? threadId,
+      parentId: stringOf(this.#meta['parent_thread_id']),
+      version: stringOf(this.#meta['cli_version']),
+      calls: this.#calls,
+      compactions: this.#compactions,
+      model: this.#model,
+      windowTokens: this.#windowTokens,
+      total: this.#total,
+      resetsAtMs: this.#resetsAtMs,
+      subagents: [...this.#subagents].filter((id) => id !== threadId),
+      isCallDue: this.#isDue,
+      isAnswerUntold: this.#isUntold,
+    };
+  }
+
+  read(json: JsonObject, endsAt: number): void {
+    const payload = objectOf(json['payload']);
+    const at = Date.parse(stringOf(json['timestamp']) ?? '');
+    switch (json['type']) {
+      case 'session_meta':
+        this.#meta ??= payload; // a second one is the parent's, in the history that a sub-agent begins with
+        return;
+      case 'turn_context':
+        this.#model = stringOf(payload['model']) ?? this.#model;
+        return;
+      case 'token_usage_record':
+        // A copied history may hold the calls of the thread that it was copied from.
+        if (payload['thread_id'] !== this.#meta?.['id']) return;
+        this.#tellsCalls = true;
+        return this.#call(tokensOf(objectOf(payload['usage'])), endsAt, at);
+      case 'compacted':
+        this.#compacted(endsAt);
+        return;
+      case 'response_item':
+        return this.#item(payload);
+      case 'event_msg':
+        return this.#event(payload, endsAt, at);
+    }
+  }
+
+  #event(payload: JsonObject, endsAt: number, at: number): void {
+    switch (payload['type']) {
+      case 'task_started':
+        this.#windowTokens = countOf(payload['model_context_window']) ?? this.#windowTokens;
+        this.#openTools.clear();
+        this.#isFresh = false;
+        this.#isDue = true;
+        this.#isUntold = false;
+        return;
+      case 'token_count':
+        return this.#counted(payload, endsAt, at);
+      case 'task_complete': {
+        const error = stringOf(objectOf(payload['error'])['message']);
+        // A request that was refused has used nothing.
+        if (error === undefined || !brokeOff(error)) this.#isDue = false;
+        return;
+      }
+      case 'item_completed':
+        return this.#noteSubagents(objectOf(payload['item']));
+    }
+  }
+
+  #counted(payload: JsonObject, endsAt: number, at: number): void {
+    const info = objectOf(payload['info']);
+    this.#windowTokens = countOf(info['model_context_window']) ?? this.#windowTokens;
+    const limits = ['primary', 'secondary'].map((name) => objectOf(payload['rate_limits'])[name]).filter(isJsonObject);
+    if (limits.length > 0) this.#resetsAtMs = resetOf(limits);
+    const total = info['total_token_usage'];
+    // Zeros stand for a context that was too long, not for a thread that had used nothing.
+    if (!isJsonObject(total) || isNothing(total)) return;
+    const before = this.#total;
+    this.#total = total;
+    if (this.#tellsCalls) return;
+    // A fork goes on from the total of the thread that it comes from.
+    const isFork = isNothing(before) && this.#meta?.['forked_from_id'] !== undefined;
+    const usage = isFork ? tokensOf(objectOf(info['last_token_usage'])) : tokensSince(total, before);
+    if (Object.values(usage).some((tokens) => tokens > 0)) this.#call(usage, endsAt, at);
+  }
+
+  #call(usage: TokenUsage, endsAt: number, at: number): void {
+    this.#calls.push({ endsAt, model: this.#model, usage, at: Number.isNaN(at) ? undefined : at, isCompaction: false });
+    this.#isFresh = true;
+    this.#isUntold = false;
+  }
+
+  #compacted(endsAt: number): void {
+    this.#compactions.push(endsAt);
+    const call = this.#calls.at(-1);
+    if (call && this.#isFresh) call.isCompaction = true;
+    this.#isDue = true;
+    this.#isUntold = false;
+  }
+
+  #item(item: JsonObject): void {
+    const id = stringOf(item['call_id']);
+    switch (item['type']) {
+      case 'function_call':
+      case 'custom_tool_call':
+      case 'local_shell_call':
+        if (id !== undefined) this.#openTools.add(id);
+        return this.#answered();
+      case 'reasoning':
+        return this.#answered();
+      case 'message':
+        if (item['role'] === 'assistant') this.#answered();
+        return;
+      case 'function_call_output':
+      case 'custom_tool_call_output':
+        if (id !== undefined) this.#openTools.delete(id);
+        this.#isFresh = false;
+        // What a stop has ended is told to no model.
+        this.#isDue = this.#openTools.size === 0 && !/aborted by user/.test(stringOf(item['output']) ?? '');
+    }
+  }
+
+  #answered(): void {
+    this.#isFresh = false;
+    this.#isDue = false;
+    this.#isUntold = true;
+  }
+
+  #noteSubagents(item: JsonObject): void {
+    for (const id of [item['agent_thread_id'], ...arrayOf(item['receiver_thread_ids'])])
+      if (typeof id === 'string' && threadIds.test(id)) this.#subagents.add(id);
+  }
+}
+
+function isNothing(total: JsonObject): boolean {
+  return !countOf(total['input_tokens']) && !countOf(total['output_tokens']);
+}
+
+/** The last end of the windows that are used up. */
+function resetOf(limits: readonly JsonObject[]): number | undefined {
+  const used = limits.filter((limit) => Number(limit['used_percent']) >= 100);
+  const ends = used.flatMap((limit) => countOf(limit['resets_at']) ?? []);
+  return ends.length === 0 ? undefined : Math.max(...ends) * 1000;
+}
+
+function parse(text: string | undefined): JsonObject | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined; // the line that was being written when the CLI was killed
+  }
+}

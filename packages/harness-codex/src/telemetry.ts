@@ -1,0 +1,136 @@
+import { addByModel, clip, countOf, defined, type HarnessEventBody, type ModelUsage, type Thread } from '@singletree/harness';
+import { brokeOff } from './ending.ts';
+import { brokenOff, untoldCall } from './incomplete.ts';
+import { fieldsOf, isTelemetry, type LogLine } from './log.ts';
+import { disjoint } from './tokens.ts';
+
+type Events = readonly HarnessEventBody[];
+type Fields = ReadonlyMap<string, string>;
+
+/** What the CLI logs while it works: the only place where calls, their model and sub-agents' tokens are told at the time. Its words are no
+ *  interface: whatever is not understood is passed over, and the session's files have the last word. */
+export class Telemetry {
+  #main: string | undefined;
+  readonly #threads = new Map<string, { model: string | undefined; version: string | undefined; calls: number }>();
+  /** Whether each is at work. */
+  readonly #subagents = new Map<string, boolean>();
+  readonly #failures = new Map<string, { readonly status: number | undefined; readonly reason: string }>();
+  #untold: ModelUsage[] = [];
+  #brokeOff = false;
+
+  /** From here on whatever another thread does is a sub-agent's. */
+  begin(main: string): { readonly model: string | undefined; readonly version: string | undefined } {
+    this.#main = main;
+    const known = this.#threads.get(main);
+    return { model: known?.model, version: known?.version };
+  }
+
+  get model(): string | undefined {
+    return this.#threads.get(this.#main ?? '')?.model;
+  }
+
+  /** The HTTP status by which the main thread's last request was refused; undefined if it was not. */
+  get refusal(): number | undefined {
+    return this.#failures.get(this.#main ?? '')?.status;
+  }
+
+  get hasBrokenOff(): boolean {
+    return this.#brokeOff;
+  }
+
+  get hasSeenSubagents(): boolean {
+    return this.#subagents.size > 0;
+  }
+
+  /** What sub-agents have used since this was asked last. */
+  takeSubagentUsage(): readonly ModelUsage[] {
+    const used = addByModel(this.#untold);
+    this.#untold = [];
+    return used;
+  }
+
+  read(line: LogLine): Events {
+    if (!isTelemetry(line)) return [];
+    const fields = fieldsOf(line);
+    const id = fields.get('conversation.id');
+    if (id === undefined) return fields.get('event.name') === 'codex.sandbox_outcome' ? denial(fields) : [];
+    const thread = this.#threads.get(id) ?? { model: undefined, version: undefined, calls: 0 };
+    thread.model = fields.get('model') ?? thread.model;
+    thread.version = fields.get('app.version') ?? thread.version;
+    this.#threads.set(id, thread);
+    switch (fields.get('event.name')) {
+      case 'codex.conversation_starts':
+        return this.#started(id);
+      case 'codex.api_request':
+        return this.#requested(id, fields);
+      case 'codex.sse_event':
+      case 'codex.websocket_event':
+        return this.#answered(id, thread, fields, line);
+      case 'codex.turn_profile':
+        return this.#ended(id);
+      case 'codex.sandbox_outcome':
+        return denial(fields);
+      default:
+        return [];
+    }
+  }
+
+  #started(id: string): Events {
+    if (this.#main === undefined || id === this.#main || this.#subagents.get(id)) return [];
+    this.#subagents.set(id, true);
+    return [{ kind: 'subagent.started', subagent: id }];
+  }
+
+  #ended(id: string): Events {
+    if (!this.#subagents.get(id)) return [];
+    this.#subagents.set(id, false);
+    return [{ kind: 'subagent.ended', subagent: id }];
+  }
+
+  /** A request that is repeated is told with what the one before it met. */
+  #requested(id: string, fields: Fields): Events {
+    const before = this.#failures.get(id);
+    const status = numberOf(fields.get('http.response.status_code'));
+    const error = fields.get('error.message');
+    if (error === undefined && (status === undefined || status < 400)) this.#failures.delete(id);
+    else this.#failures.set(id, { status, reason: clip(error ?? `http ${status}`, 2048) });
+    const isRepeated = (numberOf(fields.get('attempt')) ?? 0) > 0;
+    return isRepeated && before ? [defined({ kind: 'model.retried', reason: before.reason, status: before.status })] : [];
+  }
+
+  #answered(id: string, thread: { model: string | undefined; calls: number }, fields: Fields, { text }: LogLine): Events {
+    if (fields.get('event.kind') !== 'response.completed') return [];
+    if (fields.has('error.message')) {
+      if (!brokeOff(text)) return [];
+      this.#brokeOff = true;
+      return [brokenOff];
+    }
+    thread.calls += 1;
+    const who: Thread = this.#main === undefined || id === this.#main ? 'main' : { subagent: id };
+    const usage = disjoint({
+      input: numberOf(fields.get('input_token_count')),
+      cacheRead: numberOf(fields.get('cached_token_count')),
+      cacheWrite: numberOf(fields.get('cache_write_token_count')),
+      output: numberOf(fields.get('output_token_count')),
+      reasoning: numberOf(fields.get('reasoning_token_count')),
+    });
+    if (who !== 'main') this.#untold.push(defined({ model: thread.model, usage }));
+    const call: HarnessEventBody = defined({
+      kind: 'model.call',
+      callId: `${id}:${thread.calls}`,
+      thread: who,
+      model: thread.model,
+      usage,
+    });
+    return [...this.#started(id), call, ...(Object.keys(usage).length > 0 ? [] : [untoldCall])];
+  }
+}
+
+function denial(fields: Fields): Events {
+  if (fields.get('outcome') !== 'denied') return [];
+  return [{ kind: 'permission.denied', tool: fields.get('tool_name') ?? 'a tool', message: 'the sandbox did not let it' }];
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined || text === '' ? undefined : countOf(Number(text));
+}
