@@ -71,6 +71,24 @@ describe.skipIf(!hasPrlimit).concurrent(`a lack of descriptors${hasPrlimit ? '' 
     expect(daemon.hasEnded).toBe(false);
   });
 
+  test('of a shim: its limits hold again as soon as it has some', async () => {
+    await using scene = await openScene();
+    const { daemon, workspace, started } = scene;
+    const client = await daemon.start();
+    const { id } = await client.tasks.create(aTask(workspace, { limits: { timeoutMs: 4_000 } }));
+    await until(() => linesIn(started) === 1, { what: 'the agent to work', timeoutMs: 30_000 });
+    const { pid } = JSON.parse(readFileSync(join(daemon.state, 'processes', id, '1', 'harness-0-1', 'owner'), 'utf8'));
+    const { soft, hard } = limitOf(pid);
+    setLimit(pid, `3:${hard}`);
+    const log = join(daemon.state, 'processes', id, '1', 'harness-0-1', 'shim.log');
+    await until(() => readFileSync(log, 'utf8').includes('EMFILE'), { what: 'the shim to meet its lack', timeoutMs: 30_000 });
+    setLimit(pid, `${soft}:${hard}`);
+
+    const task = await finished(client, id, 60_000);
+    expect(task).toMatchObject({ state: 'failed', failure: { reason: 'timeout' } });
+    await expectPromisesKept(client, task, daemon.state);
+  });
+
   test('because of too many connections: calls fail or wait, what runs is kept, and nothing is left of it when they are gone', async () => {
     await using scene = await openScene();
     const { daemon, workspace, go, done } = scene;
