@@ -5,19 +5,23 @@ import { graces } from './rooms.ts';
 const marginMs = 10_000;
 const tailMs = graces.interruptMs + graces.terminateMs + graces.sweepMs + marginMs;
 
+/** Longer than this between two looks, and nobody looked: the machine stood still, and the shim perhaps with it. */
+const longestGapMs = 1_000;
+
 /**
  * How long a living shim is believed: one that is long overdue with a stop, a time limit or a silence is killed, and what it leaves is swept.
  * Counted from what this daemon has seen itself, so never early.
  */
 export class Patience {
-  readonly #seenAt: number;
+  #lookedAt: number;
+  /** How long somebody has looked. The instants below are of this clock. */
+  #watchedMs = 0;
   #askedAt: number | undefined;
   #bytes = 0;
-  #grewAt: number;
+  #grewAt = 0;
 
   constructor(nowMs: number) {
-    this.#seenAt = nowMs;
-    this.#grewAt = nowMs;
+    this.#lookedAt = nowMs;
   }
 
   /**
@@ -26,12 +30,14 @@ export class Patience {
    */
   isOver(nowMs: number, limits: ProcessSpec['limits'], { bytes, stopAsked }: { bytes: number; stopAsked: boolean }): boolean {
     const { timeoutMs = Infinity, attemptTimeoutMs = Infinity, firstOutputMs = Infinity, stallMs = Infinity } = limits;
-    if (bytes !== this.#bytes) [this.#bytes, this.#grewAt] = [bytes, nowMs];
-    if (stopAsked) this.#askedAt ??= nowMs;
+    const now = (this.#watchedMs += Math.min(nowMs - this.#lookedAt, longestGapMs));
+    this.#lookedAt = nowMs;
+    if (bytes !== this.#bytes) [this.#bytes, this.#grewAt] = [bytes, now];
+    if (stopAsked) this.#askedAt ??= now;
     const overdue = [
-      nowMs - this.#seenAt - Math.min(timeoutMs, attemptTimeoutMs),
-      nowMs - this.#grewAt - (bytes === 0 ? firstOutputMs : stallMs),
-      nowMs - (this.#askedAt ?? Infinity),
+      now - Math.min(timeoutMs, attemptTimeoutMs),
+      now - this.#grewAt - (bytes === 0 ? firstOutputMs : stallMs),
+      now - (this.#askedAt ?? Infinity),
     ];
     return Math.max(...overdue) > tailMs;
   }
