@@ -9,6 +9,7 @@ export interface ProcessStat extends ProcessIdentity {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
+  readonly threads: number;
 }
 
 /** What /proc says of a pid; absent once it is gone. A lack of descriptors is an error and never read as "gone". */
@@ -16,7 +17,9 @@ export function readStat(pid: number): ProcessStat | undefined {
   const fields = readFields(pid);
   if (fields === undefined) return undefined;
   const [state = 'X', parent, group, session] = fields;
-  return { pid, state, parent: Number(parent), group: Number(group), session: Number(session), startTime: Number(fields[19]) };
+  const [threads, , startTime] = fields.slice(17).map(Number);
+  if (threads === undefined || startTime === undefined) return undefined;
+  return { pid, state, parent: Number(parent), group: Number(group), session: Number(session), threads, startTime };
 }
 
 /** /proc/PID/stat from its third field, the state, on. The name before it may hold any character, so what counts is the last parenthesis. */
@@ -25,9 +28,9 @@ function readFields(pid: number | 'self'): string[] | undefined {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-/** A zombie runs no more; whether its parent ever reaps it is not our affair. */
-export function isLiving(stat: ProcessStat): boolean {
-  return stat.state !== 'Z' && stat.state !== 'X';
+/** A zombie runs no more, and whether its parent ever reaps it is not our affair; but one whose first thread alone has ended looks like one. */
+export function isLiving({ state, threads }: Pick<ProcessStat, 'state' | 'threads'>): boolean {
+  return state !== 'X' && (state !== 'Z' || threads > 1);
 }
 
 /** The process of this very identity, if it lives. */
@@ -39,10 +42,18 @@ export function findLiving(identity: ProcessIdentity): ProcessStat | undefined {
 /** The marker in a process's environment. A child between fork and exec still shows its parent's. */
 export function readMarker(pid: number): string | undefined {
   const prefix = `${marker}=`;
-  return readProc(pid, 'environ')
+  return readEnvironment(pid)
     ?.split('\0')
     .find((entry) => entry.startsWith(prefix))
     ?.slice(prefix.length);
+}
+
+/** A first thread that has ended shows none any more, its others still do. */
+function readEnvironment(pid: number): string | undefined {
+  const own = readProc(pid, 'environ');
+  if (own || (readStat(pid)?.threads ?? 1) === 1) return own;
+  const threads = unlessHidden(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return threads.map((thread) => readProc(pid, `task/${thread}/environ`)).find((text) => text);
 }
 
 export function readTable(): ProcessStat[] {
@@ -69,10 +80,14 @@ export function childrenCpuMs(): number {
 }
 
 function readProc(pid: number | 'self', name: string): string | undefined {
+  return unlessHidden(() => readFileSync(`/proc/${pid}/${name}`, 'latin1'));
+}
+
+/** Of a process that is gone, or of another user's that is hidden and so not ours. */
+function unlessHidden<T>(read: () => T): T | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    return read();
   } catch (error) {
-    // Processes of other users may be hidden; they are not ours.
     if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined;
     throw error;
   }
