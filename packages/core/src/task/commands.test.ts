@@ -255,6 +255,14 @@ describe('a step that cannot be done', () => {
     expect(after(parked, cancel)).not.toHaveProperty('blocked');
   });
 
+  test.each([{ retry: false }, { most: 0 }])('blocks nobody who does not want to wait (%o): the task fails with that', (rule) => {
+    const login = { kind: 'block', reason: 'unauthenticated', message: 'log in', probe: true } as const;
+    const ended = after(created({ retry: { unauthenticated: rule } }), claim, login);
+    expect(ended).toMatchObject({ state: 'failed', failure: { reason: 'unauthenticated', message: 'log in' } });
+    expect(ended.attempts).toMatchObject([{ state: 'revoked', charged: false }]);
+    expect(ended).not.toHaveProperty('blocked');
+  });
+
   test('blocks in review: no new attempt, and the gates run again', () => {
     const parked = after(situations['review, red']!, block);
     expect(parked).toMatchObject({ blocked: { from: 'in_review' }, gateResults: { length: 2 } });

@@ -6,6 +6,7 @@ import { judged, reconciled } from './decide-result.ts';
 import { stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
 import { setupToRun } from './next.ts';
+import { retryRule } from './retry.ts';
 import {
   isDue,
   isFinal,
@@ -157,11 +158,15 @@ function takeOver(task: Task, command: Extract<Command, { kind: 'take_over' }>, 
   });
 }
 
-/** A step cannot be done: the task fails, or is parked uncharged. A stop that was recorded before decides all the same. */
+/**
+ * A step cannot be done: the task fails, or is parked uncharged where its rules let it wait for that. A stop that was recorded before decides all
+ * the same.
+ */
 function giveUp(task: Task, command: Extract<Command, { kind: 'fail' | 'block' }>, now: Instant): Decision | Refusal {
   if (task.state === 'blocked' || !isQuiet(task)) return illegal(task, command);
   const { kind, ...why } = command;
-  const end = task.stop ? stopped(task.stop) : { edge: kind, failure: { reason: why.reason, message: why.message } };
+  const edge = retryRule(why.reason, task.spec.retry).action === 'fail' ? 'fail' : kind;
+  const end = task.stop ? stopped(task.stop) : { edge, failure: { reason: why.reason, message: why.message } };
   const from: 'in_review' | 'created' = task.state === 'in_review' ? 'in_review' : 'created';
   return apply(task, now, {
     ...end,

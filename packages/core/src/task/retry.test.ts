@@ -68,6 +68,7 @@ describe('what a task or the configuration changes of a rule', () => {
     ['nothing', 'harness_crashed', {}, crashed],
     ['no retry', 'harness_crashed', { retry: false }, { ...crashed, action: 'fail' }],
     ['no waiting for a login', 'unauthenticated', { retry: false }, { ...retryTable.unauthenticated, action: 'fail' }],
+    ['not a single retry', 'unauthenticated', { most: 0 }, { ...retryTable.unauthenticated, action: 'fail', most: 0 }],
     ['a retry where there is one', 'quota_exhausted', { retry: true }, retryTable.quota_exhausted],
     [
       'a retry where there is none: a few tries after brief waits',
@@ -79,8 +80,8 @@ describe('what a task or the configuration changes of a rule', () => {
     [
       'all the rest',
       'lost',
-      { charged: true, session: 'fresh', most: 0, initialMs: 1, factor: 3, capMs: 9, jitter: 1 },
-      { action: 'retry', charged: true, session: 'fresh', most: 0, backoff: { initialMs: 1, factor: 3, capMs: 9, jitter: 1 } },
+      { charged: true, session: 'fresh', most: 2, initialMs: 1, factor: 3, capMs: 9, jitter: 1 },
+      { action: 'retry', charged: true, session: 'fresh', most: 2, backoff: { initialMs: 1, factor: 3, capMs: 9, jitter: 1 } },
     ],
     [
       'a first wait that is longer than the longest',

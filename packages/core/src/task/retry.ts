@@ -105,8 +105,10 @@ export function retryRule(reason: FailureReason, overrides: RetryOverrides = {})
   const { retry, charged, session, most, ...backoff } = overrides[reason] ?? {};
   const switchedOn = retry === true && rule.action === 'fail';
   const waits = { ...(switchedOn ? brief : rule.backoff), ...backoff };
+  // Not a single retry is none, also for what would only wait.
+  const never = retry === false || most === 0;
   return {
-    action: retry === false ? 'fail' : switchedOn ? 'retry' : rule.action,
+    action: never ? 'fail' : switchedOn ? 'retry' : rule.action,
     charged: charged ?? rule.charged,
     session: session ?? rule.session,
     // Who makes the first wait longer than the table's longest means it.
