@@ -78,9 +78,15 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Daemon',
-    usage: 'harnesses',
-    does: 'list coding agents, and whether they are ready',
+    usage: 'harnesses [show] [ID]',
+    does: 'list coding agents, and whether they are ready; show one',
     load: async () => (await import('./commands/harnesses.ts')).harnesses,
+  },
+  {
+    group: 'Tool',
+    usage: 'harness <decode|record|conformance> [ARGUMENTS...]',
+    does: 'tools for whoever writes a harness plugin',
+    load: async () => (await import('./commands/harness.ts')).harness,
   },
   {
     group: 'Tool',

@@ -2,5 +2,6 @@
 export { countsOf, figuresOf } from './attempt/account.ts';
 export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
 export { configuredPlugin, guardHarness, importPlugin } from './load-plugins.ts';
+export { optionsSchema } from './options-schema.ts';
 export type { Plugin } from './plugins/catalogue.ts';
 export { childEnvironment } from './supervision/environment.ts';

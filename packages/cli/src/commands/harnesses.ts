@@ -2,19 +2,36 @@ import { toJson } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { statusWords } from '../daemon/about.ts';
 import { ensureDaemon } from '../daemon/ensure.ts';
+import { badInput } from '../failure.ts';
 import { markOf } from '../terminal/marks.ts';
 import { table } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
 
 export const harnesses: CommandModule = {
   define(command) {
-    command
-      .option('--config <FILE>', 'configuration of the daemon that is started where none runs')
-      .addHelpText('after', '\nAsks each agent for its version now.\n\nExample:\n  singletree harnesses');
+    command.option('--config <FILE>', 'configuration of the daemon that is started where none runs').addHelpText(
+      'after',
+      `
+Asks each agent for its version now. show ID tells all about one: what its plugin can, its options with their schema, the names of the
+variables that it gets, and known limits of the version that was found; no daemon is needed.
+
+Examples:
+  singletree harnesses
+  singletree harnesses show claude_code
+  singletree harnesses show codex --json | jq .options_schema`,
+    );
   },
 
   async run(call, command) {
-    await ensureDaemon(call, command.opts<{ config?: string }>().config);
+    const [verb, id, ...more] = command.args;
+    const { config } = command.opts<{ config?: string }>();
+    if (verb !== undefined) {
+      if (verb !== 'show' || more.length > 0)
+        throw badInput(`"${verb}" is nothing that harnesses does`, `singletree harnesses show ${id ?? verb}`, 'USAGE');
+      if (id === undefined) throw badInput('which harness is missing', 'singletree harnesses lists them', 'USAGE');
+      return await (await import('../harness/show.ts')).show(call, id, config);
+    }
+    await ensureDaemon(call, config);
     const client = await call.client();
     const found = await client.harnesses.list({ refresh: true });
     if (call.json) return call.printJson(found.map(toJson));
