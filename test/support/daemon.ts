@@ -74,7 +74,7 @@ export class TestDaemon implements AsyncDisposable {
    */
   async start(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): Promise<Singletree> {
     this.launch(environment, under);
-    await until(() => this.hasEnded || this.isReady, { what: 'the daemon to leave its address', timeoutMs: 20_000 });
+    await until(() => this.hasEnded || this.isReady, { what: 'the daemon to leave its address', timeoutMs: 40_000 });
     if (this.hasEnded) throw new Error(`the daemon ended at its start:\n${this.log.slice(-4_000)}`);
     return this.client();
   }
