@@ -21,7 +21,12 @@ async function openScene(defaults: Readonly<Record<string, unknown>> = {}) {
   const folder = stack.use(await temporaryFolder()).path;
   const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
   const disk = stack.use(new SmallDisk(join(folder, 'state'), 32));
-  const configuration = { concurrency: { total: 1 }, defaults: { harness: 'fake', min_free_disk: 0, ...defaults } };
+  const configuration = {
+    concurrency: { total: 1 },
+    defaults: { harness: 'fake', min_free_disk: 0, ...defaults },
+    // An agent's pid is its own only where it is in no namespace.
+    supervision: { containment: 'marker' },
+  };
   const daemon = stack.use(new TestDaemon({ folder, configuration }));
   return { folder, workspace, disk, daemon, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
