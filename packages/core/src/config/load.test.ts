@@ -6,6 +6,7 @@ import { DomainError } from '../errors.ts';
 import { configurationHash, otelHash } from './hash.ts';
 import { loadConfiguration, type LoadedConfiguration } from './load.ts';
 import { retryOverrides } from './retry.ts';
+import { watchdogThresholds } from './watchdogs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'singletree-config-'));
 const file = join(folder, 'config.yaml');
@@ -56,7 +57,7 @@ describe('a configuration', () => {
         watchdogs: {
           same_call: { warn: 5, stop: 30 },
           same_failure: { warn: 5, stop: 20 },
-          unchanged_turns: { warn: 40 },
+          unchanged_turns: { warn: 40, stop: 0 },
           empty_turns: { warn: 5, stop: 20 },
           end_grace: 120_000,
         },
@@ -124,6 +125,24 @@ retry:
       harness_crashed: { retry: true, charged: false, session: 'fresh', initialMs: 0, factor: 1.5, capMs: 90_000, jitter: 0, most: 0 },
       stalled: { initialMs: 250 },
       lost: {},
+    });
+  });
+
+  test.each([
+    ['{ warn: 10 }', { warn: 10, stop: 30 }],
+    ['{ stop: 60 }', { warn: 5, stop: 60 }],
+    ['{ stop: 0 }', { warn: 5 }],
+    ['{ warn: 0 }', { stop: 30 }],
+    ['{ warn: 40, stop: 0 }', { warn: 40 }],
+    ['{}', { warn: 5, stop: 30 }],
+  ])('changes of a watchdog what it says and nothing else: %s', (text, threshold) => {
+    const { configuration } = load(`watchdogs: { same_call: ${text} }\n`);
+    expect(watchdogThresholds(configuration)).toStrictEqual({
+      sameCall: threshold,
+      sameFailure: { warn: 5, stop: 20 },
+      emptyTurns: { warn: 5, stop: 20 },
+      unchangedTurns: { warn: 40 },
+      endGraceMs: 120_000,
     });
   });
 
@@ -204,7 +223,24 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'watchdogs:\n  same_call: { wran: 3 }\n',
       'unknown key "watchdogs.same_call.wran" in FILE, line 2\nknown keys: warn, stop\ndid you mean warn?',
     ],
-    ['watchdogs:\n  same_call: { warn: 9, stop: 9 }\n', 'watchdogs.same_call in FILE, line 2: warn must be less than stop'],
+    [
+      'watchdogs:\n  same_call: { warn: 9, stop: 9 }\n',
+      'watchdogs.same_call in FILE, line 2: warn must be less than stop, and they are 9 and 9; 0 is for never',
+    ],
+    [
+      'watchdogs:\n  same_call: { stop: 3 }\n',
+      'watchdogs.same_call in FILE, line 2: warn must be less than stop, and they are 5 and 3; 0 is for never',
+    ],
+    [
+      'watchdogs: { same_call: { stop: 1 } }\n',
+      'watchdogs.same_call.stop in FILE, line 1: expected a whole number, 2 or more, or 0 for never, got 1',
+    ],
+    ['watchdogs: { same_call: 5 }\n', 'watchdogs.same_call in FILE, line 1: expected a mapping such as { warn: 5, stop: 20 }'],
+    ['version: 1\nretry:\n', 'retry in FILE, line 2: expected a mapping of keys to values, found nothing: leave the key out'],
+    ['harnesses:\n  codex:\n', 'harnesses.codex in FILE, line 2: expected a mapping of keys to values, found nothing: leave the key out'],
+    ['concurrency: 4\n', 'concurrency in FILE, line 1: expected a mapping of keys to values, found a value (number)'],
+    ['defaults: { max_output: 9999999GiB }\n', 'defaults.max_output in FILE, line 1: a size must be less than 8192 TiB'],
+    ['defaults: { min_free_disk: 9999999GiB }\n', 'defaults.min_free_disk in FILE, line 1: a size must be less than 8192 TiB'],
     [
       'supervision: { containment: docker }\n',
       'supervision.containment in FILE, line 1: Invalid option: expected one of "auto"|"marker"|"cgroup"|"pid_namespace"',

@@ -142,7 +142,16 @@ function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => st
   }
   // A key that breaks its rule is told by an issue of its own inside.
   const rule = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
-  return invalid(`${path.join('.')} in ${place(path)}: ${(rule ?? issue).message}`);
+  return invalid(`${path.join('.')} in ${place(path)}: ${withoutMapping(issue) ?? (rule ?? issue).message}`);
+}
+
+/** A key whose own keys have all been commented out has nothing below it. */
+function withoutMapping({ code, message }: z.core.$ZodIssue): string | undefined {
+  const received = code === 'invalid_type' ? /^Invalid input: expected (?:object|record), received (\w+)$/.exec(message)?.[1] : undefined;
+  return (
+    received &&
+    `expected a mapping of keys to values, found ${received === 'null' ? 'nothing: leave the key out' : `a value (${received})`}`
+  );
 }
 
 function checkHarnessNames(configuration: Configuration, place: (path: Path) => string): void {

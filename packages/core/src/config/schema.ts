@@ -15,13 +15,18 @@ const duration = z
 const size = z
   .union([z.string(), z.number().int()], 'expected a size such as 64MiB')
   .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 64MiB`))
-  .refine((bytes) => bytes > 0, 'a size must be larger than 0');
+  .refine((bytes) => bytes > 0, 'a size must be larger than 0')
+  .refine(Number.isSafeInteger, 'a size must be less than 8192 TiB');
 
 const wholeNumber = (least: number, most: number = Number.MAX_SAFE_INTEGER): z.ZodInt => {
   const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`;
   const error = ({ input }: { readonly input?: unknown }): string => `expected a whole number${range}, got ${JSON.stringify(input)}`;
   return z.int({ error }).min(least, { error }).max(most, { error });
 };
+
+const expectedTimes = ({ input }: { readonly input?: unknown }): string =>
+  `expected a whole number, 2 or more, or 0 for never, got ${JSON.stringify(input)}`;
+const timesOrNever = z.int({ error: expectedTimes }).refine((times) => times === 0 || times >= 2, { error: expectedTimes });
 
 const key = z.union(
   [
@@ -48,7 +53,8 @@ const harness = z.strictObject({
 
 const sizeOrNone = z
   .union([z.string(), z.number().int()], 'expected a size such as 256MiB, or 0 for none')
-  .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 256MiB`));
+  .transform((value, context) => parseSize(String(value)) ?? wrong(context, `"${value}" is not a size; write for example 256MiB`))
+  .refine(Number.isSafeInteger, 'a size must be less than 8192 TiB');
 
 const numberFrom = (least: number, most: number): z.ZodNumber => {
   const error = ({ input }: { readonly input?: unknown }): string =>
@@ -75,10 +81,17 @@ const retryRule = z.strictObject(
   'expected a mapping such as { retry: false }',
 );
 
-/** At how many it warns and at how many it stops the attempt; an absent one never does. */
-const watchdog = z
-  .strictObject({ warn: wholeNumber(2).optional(), stop: wholeNumber(2).optional() }, 'expected a mapping such as { warn: 5, stop: 20 }')
-  .refine(({ warn = 0, stop = Number.POSITIVE_INFINITY }) => warn < stop, 'warn must be less than stop');
+/** At how many it warns and at how many it stops the attempt; 0: never. Each is as without the other one where that alone is given. */
+const watchdog = (warn: number, stop: number) =>
+  z
+    .strictObject(
+      { warn: timesOrNever.default(warn), stop: timesOrNever.default(stop) },
+      'expected a mapping such as { warn: 5, stop: 20 }',
+    )
+    .superRefine(({ warn, stop }, context) => {
+      if (stop > 0 && warn >= stop) wrong(context, `warn must be less than stop, and they are ${warn} and ${stop}; 0 is for never`);
+    })
+    .prefault({});
 
 const retriable = failureReasons.filter((reason) => !fixedReasons.includes(reason));
 
@@ -111,13 +124,13 @@ export const configurationSchema = z.strictObject({
   watchdogs: z
     .strictObject({
       /** The same call with the same result, so many times in a row. Agents do poll: a build that takes half an hour, asked once a minute. */
-      same_call: watchdog.prefault({ warn: 5, stop: 30 }),
+      same_call: watchdog(5, 30),
       /** The same call that fails, so many times in a row. A server that is not up yet is asked so, too. */
-      same_failure: watchdog.prefault({ warn: 5, stop: 20 }),
+      same_failure: watchdog(5, 20),
       /** Model calls without a change of any file, for types of task that need one. Reading a large repository takes many, so it only warns. */
-      unchanged_turns: watchdog.prefault({ warn: 40 }),
+      unchanged_turns: watchdog(40, 0),
       /** Model calls in a row that called no tool, without the end that follows such a call. */
-      empty_turns: watchdog.prefault({ warn: 5, stop: 20 }),
+      empty_turns: watchdog(5, 20),
       /** How long a harness may be silent after its final result, where nothing is known that would wake it. A CLI may sum up a long context first. */
       end_grace: duration.prefault('2m'),
     })

@@ -1,14 +1,18 @@
-import { defined } from '@singletree/harness';
-import type { WatchdogThresholds } from '../attempt/watchdogs/thresholds.ts';
+import type { Threshold, WatchdogThresholds } from '../attempt/watchdogs/thresholds.ts';
 import type { Configuration } from './schema.ts';
 
 /** What the configuration lets watchdogs do. */
 export function watchdogThresholds({ watchdogs }: Configuration): WatchdogThresholds {
   return {
-    sameCall: defined(watchdogs.same_call),
-    sameFailure: defined(watchdogs.same_failure),
-    emptyTurns: defined(watchdogs.empty_turns),
-    unchangedTurns: defined(watchdogs.unchanged_turns),
+    sameCall: thresholdOf(watchdogs.same_call),
+    sameFailure: thresholdOf(watchdogs.same_failure),
+    emptyTurns: thresholdOf(watchdogs.empty_turns),
+    unchangedTurns: thresholdOf(watchdogs.unchanged_turns),
     endGraceMs: watchdogs.end_grace,
   };
+}
+
+/** A 0 is for never. */
+function thresholdOf({ warn, stop }: { readonly warn: number; readonly stop: number }): Threshold {
+  return { ...(warn > 0 ? { warn } : {}), ...(stop > 0 ? { stop } : {}) };
 }
