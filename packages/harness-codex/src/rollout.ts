@@ -1,7 +1,6 @@
 import {
   arrayOf,
   countOf,
-  defined,
   isJsonObject,
   LineSplitter,
   objectOf,

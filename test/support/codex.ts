@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { CreateTask, Task } from '@singletree/sdk';
+import {
+  processesWithMarker,
+  repository,
+  startModelServer,
+  temporaryFolder,
+  until,
+  type ModelServer,
+  type Repository,
+  type Step,
+} from '@singletree/testing';
+import { TestDaemon } from './daemon.ts';
+
+/** The newest version that the plugin was recorded with. */
+export const codexVersion = '0.169.0';
+
+const toolchain = join(import.meta.dirname, '../../.toolchain');
+const folder = join(toolchain, `codex-${codexVersion}`);
+/** What npm links as `codex`: a script that starts the program of the package for this platform. */
+export const codexScript: string = join(folder, 'node_modules/@openai/codex/bin/codex.js');
+
+/** The pinned Codex CLI, fetched from npm into the checkout's toolchain where it is not there yet: whole or not at all. */
+export async function fetchCodex(): Promise<void> {
+  if (existsSync(codexScript)) return;
+  mkdirSync(toolchain, { recursive: true });
+  const scratch = mkdtempSync(join(toolchain, 'fetch-'));
+  try {
+    // npm installs where a package.json is.
+    writeFileSync(join(scratch, 'package.json'), '{}');
+    const flags = ['--ignore-scripts', '--prefer-offline', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
+    const npm = spawn('npm', ['install', ...flags, `@openai/codex@${codexVersion}`], { cwd: scratch, stdio: ['ignore', 'ignore', 'pipe'] });
+    const said = text(npm.stderr);
+    const [code] = await once(npm, 'close');
+    if (code !== 0) throw new Error(`npm could not fetch Codex CLI ${codexVersion}\n${(await said).trim()}`);
+    // Another run may have been faster: the same version, so as good as ours.
+    if (!existsSync(codexScript)) renameSync(scratch, folder);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+export interface CodexScene extends AsyncDisposable {
+  readonly daemon: TestDaemon;
+  readonly models: ModelServer;
+  readonly repo: Repository;
+  readonly folder: string;
+  readonly apiKey: string;
+}
+
+export interface CodexSceneOptions {
+  readonly files?: Readonly<Record<string, string>>;
+  /** The plugin's. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Beside the harness. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+}
+
+/** Two tries of everything: the CLI's own twenty-five would take half a minute. */
+const fewRetries = ['request', 'stream'].flatMap((what) => ['-c', `model_providers.singletree.${what}_max_retries=1`]);
+
+/** A daemon whose Codex talks to a scripted model, with the address and the key that its configuration names. */
+export async function codexScene(
+  steps: readonly Step[],
+  { files, options, env, configuration }: CodexSceneOptions = {},
+): Promise<CodexScene> {
+  const apiKey = `sk-canary-${randomUUID()}`;
+  const stack = new AsyncDisposableStack();
+  try {
+    const { path } = stack.use(await temporaryFolder());
+    const repo = stack.use(await repository({ files: { 'a.txt': 'before\n', ...files } }));
+    const models = stack.use(await startModelServer(steps, { apiKey }));
+    const [key, temporary] = [join(path, 'key'), join(path, 'tmp')];
+    writeFileSync(key, `${apiKey}\n`);
+    mkdirSync(temporary);
+    const harness = {
+      executable: codexScript,
+      model: 'gpt-5.5',
+      base_url: `${models.url}/v1`,
+      api_key: { file: key },
+      env: { TMPDIR: temporary, ...env },
+      args: fewRetries,
+      ...(options ? { options } : {}),
+    };
+    const daemon = stack.use(new TestDaemon({ folder: path, configuration: { ...configuration, harnesses: { codex: harness } } }));
+    return { daemon, models, repo, folder: path, apiKey, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** The least that a task for Codex needs. */
+export function codexTask({ repo }: CodexScene, more: Partial<CreateTask> = {}): CreateTask {
+  return { title: 'A task', instructions: 'Do it.', harness: 'codex', workspace: repo.path, ...more };
+}
+
+/** A call of the shell tool that tells by a file when it runs, and then does not end by itself. */
+export function endless(name: string): NonNullable<Step['tools']>[number] {
+  return { name: 'exec_command', input: { cmd: `touch "$TMPDIR/${name}"; sleep 300; sleep 301`, yield_time_ms: 30_000 } };
+}
+
+export async function reached(scene: CodexScene, name: string): Promise<void> {
+  await until(() => existsSync(join(scene.folder, 'tmp', name)), { what: `the tool to reach ${name}`, timeoutMs: 20_000 });
+}
+
+/** The CLI itself: neither its shim nor what its tools run. */
+export function codexProcessOf(taskId: string): { readonly pid: number; readonly command: string } | undefined {
+  return processesWithMarker(taskId).find(({ command }) => / exec --json /.test(command) && !command.includes('shim'));
+}
+
+/** What the event says of its tokens, in the words of the model server. */
+export function toldTokens({ completion }: Task): Record<string, number | undefined> {
+  const { uncachedInputTokens, cacheReadInputTokens, cacheWriteInputTokens, outputTokens, reasoningOutputTokens } = completion?.usage ?? {};
+  return {
+    input_tokens: uncachedInputTokens,
+    cache_read_input_tokens: cacheReadInputTokens,
+    cache_creation_input_tokens: cacheWriteInputTokens,
+    output_tokens: outputTokens,
+    reasoning_output_tokens: reasoningOutputTokens,
+  };
+}
+
+/** What the model server has put on the wire, summed over all calls. */
+export function servedTokens({ served }: ModelServer): Record<string, number> {
+  const sum = { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0, output_tokens: 0, reasoning_output_tokens: 0 };
+  for (const { usage } of served) {
+    sum.input_tokens += usage.input_tokens;
+    sum.cache_read_input_tokens += usage.cache_read_input_tokens ?? 0;
+    sum.cache_creation_input_tokens += usage.cache_creation_input_tokens ?? 0;
+    sum.output_tokens += usage.output_tokens;
+    sum.reasoning_output_tokens += usage.reasoning_output_tokens ?? 0;
+  }
+  return sum;
+}
