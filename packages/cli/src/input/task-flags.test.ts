@@ -71,6 +71,7 @@ test.each([
   [['--title', 'é\nb'], 'title holds a control character at byte 2'],
   [['--label', 'team'], '--label "team" is not K=V'],
   [['--timeout', '30'], '--timeout "30" is not a duration'],
+  [['--timeout', '366d'], '--timeout "366d": a duration must be at most 365d'],
   [['--timeout', '0s'], '--timeout "0s" is not a duration'],
   [['--max-attempts', '0'], 'It must be a whole number, 1 to 20.'],
   [['--max-attempts', '2.5'], 'It must be a whole number, 1 to 20.'],

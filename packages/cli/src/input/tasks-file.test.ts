@@ -138,6 +138,10 @@ test.each([
   ['- instructions: x\n  retry: { lost: { retry: 1 } }', '[1].retry.lost.retry in tasks.yaml, line 2: expected true or false', undefined],
   ['- instructions: x\n  retry: { lost: { factor: 11 } }', 'expected a number from 1 to 10, found 11', undefined],
   ['- instructions: x\n  limits: { stall: 0 }', 'expected a duration such as 90s', undefined],
+  // What has no words on the wire is no lost daemon.
+  ['- instructions: x\n  limits: { stall: 366d }', 'a duration must be at most 365d', undefined],
+  ['- instructions: x\n  limits: { max_output: 9999999GiB }', 'a size must be less than 8192 TiB', undefined],
+  ['- instructions: x\n  limits: { max_turns: 2147483648 }', '2147483648 is too large a number', undefined],
   ['instructions: [', 'tasks.yaml, line 1', undefined],
   ['just text', 'tasks.yaml, line 1: expected a task: a mapping with instructions', undefined],
   ['[]', 'there is no task in the list', undefined],

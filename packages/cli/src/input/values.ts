@@ -1,5 +1,6 @@
 import { nearest, parseDuration, parseSize } from '@singletree/core/local';
 import { badInput } from '../failure.ts';
+import { longestMs } from './durations.ts';
 import type { Place } from './yaml-place.ts';
 
 /** All that the members of a mapping say together. */
@@ -46,18 +47,22 @@ export function word<W extends string>(place: Place, words: readonly W[]): W {
 export function durationOf(place: Place): number {
   const ms = parseDuration(place.text('a duration such as 90s, 5m or 1h30m'));
   if (ms === undefined || ms <= 0) throw place.wrong(`"${String(place.value)}" is not a duration`, 'write for example 90s, 5m or 1h30m');
+  if (ms > longestMs) throw place.wrong('a duration must be at most 365d');
   return ms;
 }
 
 export function sizeOf(place: Place): number {
   const bytes = parseSize(String(place.value));
   if (bytes === undefined || bytes <= 0) throw place.wrong(`"${String(place.value)}" is not a size`, 'write for example 64MiB');
+  if (!Number.isSafeInteger(bytes)) throw place.wrong('a size must be less than 8192 TiB');
   return bytes;
 }
 
 export function wholeNumber(place: Place): number {
-  if (typeof place.value === 'number' && Number.isInteger(place.value)) return place.value;
-  throw place.wrong(`expected a whole number, found ${JSON.stringify(place.value)}`);
+  const { value } = place;
+  if (typeof value !== 'number' || !Number.isInteger(value)) throw place.wrong(`expected a whole number, found ${JSON.stringify(value)}`);
+  if (Math.abs(value) >= 2 ** 31) throw place.wrong(`${value} is too large a number`);
+  return value;
 }
 
 /** A number of a range, which need not be whole. */
