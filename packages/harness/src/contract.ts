@@ -101,6 +101,16 @@ export interface SessionFile {
   readonly bytes: Uint8Array;
 }
 
+/** What a plugin wants to know from a SQLite database in which its CLI keeps sessions. */
+export interface SessionQuery {
+  /** The database file, named as in `sessionFiles`, without patterns. */
+  readonly path: string;
+  /** One statement that only reads. The first column of each row, as text, is one line of the file that the plugin gets. */
+  readonly sql: string;
+  /** The values of its `?`, in order. */
+  readonly parameters: readonly string[];
+}
+
 /** One model call as the session's files tell it. */
 export interface RecordedCall {
   /** Unique in the session. */
@@ -193,11 +203,16 @@ export interface Harness<Options = unknown> {
    * nothing new: files may name further ones.
    */
   sessionFiles?(sessionId: string, found: readonly SessionFile[]): readonly string[];
+  /** The same for what stands in databases: the rows of each come as one more session file, first of all, under the database's path. A
+   *  database that is not there gives none. */
+  sessionQueries?(sessionId: string): readonly SessionQuery[];
   /** Asked before a resume, with the session's files as they are. `undefined`: there is no such session (any more), so that going
    *  on in it would fail: begin a fresh one. */
   baseline?(sessionId: string, files: readonly SessionFile[]): Baseline | undefined;
   /** Asked after the process and its whole tree have ended. Pure. `undefined`: the files tell nothing that the events do not. */
   reconcile?(input: ReconcileInput): Reconciliation | undefined;
+  /** How many tokens the context of this model holds, for CLIs that do not tell although they were told: pure, from the configuration. */
+  contextWindow?(model: string, settings: HarnessSettings<Options>): number | undefined;
   /** What the end means where the CLI said nothing: its exit code or signal, and the tail of its standard error, or of its one output. */
   exitEvidence?(exit: {
     readonly code: number | null;

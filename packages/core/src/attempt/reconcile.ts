@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
+import { defined, type AttemptUsage, type EndEvidence, type HarnessEvent, type Reconciliation } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
 import { readSpec } from '../supervision/look.ts';
@@ -27,11 +27,23 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const evidence = usage.evidence ?? (await exitEvidence(plugin, process, directory, lengths));
   return {
     kind: 'reconciled',
-    account: accountOf(usage, plugin.harness.provider, attempt),
+    account: accountOf({ ...usage, context: contextOf(usage, plugin, attempt) }, plugin.harness.provider, attempt),
     ...(evidence ? { evidence: { ...evidence, ...resetBehind(evidence, read.events, reconciliation) } } : {}),
     tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
   };
+}
+
+/** What the CLI does not tell of its model's context, the configuration may. */
+function contextOf(usage: AttemptUsage, plugin: Plugin, attempt: Attempt): AttemptUsage['context'] {
+  const model = usage.model ?? attempt.requestedModel ?? plugin.settings.model;
+  if (usage.context.windowTokens !== undefined || model === undefined) return usage.context;
+  try {
+    return defined({ ...usage.context, windowTokens: plugin.harness.contextWindow?.(model, plugin.settings) });
+  } catch (error) {
+    if (error instanceof PluginFailure) return usage.context;
+    throw error;
+  }
 }
 
 /** When the provider's limit ends for which the attempt failed: what the harness was told last. Other refusals it has got over. */

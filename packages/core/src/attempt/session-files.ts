@@ -1,9 +1,10 @@
-import { glob } from 'node:fs/promises';
+import { glob, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SessionFile } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { placeOf } from '../plugins/place.ts';
-import { readRegularFile } from './regular-file.ts';
+import { readRegularFile, type ReadFile } from './regular-file.ts';
+import { readRows } from './session-rows.ts';
 
 /** For all files of a session together: its own records are a few megabytes, and a reader must not exhaust the daemon. */
 const mostBytes = 256 * 1024 * 1024;
@@ -32,8 +33,21 @@ export async function readSessionFiles(
   const files: SessionFile[] = [];
   const asked = new Set<string>();
   const seen = new Set<string>();
+  const places = { ...environment, ...plugin.configuredEnvironment };
   let incomplete = false;
   let budget = mostBytes;
+  const take = (path: string, read: ReadFile): void => {
+    if ('refused' in read) incomplete = true;
+    else {
+      files.push({ path, bytes: read.bytes });
+      budget -= read.bytes.length;
+    }
+  };
+  for (const query of plugin.harness.sessionQueries?.(sessionId) ?? []) {
+    const place = placeOf(query.path, places);
+    if (place && (await isThere(join(place.root, place.name))))
+      take(query.path, await readRows(join(place.root, place.name), query, budget));
+  }
   for (;;) {
     const named = plugin.harness.sessionFiles?.(sessionId, files) ?? [];
     const patterns = named.filter((pattern) => !asked.has(pattern));
@@ -41,21 +55,22 @@ export async function readSessionFiles(
     if (asked.size + patterns.length > mostPatterns) return { files, incomplete: true };
     for (const pattern of patterns) {
       asked.add(pattern);
-      const place = placeOf(pattern, { ...environment, ...plugin.configuredEnvironment });
+      const place = placeOf(pattern, places);
       if (!place) continue;
       for await (const name of glob(place.name, { cwd: place.root })) {
         const path = join(place.root, name);
         if (seen.has(path)) continue;
         seen.add(path);
         if (files.length >= mostFiles) return { files, incomplete: true };
-        const read = await readRegularFile(path, budget);
-        if ('refused' in read) {
-          incomplete = true;
-          continue;
-        }
-        files.push({ path: `${place.prefix}${name}`, bytes: read.bytes });
-        budget -= read.bytes.length;
+        take(`${place.prefix}${name}`, await readRegularFile(path, budget));
       }
     }
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -3,12 +3,14 @@ import type { z } from 'zod';
 import {
   baselineShape,
   commandShape,
+  contextWindowShape,
   eventsShape,
   evidenceShape,
   executablesShape,
   probeShape,
   reconciliationShape,
   sessionFilesShape,
+  sessionQueriesShape,
 } from './shapes.ts';
 
 /** A plugin broke its contract: it threw, or answered what it must not. Trying again would change nothing. */
@@ -87,6 +89,15 @@ export function guardHarness(harness: Harness): Harness {
       ? {
           sessionFiles: (...asked: Parameters<NonNullable<Harness['sessionFiles']>>) =>
             ask('sessionFiles', sessionFilesShape, () => harness.sessionFiles?.(...asked)),
+        }
+      : {}),
+    ...(harness.sessionQueries
+      ? { sessionQueries: (sessionId: string) => ask('sessionQueries', sessionQueriesShape, () => harness.sessionQueries?.(sessionId)) }
+      : {}),
+    ...(harness.contextWindow
+      ? {
+          contextWindow: (...asked: Parameters<NonNullable<Harness['contextWindow']>>) =>
+            ask('contextWindow', contextWindowShape, () => harness.contextWindow?.(...asked)),
         }
       : {}),
     ...(harness.baseline

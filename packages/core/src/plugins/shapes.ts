@@ -1,4 +1,4 @@
-import type { Command, Baseline, EndEvidence, HarnessEvent, Probe, Reconciliation } from '@singletree/harness';
+import type { Command, Baseline, EndEvidence, HarnessEvent, Probe, Reconciliation, SessionQuery } from '@singletree/harness';
 import { z } from 'zod';
 
 /** What a plugin may answer. What is not named here is left out: it would be stored and sent without anybody knowing what it is. */
@@ -151,6 +151,21 @@ export const sessionFilesShape: z.ZodType<readonly string[]> = z
     ),
   )
   .max(1_000);
+
+export const sessionQueriesShape: z.ZodType<readonly SessionQuery[]> = z
+  .array(
+    z.object({
+      path: argument.refine(
+        (path) => !path.startsWith('/') && !path.includes('*') && !path.split('/').includes('..'),
+        'must be relative to HOME or to $NAME, without ".." and "*"',
+      ),
+      sql: argument,
+      parameters: z.array(argument),
+    }),
+  )
+  .max(32);
+
+export const contextWindowShape: z.ZodType<number | undefined> = count.positive().optional();
 
 export const executablesShape: z.ZodType<readonly string[]> = z
   .array(argument.refine((path) => path.startsWith('/'), 'must be an absolute path'))
