@@ -22,3 +22,17 @@ test('a CLI of a version that is not supported runs, and each task is warned onc
   const warnings = (await eventsOf(client, id)).filter(({ kind }) => kind === 'warning');
   expect(warnings).toMatchObject([{ warning: { message: expect.stringContaining('fake agent 0.0.1 is not') } }]);
 });
+
+test('lines that the plugin does not know are counted, and told of once an attempt, however short it was', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { path: folder } = stack.use(await temporaryFolder());
+  const { path: workspace } = stack.use(await repository({ files: { 'a.txt': 'before\n' } }));
+  const daemon = stack.use(new TestDaemon({ folder }));
+  daemon.follow([{ raw: '{"type":"news","text":"secret"}' }, { raw: 'no JSON' }, { write: { path: 'made.txt', content: 'x' } }]);
+  const client = await daemon.start();
+  const { id } = await client.tasks.create(aTask(workspace));
+  expect(await finished(client, id)).toMatchObject({ attempts: [{ unknownEvents: 2 }], completion: { outcome: 'success' } });
+  const warnings = (await eventsOf(client, id)).flatMap(({ warning }) => (warning ? [warning.message] : []));
+  expect(warnings).toEqual([expect.stringContaining('first a line of type "news": figures may lack something')]);
+  expect(warnings.join()).not.toContain('secret');
+});

@@ -56,7 +56,7 @@ const scriptsOf = (): Readonly<Record<string, readonly FakeStep[]>> => ({
   'turn after turn': [fix, ...Array.from({ length: 200 }, (_, at) => [...look(`${at}.txt`), pause]).flat()],
   'just enough turns': [fix, ...Array.from({ length: 5 }, (_, at) => look(`${at}.txt`)).flat(), { say: 'Done.' }, done],
   slow: [{ say: 'I think.' }, { waitFor: inFolder('slow') }, fix, done],
-  talkative: [fix, { bytes: 64 * 1_300 }, { waitFor: inFolder('talkative') }, done],
+  talkative: [fix, { say: 'x'.repeat(64 * 1_300) }, { waitFor: inFolder('talkative') }, done],
   silent: [{ silent: true }, { hang: true }],
   stalling: [{ say: 'I think.' }, { hang: true }],
   'retrying in silence': [{ say: 'I think.' }, always({ retry: { reason: 'overloaded', status: 529, delayMs: 100 } })],
@@ -126,7 +126,7 @@ describe('a recording of a real CLI', () => {
   });
 
   test('that came to its end has its last word, unless something was still going on', () => {
-    for (const recording of recordings) {
+    for (const recording of recordings.filter(({ fixture }) => !fixture.session)) {
       const { evidence } = recording.fixture.expected;
       expect(found(recording).lastWord.isFinal, recording.name).toBe(evidence !== null && evidence !== undefined);
     }

@@ -78,6 +78,7 @@ function attemptRow({
   failure,
   exitCode,
   sandboxLevel,
+  unknownEvents,
 }: Task['attempts'][number]) {
   const running = state === 'started' || state === 'prepared';
   return {
@@ -91,6 +92,7 @@ function attemptRow({
       costUsdMicros !== undefined && cost(costUsdMicros),
       model ?? harnessVersion,
       sandboxLevel && `contained by ${sandboxWords[sandboxLevel]}`,
+      unknownEvents !== undefined && `${plural(unknownEvents, 'line')} not understood`,
     ),
     ...(startedAt && endedAt ? { note: duration(endedAt.getTime() - startedAt.getTime()) } : {}),
   };

@@ -4,7 +4,7 @@ import { isSessionId } from './session-files.ts';
 
 /** What an attempt used and said, in the life cycle's words. */
 export function accountOf(usage: AttemptUsage, provider: string | undefined, attempt: Attempt): AttemptAccount {
-  const { compactions, context, model, harnessVersion, lastText } = usage;
+  const { compactions, context, model, harnessVersion, lastText, unknownEvents } = usage;
   const sessionId = sessionIdOf(usage, attempt);
   return {
     ...(sessionId === undefined ? {} : { sessionId }),
@@ -13,6 +13,7 @@ export function accountOf(usage: AttemptUsage, provider: string | undefined, att
     ...(harnessVersion === undefined ? {} : { harnessVersion }),
     ...figuresOf(usage),
     ...(compactions === undefined ? {} : { compactions }),
+    ...(unknownEvents === 0 ? {} : { unknownEvents }),
     context,
     ...(lastText === undefined ? {} : { summary: lastText }),
   };

@@ -1,4 +1,4 @@
-import type { Capabilities } from '@singletree/harness';
+import type { Harness } from '@singletree/harness';
 import { monotonicMs } from '../supervision/shim/monotonic.ts';
 import { changing } from '../task/ending.ts';
 import type { Task } from '../task/task.ts';
@@ -17,7 +17,7 @@ export class Concerns {
   readonly #transcript: Transcript;
   readonly #clock: ProcessClock;
   readonly #rooms: Rooms;
-  readonly #capabilities: Capabilities;
+  readonly #harness: Harness;
   readonly #unchanged: Unchanged | undefined;
 
   constructor(task: Task, directory: string, transcript: Transcript, rooms: Rooms) {
@@ -25,7 +25,7 @@ export class Concerns {
     this.#transcript = transcript;
     this.#clock = new ProcessClock(directory);
     this.#rooms = rooms;
-    this.#capabilities = rooms.plugins.get(task.spec.harness).harness.capabilities;
+    this.#harness = rooms.plugins.get(task.spec.harness).harness;
     const { warn = Infinity, stop = Infinity } = rooms.watchdogs.unchangedTurns;
     const { taskType } = task.spec;
     const least = taskType !== undefined && changing.includes(taskType) ? Math.min(warn, stop) : Infinity;
@@ -35,13 +35,28 @@ export class Concerns {
   /** What there is now. The same may be found at every look. */
   async look(): Promise<readonly Concern[]> {
     const { watchdogs } = this.#transcript;
-    const turns = tellsTurns(this.#capabilities) ? watchdogs.turns : 'untold';
+    const turns = tellsTurns(this.#harness.capabilities) ? watchdogs.turns : 'untold';
     const standing = await this.#clock.standing();
     return [
       ...watchdogs.found,
       ...daemonLimits(this.#task, turns),
       ...(standing ? [...nearLimits(this.#task, standing), ...this.#hangs(standing)] : []),
       ...this.#idles(),
+      ...this.drifts(),
+    ];
+  }
+
+  /** What the plugin does not know may hold figures: a CLI whose output has changed must not go on as if all were well. After the end too. */
+  drifts(): Concern[] {
+    const { first } = this.#transcript.unknown;
+    if (first === undefined) return [];
+    const { displayName, supportedVersions } = this.#harness;
+    const known = `its plugin was checked with ${displayName} ${supportedVersions}`;
+    return [
+      {
+        about: 'unknown_events',
+        message: `the harness prints what is not understood, first ${first}: figures may lack something; ${known}`,
+      },
     ];
   }
 

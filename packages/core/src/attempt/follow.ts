@@ -64,7 +64,8 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     });
   const ended = await supervise(task, process, rooms, { secrets, onOutput: record, ownStop });
   if (ended.kind === 'dead') await record(await lengthsOf(directory));
+  if (ended.kind === 'exited') await record(ended.exit.lengths);
+  for (const concern of concerns.drifts()) await tell(concern);
   if (ended.kind !== 'exited') return withoutExit(ended, process.directory);
-  await record(ended.exit.lengths);
   return { kind: 'exited', directory: process.directory, exit: exitOf(ended.exit) };
 }

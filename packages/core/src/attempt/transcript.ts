@@ -11,6 +11,7 @@ import {
 import { logLength, readLog } from '../supervision/directory.ts';
 import type { LiveProgress } from '../task/task.ts';
 import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
+import { UnknownEvents } from './unknown-events.ts';
 import { Watchdogs } from './watchdogs/watchdogs.ts';
 
 /** A gapless piece of one output with the events whose lines end in it. */
@@ -48,6 +49,7 @@ interface Position {
 export class Transcript {
   readonly fold: UsageFold;
   readonly watchdogs: Watchdogs;
+  readonly unknown: UnknownEvents = new UnknownEvents();
   readonly #directory: string;
   readonly #limitBytes: number;
   readonly #positions: readonly Position[];
@@ -127,6 +129,7 @@ export class Transcript {
     for (const event of decoded(decode, position.source)) {
       this.fold.add(event);
       this.watchdogs.add(event);
+      this.unknown.add(event);
       this.#activity = activityOf(event) ?? this.#activity;
       if (event.endsAt > position.recorded) position.waiting.push(event);
     }

@@ -253,6 +253,8 @@ export interface AttemptAccount {
   readonly costSource?: 'harness' | 'priced';
   readonly priceVersion?: string;
   readonly compactions?: number;
+  /** Lines of its output that the plugin did not know; absent if there was none. */
+  readonly unknownEvents?: number;
   readonly context?: { readonly windowTokens?: number; readonly finalTokens?: number; readonly peakTokens?: number };
   /** The agent's last message, cut to 16 KiB. */
   readonly summary?: string;

@@ -179,6 +179,7 @@ function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
     ...opt('costSource', account?.costSource, (word) => enumOf(CostSource, word)),
     ...opt('contextUtilization', final !== undefined && window ? Math.min(1, final / window) : attempt.live?.contextUtilization),
     survivors: (attempt.survivors ?? []).map((pid) => ({ pid })),
+    ...opt('unknownEvents', account?.unknownEvents),
   });
 }
 
