@@ -23,7 +23,7 @@ export const codexVersion = '0.169.0';
 const toolchain = join(import.meta.dirname, '../../.toolchain');
 const folder = join(toolchain, `codex-${codexVersion}`);
 /** What npm links as `codex`: a script that starts the program of the package for this platform. */
-export const codexScript: string = join(folder, 'node_modules/@openai/codex/bin/codex.js');
+const codexScript: string = join(folder, 'node_modules/@openai/codex/bin/codex.js');
 
 /** The pinned Codex CLI, fetched from npm into the checkout's toolchain where it is not there yet: whole or not at all. */
 export async function fetchCodex(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   type JsonObject,
   type OutputSource,
 } from '@singletree/harness';
+import { AppServer } from './app-server.ts';
 import { baselineTotal } from './baseline.ts';
 import { brokeOff, failure, statusOf } from './ending.ts';
 import { brokenOff, uncountedSubagents } from './incomplete.ts';
@@ -26,7 +27,8 @@ type Events = readonly HarnessEventBody[];
  * `exec --json` of codex 0.150 and later, and between its lines what the CLI logs on standard error.
  *
  * `turn.completed` is a total over the whole thread, earlier runs of it included and sub-agents left out; the log tells each call of every
- * thread. A top-level `error` announces a retry or repeats what `turn.failed` says; it ends nothing.
+ * thread. A top-level `error` announces a retry or repeats what `turn.failed` says; it ends nothing. Messages of `app-server`, which have a
+ * method or a result, are read too.
  */
 export function createDecoder(source: OutputSource, baseline: Baseline | undefined): Decoder {
   // Both go into one log.
@@ -41,6 +43,7 @@ export function createDecoder(source: OutputSource, baseline: Baseline | undefin
 
 class Exec {
   readonly #telemetry = new Telemetry();
+  readonly #appServer = new AppServer();
   readonly #tools = new Set<string>();
   #before: JsonObject;
   #delegates = false;
@@ -51,6 +54,7 @@ class Exec {
   }
 
   read(json: JsonObject): Events | undefined {
+    if ('method' in json || 'result' in json) return this.#appServer.read(json);
     switch (json['type']) {
       case 'thread.started': {
         const sessionId = stringOf(json['thread_id']);

@@ -1,13 +1,4 @@
-import {
-  arrayOf,
-  countOf,
-  isJsonObject,
-  LineSplitter,
-  objectOf,
-  stringOf,
-  type JsonObject,
-  type TokenUsage,
-} from '@singletree/harness';
+import { arrayOf, countOf, isJsonObject, LineSplitter, objectOf, stringOf, type JsonObject, type TokenUsage } from '@singletree/harness';
 import { brokeOff } from './ending.ts';
 import { tokensOf, tokensSince } from './tokens.ts';
 

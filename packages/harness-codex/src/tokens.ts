@@ -1,4 +1,4 @@
-import { addTokens, countOf, defined, subtractTokens, type JsonObject, type ModelUsage, type TokenUsage } from '@singletree/harness';
+import { countOf, defined, subtractTokens, type JsonObject, type TokenUsage } from '@singletree/harness';
 
 interface Counts {
   readonly input: unknown;
@@ -35,8 +35,4 @@ export function tokensOf(usage: JsonObject): TokenUsage {
 /** What a thread's total says beyond an earlier one. */
 export function tokensSince(total: JsonObject, before: JsonObject): TokenUsage {
   return subtractTokens(tokensOf(total), tokensOf(before));
-}
-
-export function sumOf(calls: readonly ModelUsage[]): TokenUsage {
-  return addTokens(...calls.map(({ usage }) => usage));
 }

@@ -1,0 +1,142 @@
+import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings } from '@singletree/harness';
+import { describe, expect, test } from 'vitest';
+import { command } from './command.ts';
+import { options, type CodexOptions } from './options.ts';
+
+const agentsHint =
+  'developer_instructions="If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project."';
+const untrusted = 'projects={"/repo"={"trust_level"="untrusted"}}';
+
+function build(attempt: Partial<AttemptContext> = {}, settings: Partial<HarnessSettings<CodexOptions>> = {}, own: object = {}): Command {
+  return command(
+    { prompt: '# Do it\n', workspace: '/repo', session: { kind: 'new', id: 'id-1' }, permissions: 'all', root: false, ...attempt },
+    { executable: '/bin/codex', hasApiKey: false, args: [], options: options.parse(own), ...settings },
+  );
+}
+
+/** What is set by `-c`, in order. */
+function config({ args }: Command): string[] {
+  return args.flatMap((arg, at) => (args[at - 1] === '-c' ? [arg] : []));
+}
+
+test('a new session, with everything the CLI needs to be read', () => {
+  expect(build({ model: 'gpt-5.5' }, { model: 'other', args: ['--enable', 'x'] })).toEqual({
+    file: '/bin/codex',
+    args: [
+      ...'exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --model gpt-5.5 -c'.split(' '),
+      untrusted,
+      '-c',
+      agentsHint,
+      '--enable',
+      'x',
+      '-',
+    ],
+    env: { RUST_LOG: 'error,codex_otel.trace_safe=info' },
+    apiKeyVariable: 'CODEX_API_KEY',
+    stdin: '# Do it\n',
+    oneOutput: true,
+  });
+});
+
+test('a resumed session is gone on in; the configured model stands in for none', () => {
+  const { args } = build({ session: { kind: 'resume', id: 'id-2' } }, { model: 'other' });
+  expect(args.slice(-3)).toEqual(['resume', 'id-2', '-']);
+  expect(args).toContain('other');
+});
+
+test.each([
+  ['edits', 'workspace-write', ['approval_policy="never"', 'sandbox_workspace_write.network_access=false']],
+  ['read', 'read-only', ['approval_policy="never"']],
+] as const)('permissions "%s" are the sandbox %s', (permissions, sandbox, set) => {
+  const built = build({ permissions });
+  expect(built.args.slice(3, 5)).toEqual(['--sandbox', sandbox]);
+  expect(config(built)).toEqual([...set, untrusted, agentsHint]);
+});
+
+test("an address of the configuration's own is a provider of our own name; the key's variable is named, never the key", () => {
+  const provider = (hasApiKey: boolean): string | undefined => config(build({}, { baseUrl: 'http://h/v1', hasApiKey }))[1];
+  expect(provider(true)).toBe(
+    'model_providers.singletree={"name"="Singletree","base_url"="http://h/v1","wire_api"="responses","env_key"="CODEX_API_KEY"}',
+  );
+  expect(provider(false)).not.toContain('env_key');
+});
+
+test('a trusted workspace may configure the CLI, which then reads AGENTS.md itself', () => {
+  expect(config(build({ trusted: true }))).toEqual(['projects={"/repo"={"trust_level"="trusted"}}']);
+});
+
+test('options are settings of the CLI', () => {
+  const own = {
+    effort: 'high',
+    append_system_prompt: 'Be "terse".\n',
+    network: true,
+    context_window: 100_000,
+    auto_compact_tokens: 80_000,
+    mcp_servers: {
+      docs: { url: 'https://h/mcp', bearer_token_env_var: 'TOKEN' },
+      db: { command: 'db', args: ['a b'], env_vars: ['PGHOST'] },
+    },
+  };
+  expect(config(build({ permissions: 'edits', trusted: true }, {}, own))).toEqual([
+    'approval_policy="never"',
+    'sandbox_workspace_write.network_access=true',
+    'model_reasoning_effort="high"',
+    'model_context_window=100000',
+    'model_auto_compact_token_limit=80000',
+    'mcp_servers.docs={"url"="https://h/mcp","bearer_token_env_var"="TOKEN"}',
+    'mcp_servers.db={"command"="db","args"=["a b"],"env_vars"=["PGHOST"]}',
+    'projects={"/repo"={"trust_level"="trusted"}}',
+    'developer_instructions="Be \\"terse\\".\\n"',
+  ]);
+});
+
+test.each<[string, object]>([
+  ['an unknown option', { efort: 'high' }],
+  ['an effort that there is not', { effort: 'enormous' }],
+  ['a server without command and url', { mcp_servers: { a: {} } }],
+  ['a server with both', { mcp_servers: { a: { command: 'a', url: 'http://h' } } }],
+  ['the value of a variable', { mcp_servers: { a: { command: 'a', env: { TOKEN: 'secret' } } } }],
+  ['what is no name of a variable', { mcp_servers: { a: { command: 'a', env_vars: ['TOKEN=secret'] } } }],
+  ['a server whose name is no plain word', { mcp_servers: { 'a.b': { command: 'a' } } }],
+])('%s is refused', (_, own) => expect(options.safeParse(own).success).toBe(false));
+
+describe('arguments of the user', () => {
+  test.each([
+    [['--json']],
+    [['--model=x']],
+    [['-mx']],
+    [['-s', 'read-only']],
+    [['--dangerously-bypass-approvals-and-sandbox']],
+    [['--ephemeral']],
+    [['--cd=/']],
+    [['--trust']],
+    [['--', 'x']],
+    [['-c', 'model="x"']],
+    [['-cmodel=x']],
+    [['--config', 'sandbox_mode="danger-full-access"']],
+    [['--config=approval_policy="on-request"']],
+    [['-c', ' "projects"."/repo".trust_level="trusted"']],
+    [['-c', 'mcp_servers.evil={command="x"}']],
+    [['--enable', 'x', 'resume', 'other-session']],
+    [['do something else']],
+    [['--color=never', 'word']],
+  ])('%j are refused', (args) => expect(() => build({}, { args })).toThrow(RefusedAttempt));
+
+  test.each([
+    [['--enable', 'multi_agent_v2']],
+    [['-c', 'model_verbosity="low"', '--add-dir', '/data']],
+    [['-c', 'model_providers.singletree.request_max_retries=1']],
+    [['--profile=work']],
+    [['-i', '/picture.png']],
+    [['-cfeatures.x=true']],
+  ])('%j are handed on', (args) => {
+    expect(build({}, { args, baseUrl: 'http://h' }).args.slice(-args.length - 1, -1)).toEqual(args);
+  });
+
+  test('may name a provider where the configuration names none', () => {
+    const args = ['-c', 'model_provider="azure"'];
+    expect(build({}, { args }).args).toContain('model_provider="azure"');
+    expect(() => build({}, { args, baseUrl: 'http://h' })).toThrow('is set by Singletree itself');
+    expect(() => build({}, { args: ['-c', 'model_providers={}'], baseUrl: 'http://h' })).toThrow('is set by Singletree itself');
+  });
+});

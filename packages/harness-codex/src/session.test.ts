@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { foldUsage, type SessionFile } from '@singletree/harness';
+import { readFixtures, type Fixture } from '@singletree/harness/testing';
+import { describe, expect, test } from 'vitest';
+import harness from './index.ts';
+import { readRollout } from './rollout.ts';
+
+const fixtures = readFixtures(new URL('../fixtures/', import.meta.url));
+
+function recorded(version: string, name: string): Fixture & { session: NonNullable<Fixture['session']> } {
+  const found = fixtures.find((fixture) => fixture.cliVersion === version && fixture.name === name && fixture.session);
+  if (!found?.session) throw new Error(`no session ${name} of ${version}`);
+  return { ...found, session: found.session };
+}
+
+/** The account of a recorded run, with other files or without the log. */
+function accountOf(
+  { stdout, baseline, session }: ReturnType<typeof recorded>,
+  more: { files?: readonly SessionFile[]; log?: boolean } = {},
+) {
+  const said = Buffer.from(stdout).toString('utf8').split('\n');
+  const kept = more.log === false ? said.filter((line) => line.startsWith('{')) : said;
+  const events = harness.decoder('stdout', baseline).push(Buffer.from(kept.join('\n')));
+  const { id: sessionId, files } = session;
+  return foldUsage(events, harness.capabilities, harness.reconcile?.({ sessionId, baseline, events, files, ...more }));
+}
+
+const line = (type: string, payload: object): string => JSON.stringify({ timestamp: '2026-11-21T18:33:06.161Z', type, payload });
+const rollout = (...lines: string[]) => readRollout(Buffer.from(`${lines.join('\n')}\n`));
+const usage = (input: number) => ({ input_tokens: input, cached_input_tokens: 0, output_tokens: 1, reasoning_output_tokens: 0 });
+const count = (total: number, last = total) =>
+  line('event_msg', {
+    type: 'token_count',
+    info: { total_token_usage: usage(total), last_token_usage: usage(last), model_context_window: 9 },
+  });
+
+describe('without the log', () => {
+  test.each(['killed-in-tool', 'edit-and-shell', 'subagent', 'compacted-and-killed'])('the rollout of 0.169.0 tells all of %s', (name) => {
+    const fixture = recorded('0.169.0', name);
+    expect(accountOf(fixture, { log: false }).total).toEqual(fixture.session.expected['total']);
+  });
+
+  test('the rollout of 0.150.0 lacks the last call of a killed run, and says so', () => {
+    const fixture = recorded('0.150.0', 'killed-in-tool');
+    expect(accountOf(fixture)).toMatchObject({ turns: 2, lowerBound: false });
+    expect(accountOf(fixture, { log: false })).toMatchObject({ turns: 1, lowerBound: true, provenance: 'recovered' });
+  });
+
+  test('a sub-agent without a rollout makes the sums a lower bound', () => {
+    const fixture = recorded('0.169.0', 'subagent');
+    const files = fixture.session.files.filter(({ path }) => path.includes(fixture.session.id));
+    expect(files).toHaveLength(1);
+    expect(accountOf(fixture, { files, log: false })).toMatchObject({ lowerBound: true });
+    expect(accountOf(fixture, { files, log: false })).not.toHaveProperty('subagents');
+  });
+});
+
+test('a rollout of another session is nobody of ours', () => {
+  const fixture = recorded('0.169.0', 'edit-and-shell');
+  const files = [...fixture.session.files, ...recorded('0.169.0', 'subagent').session.files];
+  expect(accountOf(fixture, { files }).total).toEqual(fixture.session.expected['total']);
+});
+
+test('a thread is counted once, however many files have it', () => {
+  const fixture = recorded('0.169.0', 'subagent');
+  const copies = fixture.session.files.map(({ path, bytes }) => ({ path: `copy-${path}`, bytes }));
+  expect(accountOf(fixture, { files: [...fixture.session.files, ...copies] }).total).toEqual(fixture.session.expected['total']);
+});
+
+test('each call is told with its thread, model and time; together they are the sum', () => {
+  const { stdout, session, baseline } = recorded('0.169.0', 'subagent');
+  const events = harness.decoder('stdout', baseline).push(stdout);
+  const told = harness.reconcile?.({ sessionId: session.id, files: session.files, baseline, events });
+  expect(told?.calls?.map(({ thread }) => (thread === 'main' ? 'main' : 'sub'))).toEqual(['main', 'main', 'main', 'sub', 'sub']);
+  expect(told?.calls?.every(({ model, at }) => model === 'gpt-5.5' && at !== undefined)).toBe(true);
+  expect(new Set(told?.calls?.map(({ callId }) => callId)).size).toBe(5);
+});
+
+test('files are looked for by the id, and by the ids of sub-agents in what was found', () => {
+  const { id, files } = recorded('0.169.0', 'subagent').session;
+  const sub = readRollout(files.find(({ path }) => path.includes(id))?.bytes ?? Buffer.alloc(0))?.subagents[0] ?? 'none';
+  expect(harness.sessionFiles?.(id, [])).toEqual([
+    `$CODEX_HOME/sessions/*/*/*/rollout-*-${id}.jsonl`,
+    `.codex/sessions/*/*/*/rollout-*-${id}.jsonl`,
+  ]);
+  expect(harness.sessionFiles?.(id, files)).toContain(`.codex/sessions/*/*/*/rollout-*-${sub}.jsonl`);
+});
+
+test('a limit that is used up is told with the end of the last window that is', () => {
+  const { session, stdout } = recorded('0.169.0', 'usage-limit');
+  const events = harness.decoder('stdout', undefined).push(stdout);
+  expect(harness.reconcile?.({ sessionId: session.id, files: session.files, baseline: undefined, events })?.resetsAtMs).toBe(
+    1_895_787_000_000,
+  );
+});
+
+describe('a baseline', () => {
+  test('holds the total and the length of each rollout, as plain data', () => {
+    const { session } = recorded('0.169.0', 'killed-in-tool');
+    const baseline = harness.baseline?.(session.id, session.files);
+    expect(JSON.parse(JSON.stringify(baseline))).toEqual(baseline);
+    expect(baseline?.data['bytes']).toEqual({ [session.id]: session.files[0]?.bytes.length });
+  });
+
+  test('there is none without the rollout of the main thread', () => {
+    const { session } = recorded('0.169.0', 'subagent');
+    const others = session.files.filter(({ path }) => !path.includes(session.id));
+    expect(harness.baseline?.(session.id, others)).toBeUndefined();
+  });
+});
+
+describe('a rollout of totals only', () => {
+  const meta = (more: object = {}) => line('session_meta', { id: 't', session_id: 't', ...more });
+  const inputs = (...lines: string[]) => rollout(...lines)?.calls.map((call) => call.usage.uncachedInputTokens);
+
+  test('tells a call by what a total says beyond the one before; the same one again is none', () => {
+    expect(inputs(meta(), count(10), count(10), count(25, 15))).toEqual([10, 15]);
+  });
+
+  test('of a fork goes on from the total of the thread that it comes from', () => {
+    expect(inputs(meta({ forked_from_id: 'p' }), count(110, 10), count(125, 15))).toEqual([10, 15]);
+  });
+
+  test('does not begin anew after a context that was too long', () => {
+    expect(
+      inputs(
+        meta(),
+        count(10),
+        line('event_msg', { type: 'token_count', info: { total_token_usage: { input_tokens: 0, output_tokens: 0 } } }),
+        count(25),
+      ),
+    ).toEqual([10, 15]);
+  });
+
+  test('goes on with a line for each call once a newer version writes it', () => {
+    const record = line('token_usage_record', { thread_id: 't', usage: usage(7) });
+    const foreign = line('token_usage_record', { thread_id: 'p', usage: usage(999) });
+    expect(inputs(meta(), foreign, count(10), record, count(17))).toEqual([10, 7]);
+  });
+});
+
+test('what is no rollout, or only the beginning of one, is none', () => {
+  for (const text of ['', '{}', 'no JSON\n', '{"type":"session_meta","payload":{"id":1}}'])
+    expect(readRollout(Buffer.from(text))).toBeUndefined();
+  const whole = readFileSync(new URL('../fixtures/0.169.0/sessions/success-with-edit/file-0.jsonl', import.meta.url));
+  expect(readRollout(whole.subarray(0, 400))).toBeUndefined();
+});
