@@ -83,7 +83,7 @@ export function scriptOf(start: FakeStep): FakeScript {
 }
 
 export function wishOf({ kind }: PlannedTask, index: number, workspace: string, command: string): TaskWish {
-  const isJudged = kind === 'plain' || kind === 'rework' || kind === 'children';
+  const isJudged = kind === 'plain' || kind === 'rework';
   return {
     title: `${kind} ${index}`,
     workspace,
