@@ -1,4 +1,5 @@
-import { isSessionId, type Plugin } from '@singletree/core/kit';
+import { resolve } from 'node:path';
+import { contextOf, isSessionId, type Plugin } from '@singletree/core/kit';
 import { createUsageFold, isJsonObject, objectOf, type Baseline, type HarnessEvent, type Reconciliation } from '@singletree/harness';
 import type { Call } from '../call.ts';
 import type { HarnessFlags } from '../commands/harness.ts';
@@ -7,8 +8,8 @@ import { cut } from '../terminal/text.ts';
 import { asked, decoded } from './decode.ts';
 import { eventJson, eventText } from './event-line.ts';
 import { pluginOf } from './plugin.ts';
-import { openRecording, readSmall } from './recording.ts';
-import { asSessionFiles } from './session-files.ts';
+import { isDatabase, openRecording, readSmall } from './recording.ts';
+import { asSessionFiles, rowsOf } from './session-files.ts';
 import { summaryLines } from './summary-lines.ts';
 import { summaryOf } from './summary.ts';
 
@@ -20,8 +21,10 @@ export async function decode(call: Call, [id = '', file = '-']: readonly string[
   const { world } = call;
   const exit = flags.exit === undefined ? undefined : exitOf(flags.exit);
   const baseline = flags.baseline === undefined ? undefined : await baselineIn(flags.baseline, world.cwd);
-  const files = await Promise.all((flags.sessionFile ?? []).map(async (path) => ({ path, bytes: await readSmall(path, world.cwd) })));
+  const files = flags.sessionFile ?? [];
   if (files.length > 0 && !harness.reconcile) throw badInput(`the plugin of ${id} reads no session files`);
+  // Before anything is decoded: what is typed wrongly is said at once.
+  const databases = await Promise.all(files.map(async (path) => await isDatabase(path, world.cwd)));
   const stdout = await openRecording(file, world);
   const stderr = flags.stderr === undefined ? undefined : await openRecording(flags.stderr, world);
 
@@ -43,12 +46,13 @@ export async function decode(call: Call, [id = '', file = '-']: readonly string[
   if (!flags.summary) return;
 
   const sessionId = flags.session ?? fold.summary().sessionId;
-  const reconciliation = files.length > 0 ? reconciled(plugin, sessionId, { files, baseline, events: kept }) : undefined;
+  const given = { files: files.filter((_, at) => !databases[at]), databases: files.filter((_, at) => databases[at]) };
+  const reconciliation = files.length > 0 ? await reconciled(plugin, sessionId, given, { baseline, events: kept }, world.cwd) : undefined;
   const told = fold.summary(reconciliation);
   const evidence = told.evidence ?? (exit && asked(() => harness.exitEvidence?.({ ...exit, stderrTail: tail.text })));
   const summary = summaryOf(
     harness.harnessId,
-    { ...told, ...(sessionId === undefined ? {} : { sessionId }), ...(evidence ? { evidence } : {}) },
+    { ...told, context: contextOf(told, plugin, {}), ...(sessionId === undefined ? {} : { sessionId }), ...(evidence ? { evidence } : {}) },
     heard || reconciliation !== undefined,
   );
   if (call.json) call.printJson(summary);
@@ -66,21 +70,18 @@ function printEvents(call: Call, events: readonly HarnessEvent[]): void {
   else call.print(events.map((event) => cut(eventText(event), call.look.width, call.look.unicode ? '…' : '...')));
 }
 
-function reconciled(
-  plugin: Plugin,
+async function reconciled(
+  { harness }: Plugin,
   sessionId: string | undefined,
-  {
-    files,
-    ...rest
-  }: {
-    readonly files: Parameters<typeof asSessionFiles>[2];
-    readonly baseline: Baseline | undefined;
-    readonly events: readonly HarnessEvent[];
-  },
-): Reconciliation | undefined {
+  given: { readonly files: readonly string[]; readonly databases: readonly string[] },
+  told: Pick<ReconcileInput, 'baseline' | 'events'>,
+  cwd: string,
+): Promise<Reconciliation | undefined> {
   if (!isSessionId(sessionId)) throw badInput('the output does not tell which session it is of', 'name it with --session');
-  const named = asSessionFiles(plugin.harness, sessionId, files) ?? [];
-  return asked(() => plugin.harness.reconcile?.({ sessionId, files: named, ...rest }));
+  const read = await Promise.all(given.files.map(async (path) => ({ path: resolve(cwd, path), bytes: await readSmall(path, cwd) })));
+  const rows = await Promise.all(given.databases.map(async (path) => await rowsOf(harness, sessionId, resolve(cwd, path))));
+  const files = asSessionFiles(harness, sessionId, read, rows.flat());
+  return asked(() => harness.reconcile?.({ sessionId, files, ...told }));
 }
 
 /** `0`, `137`, `SIGKILL` */

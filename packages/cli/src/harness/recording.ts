@@ -31,6 +31,13 @@ export async function readSmall(path: string, cwd: string, mostBytes: number = m
   return Buffer.concat(parts);
 }
 
+/** Whether a file is a SQLite database. */
+export async function isDatabase(path: string, cwd: string): Promise<boolean> {
+  await using handle = await open(await checked(path, cwd));
+  const { buffer } = await handle.read(Buffer.alloc(16), 0, 16, 0);
+  return buffer.toString('latin1') === 'SQLite format 3\0';
+}
+
 async function checked(path: string, cwd: string): Promise<string> {
   const file = resolve(cwd, path);
   try {

@@ -1,5 +1,11 @@
+import { realpath } from 'node:fs/promises';
+import { readRows } from '@singletree/core/kit';
 import type { Harness, SessionFile } from '@singletree/harness';
+import { badInput } from '../failure.ts';
 import { asked } from './decode.ts';
+
+/** Of all rows of a session. */
+const mostBytes = 256 * 1024 * 1024;
 
 /** A file that somebody named. */
 export interface GivenFile {
@@ -10,15 +16,19 @@ export interface GivenFile {
 /**
  * Session files by the names that the plugin knows them by, wherever they lie and however they are called now: one whose path ends as the
  * plugin's patterns do has that place; of one that was only moved, the file's name decides; any other, in the order given, stands for the
- * first pattern. Undefined for a plugin that reads no session files.
+ * first pattern. What was given already (a database's rows) may name further files too.
  */
-export function asSessionFiles(harness: Harness, sessionId: string, given: readonly GivenFile[]): readonly SessionFile[] | undefined {
-  if (!harness.sessionFiles || !harness.reconcile) return undefined;
-  const placed: SessionFile[] = [];
+export function asSessionFiles(
+  harness: Harness,
+  sessionId: string,
+  given: readonly GivenFile[],
+  rows: readonly SessionFile[],
+): readonly SessionFile[] {
+  const databases = (harness.sessionQueries?.(sessionId) ?? []).map(({ path }) => path);
+  const placed = [...rows];
   let open = given;
   for (;;) {
-    // What a file says may be where the next one is.
-    const patterns = asked(() => harness.sessionFiles?.(sessionId, placed)) ?? [];
+    const patterns = [...(asked(() => harness.sessionFiles?.(sessionId, placed)) ?? []), ...databases];
     const fitting = open.flatMap((file): (readonly [GivenFile, string])[] => {
       const path = placeIn(patterns, file.path);
       return path === undefined ? [] : [[file, path]];
@@ -31,6 +41,20 @@ export function asSessionFiles(harness: Harness, sessionId: string, given: reado
     placed.push(...fitting.map(([{ bytes }, path]) => ({ path, bytes })));
     open = open.filter((file) => !fitting.some(([taken]) => taken === file));
   }
+}
+
+/** What the plugin asks of a database that somebody named. */
+export async function rowsOf(harness: Harness, sessionId: string, path: string): Promise<readonly SessionFile[]> {
+  const queries = asked(() => harness.sessionQueries?.(sessionId)) ?? [];
+  // Several paths are places where the same database may be.
+  const wanted = queries.filter((query) => query.path === queries[0]?.path);
+  return await Promise.all(
+    wanted.map(async (query) => {
+      const read = await readRows(await realpath(path), query, mostBytes);
+      if ('refused' in read) throw badInput(`${path} ${read.refused}`);
+      return { path: query.path, bytes: read.bytes };
+    }),
+  );
 }
 
 function placeIn(patterns: readonly string[], path: string): string | undefined {

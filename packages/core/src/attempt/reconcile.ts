@@ -35,7 +35,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
 }
 
 /** What the CLI does not tell of its model's context, the configuration may. */
-function contextOf(usage: AttemptUsage, plugin: Plugin, attempt: Attempt): AttemptUsage['context'] {
+export function contextOf(usage: AttemptUsage, plugin: Plugin, attempt: Pick<Attempt, 'requestedModel'>): AttemptUsage['context'] {
   const model = usage.model ?? attempt.requestedModel ?? plugin.settings.model;
   if (usage.context.windowTokens !== undefined || model === undefined) return usage.context;
   try {

@@ -18,7 +18,8 @@ export function sessionCases({ harness, fixtures, seed }: Subject): ConformanceC
       rule: 'session files',
       name: 'reconcile and sessionFiles are there together, and a recording shows what they tell',
       run: () => {
-        check(!harness.reconcile || harness.sessionFiles !== undefined, 'reconcile is there, but sessionFiles names no file for it');
+        const asks = harness.sessionFiles !== undefined || harness.sessionQueries !== undefined;
+        check(!harness.reconcile || asks, 'reconcile is there, but neither sessionFiles nor sessionQueries names a file for it');
         check(!harness.reconcile || recorded.length > 0, 'reconcile is there, but no recording has session files that show what it tells');
       },
     },
@@ -90,7 +91,8 @@ const anId = '00000000-0000-4000-8000-000000000000';
 
 function patternsAreNarrow(harness: Harness): void {
   const patterns = harness.sessionFiles?.(anId, []) ?? [];
-  for (const pattern of patterns) {
+  const queries = harness.sessionQueries?.(anId) ?? [];
+  for (const pattern of [...patterns, ...queries.map(({ path }) => path)]) {
     check(!pattern.startsWith('/'), `"${pattern}" is an absolute path`);
     check(!pattern.split('/').includes('..') && !pattern.includes('**'), `"${pattern}" holds ".." or "**"`);
   }
@@ -98,10 +100,15 @@ function patternsAreNarrow(harness: Harness): void {
     patterns.length === 0 || patterns.some((pattern) => pattern.includes(anId)),
     'no pattern names the session: the files of every session would be read',
   );
+  for (const { path, sql, parameters } of queries) {
+    check(!path.includes('*'), `"${path}": the path of a database is no pattern`);
+    check(parameters.includes(anId) && !sql.includes(anId), `the query of ${path} does not take the session as a parameter`);
+  }
 }
 
 function areAskedFor(harness: Harness, { id, files }: RecordedSession): void {
-  const found: RecordedSession['files'][number][] = [];
+  const databases = (harness.sessionQueries?.(id) ?? []).map(({ path }) => path);
+  const found = files.filter(({ path }) => databases.includes(path));
   for (;;) {
     const patterns = harness.sessionFiles?.(id, found) ?? [];
     const more = files.filter((file) => !found.includes(file) && patterns.some((pattern) => fits(file.path, pattern)));
@@ -109,7 +116,7 @@ function areAskedFor(harness: Harness, { id, files }: RecordedSession): void {
     found.push(...more);
   }
   const missing = files.find((file) => !found.includes(file));
-  check(missing === undefined, `no pattern of sessionFiles fits ${missing?.path}`);
+  check(missing === undefined, `nothing that sessionFiles or sessionQueries names fits ${missing?.path}`);
 }
 
 /** `*` matches within one name. */
