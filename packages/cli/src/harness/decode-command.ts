@@ -1,6 +1,14 @@
 import { resolve } from 'node:path';
 import { contextOf, isSessionId, type Plugin } from '@singletree/core/kit';
-import { createUsageFold, isJsonObject, objectOf, type Baseline, type HarnessEvent, type Reconciliation } from '@singletree/harness';
+import {
+  createUsageFold,
+  isJsonObject,
+  objectOf,
+  type Baseline,
+  type HarnessEvent,
+  type ReconcileInput,
+  type Reconciliation,
+} from '@singletree/harness';
 import type { Call } from '../call.ts';
 import type { HarnessFlags } from '../commands/harness.ts';
 import { badInput } from '../failure.ts';
