@@ -4,6 +4,7 @@ import { capabilities, newestVersion, oldestVersion } from './capabilities.ts';
 import { command, options, type ClaudeOptions } from './command.ts';
 import { createDecoder } from './decode.ts';
 import { exitEvidence } from './ending.ts';
+import { knownLimits } from './known-limits.ts';
 import { probe } from './probe.ts';
 import { reconcile, sessionFiles } from './session.ts';
 
@@ -14,6 +15,7 @@ const harness: Harness<ClaudeOptions> = defineHarness<ClaudeOptions>({
   defaultExecutable: 'claude',
   provider: 'anthropic',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
+  knownLimits,
   decoderVersion: 2,
   capabilities,
   options,
