@@ -5,7 +5,7 @@ import { options, type CodexOptions } from './options.ts';
 
 const agentsHint =
   'developer_instructions="If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project."';
-const untrusted = 'projects={"/repo"={"trust_level"="untrusted"}}';
+const untrusted = 'projects={"/repo"={"trust_level"="untrusted"},"/"={"trust_level"="untrusted"}}';
 
 function build(attempt: Partial<AttemptContext> = {}, settings: Partial<HarnessSettings<CodexOptions>> = {}, own: object = {}): Command {
   return command(
@@ -59,6 +59,18 @@ test("an address of the configuration's own is a provider of our own name; the k
     'model_providers.singletree={"name"="Singletree","base_url"="http://h/v1","wire_api"="responses","env_key"="CODEX_API_KEY"}',
   );
   expect(provider(false)).not.toContain('env_key');
+});
+
+test('nothing above the workspace may configure the CLI either: it may lie deep in its repository', () => {
+  const [set = ''] = config(build({ workspace: '/home/me/repo/packages/a' }));
+  expect([...set.matchAll(/"(\/[^"]*)"=\{"trust_level"="untrusted"\}/g)].map(([, folder]) => folder)).toEqual([
+    '/home/me/repo/packages/a',
+    '/home/me/repo/packages',
+    '/home/me/repo',
+    '/home/me',
+    '/home',
+    '/',
+  ]);
 });
 
 test('a trusted workspace may configure the CLI, which then reads AGENTS.md itself', () => {

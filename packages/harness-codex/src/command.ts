@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { AttemptContext, Command, HarnessSettings, PermissionMode } from '@singletree/harness';
 import { logFilter } from './log.ts';
 import type { CodexOptions } from './options.ts';
@@ -61,10 +62,16 @@ function optional({ effort, context_window, auto_compact_tokens, mcp_servers }: 
   };
 }
 
-/** Said of the workspace itself, so that neither what the user has said of the repository behind it nor the CLI's own default decides: versions
- *  before 0.169 run what a repository configures unless they are told not to. */
+/**
+ * Said of the workspace itself, so that neither what the user has said of the repository behind it nor the CLI's own default decides: versions
+ * before 0.169 run what a repository configures unless they are told not to. Each folder's configuration goes by what is said of that folder, and
+ * the workspace may lie deep in its repository.
+ */
 function trust({ workspace, trusted }: AttemptContext): Config {
-  return { projects: { [workspace]: { trust_level: trusted ? 'trusted' : 'untrusted' } } };
+  if (trusted) return { projects: { [workspace]: { trust_level: 'trusted' } } };
+  const folders = [workspace];
+  for (let above = dirname(workspace); above !== folders.at(-1); above = dirname(above)) folders.push(above);
+  return { projects: Object.fromEntries(folders.map((folder) => [folder, { trust_level: 'untrusted' }])) };
 }
 
 /** In a workspace that is not trusted the CLI does not read AGENTS.md either. It is text for a model, not a configuration: the model may read it as any file. */

@@ -53,6 +53,7 @@ export type Probe =
 export interface AttemptContext {
   /** The rendered prompt. It reaches the CLI by standard input, a regular file; never by argv. */
   readonly prompt: string;
+  /** The real path of the folder in which the CLI runs. */
   readonly workspace: string;
   /** The session to go on in, or the id to use for a new one where the plugin lets the daemon choose. */
   readonly session: { readonly kind: 'new'; readonly id: string } | { readonly kind: 'resume'; readonly id: string };

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
 import { readableEnd } from '../gates/readable.ts';
@@ -109,7 +110,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
   const prompt = await promptFor(task, plan, resumed, cwd);
   const context: AttemptContext = {
     prompt: prompt.text,
-    workspace: cwd,
+    workspace: await realpath(cwd),
     session,
     permissions: task.spec.permissions,
     root: rooms.root,
