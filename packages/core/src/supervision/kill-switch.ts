@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { look } from './look.ts';
 import { markerOf, type KillSwitchFile } from './protocol.ts';
 import { placeFile } from './shim/files.ts';
-import { isLiving, readMarker, readStat, readTable } from './shim/process-table.ts';
+import { isLiving, processes, readMarker, readStat } from './shim/process-table.ts';
 
 /** Puts the kill switches where every shim reads them: whole or not at all, whatever was there before. */
 export async function writeKillSwitches(
@@ -67,12 +67,12 @@ export async function waitUntilGone({ root, stateId, directories, isOver, limitM
 /** The living processes that carry the marker of one of these directories. A shim does too: until it has left, its process is not over. */
 function findMarked(stateId: string, directories: readonly string[]): Survivor[] {
   const markers = new Map(directories.map((directory) => [markerOf(stateId, directory), directory]));
-  return readTable()
-    .filter((stat) => stat.pid !== process.pid && isLiving(stat))
-    .flatMap(({ pid }) => {
-      const directory = markers.get(readMarker(pid) ?? '');
-      return directory === undefined ? [] : [{ pid, directory }];
-    });
+  const found: Survivor[] = [];
+  for (const stat of processes()) {
+    const directory = stat.pid !== process.pid && isLiving(stat) ? markers.get(readMarker(stat.pid) ?? '') : undefined;
+    if (directory !== undefined) found.push({ pid: stat.pid, directory });
+  }
+  return found;
 }
 
 function lives(pid: number): boolean {

@@ -146,6 +146,23 @@ test(
   full ? 300_000 : 60_000,
 );
 
+test.concurrent('children that hand their life on to another one again and again are met all the same, and nobody is left', async () => {
+  const { watch, turn } = newSwitch();
+  const [program, lives] = [join(root, 'handing-on.sh'), join(root, 'lives')];
+  writeFileSync(program, 'live() { echo >> "$1"; sleep 0.03; (( SECONDS < 40 )) && live "$1" & exit; }; live "$1"');
+  const directory = await start(`for i in 1 2 3 4 5 6; do setsid bash '${program}' '${lives}' & done; exec sleep 60`, {
+    killSwitch: watch,
+  });
+  const count = (): number => (existsSync(lives) ? readFileSync(lives).length : 0);
+  await until(() => count() > 60);
+  turn('all');
+  expect(await ending(directory)).toMatchObject({ survivors: [], ...killed });
+  const before = count();
+  expect(commandsWith(lives)).toEqual([]);
+  await sleep(300);
+  expect(count()).toBe(before);
+});
+
 function commandsWith(text: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

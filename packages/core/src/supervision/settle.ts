@@ -5,7 +5,7 @@ import { requestStop, revoke } from './directory.ts';
 import { isAlive, look } from './look.ts';
 import { markerOf, type Owner, type ProcessFile } from './protocol.ts';
 import { placeFile } from './shim/files.ts';
-import { readMarker, readTable } from './shim/process-table.ts';
+import { processes, readMarker } from './shim/process-table.ts';
 import { signalProcess } from './shim/tree.ts';
 import { sweepDead, sweepMarked, sweepStray, type Swept } from './sweep.ts';
 
@@ -113,9 +113,10 @@ async function settleDirectory(directory: string, { root, stateId, now, limitMs 
 /** The directories that living processes name as theirs in markers of this state folder. */
 function markedDirectories(stateId: string): Set<string> {
   const prefix = markerOf(stateId, '');
-  const markers = readTable()
-    .filter(({ pid }) => pid !== process.pid)
-    .map(({ pid }) => readMarker(pid))
-    .filter((marker) => marker?.startsWith(prefix) === true);
-  return new Set(markers.map((marker) => marker?.slice(prefix.length) ?? ''));
+  const directories = new Set<string>();
+  for (const { pid } of processes()) {
+    const marker = pid === process.pid ? undefined : readMarker(pid);
+    if (marker?.startsWith(prefix) === true) directories.add(marker.slice(prefix.length));
+  }
+  return directories;
 }

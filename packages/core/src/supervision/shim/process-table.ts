@@ -56,11 +56,36 @@ function readEnvironment(pid: number): string | undefined {
   return threads.map((thread) => readProc(pid, `task/${thread}/environ`)).find((text) => text);
 }
 
-export function readTable(): ProcessStat[] {
+/** Listings of one look. Each but the first is short: it reads only whoever has come since. */
+const mostListings = 20;
+
+/**
+ * Every process, newest first, until a listing shows nobody who has not been looked at: whoever hands its life on to a child and ends, again and
+ * again, is met in the end. What else is to be known of one is to be read before the next one is asked for.
+ */
+export function* processes(): Generator<ProcessStat> {
+  const met = new Set<number>();
+  for (let listing = 0; listing < mostListings; listing += 1) {
+    const fresh = pids().filter((pid) => !met.has(pid));
+    if (fresh.length === 0) return;
+    for (const pid of fresh.toReversed()) {
+      met.add(pid);
+      const stat = readStat(pid);
+      if (stat) yield stat;
+    }
+  }
+}
+
+/** In the order of the numbers. */
+function pids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => readStat(Number(name)))
-    .filter((stat) => stat !== undefined);
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+export function readTable(): ProcessStat[] {
+  return [...processes()];
 }
 
 export function bootId(): string {

@@ -3,7 +3,7 @@ import type { ProcessIdentity } from '../protocol.ts';
 import { hasCode } from './error-code.ts';
 import type { Hold } from './hold.ts';
 import { monotonicMs } from './monotonic.ts';
-import { findLiving, isLiving, readMarker, readTable, type ProcessStat } from './process-table.ts';
+import { findLiving, isLiving, processes, readMarker, readStat, type ProcessStat } from './process-table.ts';
 
 /** Between two looks at the process table: long enough for a fork or exec that the first look fell into to be over. */
 const scanGapMs = 30;
@@ -21,20 +21,33 @@ export interface ProcessTree {
   readonly hold?: Hold;
 }
 
-/** The living members: what is held, carries the marker, is known, or is in the leader's session or group, and all that descends from these. */
-export function findMembers(tree: ProcessTree, byMarker = true): ProcessStat[] {
-  const table = new Map(readTable().map((stat) => [stat.pid, stat]));
+/**
+ * The living members: what is held, carries the marker, is known, or is in the leader's session or group, and all that descends from these.
+ *
+ * @param met called at once for each that is told by itself: a moment later it may have handed its life on to another one
+ */
+export function findMembers(tree: ProcessTree, byMarker = true, met?: (member: ProcessStat) => void): ProcessStat[] {
   const { leader, hold } = tree;
-  const members = new Set(hold?.members(table.values()));
-  for (const { pid } of hold?.helpers ?? []) table.delete(pid);
   // Whoever looks is never a member: not the shim, which carries the marker, nor a daemon that was started from inside an agent.
-  table.delete(process.pid);
-  members.delete(process.pid);
+  const others = new Set([process.pid, ...(hold?.helpers ?? []).map(({ pid }) => pid)]);
   // Its number cannot be given away while the session lasts, so a stranger who has it means that the session is over.
-  const holder = leader && table.get(leader.pid);
+  const holder = leader && readStat(leader.pid);
   const session = holder === undefined || holder.startTime === leader?.startTime ? leader?.pid : undefined;
-  for (const { pid, startTime, session: sid, group } of table.values()) {
-    if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && carries(pid, tree.id))) members.add(pid);
+  const table = new Map<number, ProcessStat>();
+  const members = new Set<number>();
+  for (const stat of processes()) {
+    const { pid, startTime, session: sid, group } = stat;
+    table.set(pid, stat);
+    if (others.has(pid)) continue;
+    if (tree.known.get(pid) === startTime || sid === session || group === session || (byMarker && carries(pid, tree.id))) {
+      members.add(pid);
+      if (isLiving(stat)) met?.(stat);
+    }
+  }
+  for (const pid of hold?.members(table.values()) ?? []) members.add(pid);
+  for (const pid of others) {
+    table.delete(pid);
+    members.delete(pid);
   }
   for (let before = -1; before !== members.size;) {
     before = members.size;
@@ -79,15 +92,16 @@ export function killTree(tree: ProcessTree): { readonly found: readonly ProcessS
   tree.hold?.kill();
   if (tree.leader) signalGroup(tree.leader, 'SIGSTOP');
   const stopped = new Map<number, number>();
+  const stop = (member: ProcessStat): void => {
+    if (stopped.get(member.pid) === member.startTime) return;
+    signalProcess(member, 'SIGSTOP');
+    stopped.set(member.pid, member.startTime);
+  };
   let found: ProcessStat[] = [];
-  for (let round = 0; round < mostFreezes; round += 1) {
-    found = findMembers(tree);
-    const running = found.filter(({ pid, startTime }) => stopped.get(pid) !== startTime);
-    if (running.length === 0) break;
-    for (const member of running) {
-      signalProcess(member, 'SIGSTOP');
-      stopped.set(member.pid, member.startTime);
-    }
+  for (let round = 0, before = -1; round < mostFreezes && before !== stopped.size; round += 1) {
+    before = stopped.size;
+    found = findMembers(tree, true, stop);
+    found.forEach(stop);
   }
   return { found, killed: [...held, ...found.filter((member) => signalProcess(member, 'SIGKILL'))].map(({ pid }) => pid) };
 }
