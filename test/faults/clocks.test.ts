@@ -2,10 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Task } from '@singletree/sdk';
 import { repository, startOtlpReceiver, temporaryFolder, until } from '@singletree/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { Limits, timeLimits } from '../support/faults-limits.ts';
 import { expectPromisesKept } from '../support/promises.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const hour = 3_600_000;

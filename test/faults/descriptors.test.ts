@@ -6,11 +6,14 @@ import { status } from '@grpc/grpc-js';
 import { TaskService } from '@singletree/protocol';
 import { findAddress, type Task } from '@singletree/sdk';
 import { repository, temporaryFolder, until } from '@singletree/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { wantTasks } from '../support/faults-load.ts';
 import { errorInfosOf, GrpcClient } from '../support/grpc.ts';
 import { eventsOf, expectPromisesKept } from '../support/promises.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const { createTask, listTasks } = TaskService.method;
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;

@@ -5,11 +5,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Singletree } from '@singletree/sdk';
 import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { wantTasks } from '../support/faults-load.ts';
 import { asOwnRoot, mayBeOwnRoot, mayMount, SmallDisk } from '../support/faults-small-disk.ts';
 import { expectPromisesKept } from '../support/promises.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const mebibyte = 1024 * 1024;

@@ -1,11 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomFrom, repository, seedOf, temporaryFolder, until } from '@singletree/testing';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { wantTasks } from '../support/faults-load.ts';
 import { hasStrace, unlessTraced } from '../support/faults-record.ts';
 import { expectPromisesKept } from '../support/promises.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Of the daemon alone, and of its database's log alone: one sync is one commit. */
 const onCommit = ({ state }: TestDaemon, fault: string): string[] => {

@@ -3,13 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { randomFrom, repository, seedOf, temporaryFolder, until, type Repository } from '@singletree/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openSqlite } from '../../packages/core/src/store/sqlite/index.ts';
 import { look, readSpec } from '../../packages/core/src/supervision/look.ts';
 import { readRecord } from '../../packages/core/src/workspace/workspace.ts';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { DiskImage } from '../support/faults-disk-image.ts';
 import { hasStrace, readRecording, recorder, unlessTraced, type DiskEvent } from '../support/faults-record.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /**
  * The power is cut, on paper: strace writes down what the daemon and its shims do to the database and to the process directories, and what

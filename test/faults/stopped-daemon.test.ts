@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Limits, spaceLimits, timeLimits, type LimitCase } from '../support/faults-limits.ts';
 import { mayMount } from '../support/faults-small-disk.ts';
+
+/** Several daemons and their agents at once: each takes its time on a busy machine. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /**
  * The shim holds every limit by itself: while the daemon is stopped and while there is none, an agent is ended as always, and the daemon that goes
