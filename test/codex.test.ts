@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Singletree, Task } from '@singletree/sdk';
 import { randomFrom, seededUsage, seedOf, until, type Step } from '@singletree/testing';
@@ -300,6 +300,9 @@ describe.runIf(full).concurrent('Codex, in full', () => {
         mcp_servers: { ours: { command: '/bin/sh', args: ['-c', 'touch "$HOME/ours"; cat'], env_vars: ['HOME'], startup_timeout_sec: 2 } },
       },
     });
+    // Not even where the user has trusted it in Codex itself.
+    mkdirSync(join(scene.daemon.home, '.codex'));
+    writeFileSync(join(scene.daemon.home, '.codex/config.toml'), `[projects."${scene.repo.path}"]\ntrust_level = "trusted"\n`);
     const { task } = await run(scene, { gates: [gate('after')] });
     expect(task.state).toBe('completed');
     expect([existsSync(join(scene.daemon.home, 'pwned')), existsSync(join(scene.daemon.home, 'ours'))]).toEqual([false, true]);

@@ -64,7 +64,7 @@ function optional({ effort, context_window, auto_compact_tokens, mcp_servers }: 
 
 /**
  * Said of the workspace itself, so that neither what the user has said of the repository behind it nor the CLI's own default decides: versions
- * before 0.169 run what a repository configures unless they are told not to. Each folder's configuration goes by what is said of that folder, and
+ * up to 0.165 run what a repository configures unless they are told not to. Each folder's configuration goes by what is said of that folder, and
  * the workspace may lie deep in its repository.
  */
 function trust({ workspace, trusted }: AttemptContext): Config {

@@ -15,8 +15,8 @@ export const knownLimits: readonly KnownLimit[] = [
     text: 'A tool call that the sandbox or a wrong patch stopped is no item of the output: it is told as a denial or a warning.',
   },
   {
-    versions: 'up to 0.168',
-    text: 'The rollout does not tell the last call of a process that was killed: the log does, as long as it is kept.',
+    versions: 'up to 0.159.3',
+    text: 'The rollout does not tell the last call of a process that was killed: the log does, where it is given.',
   },
   { versions: '0.150.0', text: 'A quota that is used up (429 insufficient_quota) is told as a rate limit.' },
 ];

@@ -63,7 +63,7 @@ class Reader {
   #windowTokens: number | undefined;
   #total: JsonObject = {};
   #resetsAtMs: number | undefined;
-  /** Each call has a line of its own: from 0.16x on. Before that only the difference of totals tells them. */
+  /** Each call has a line of its own: from 0.160 on at the latest. In 0.150 only the difference of totals tells them. */
   #tellsCalls = false;
   /** Nothing but totals has followed the last call. */
   #isFresh = false;
