@@ -34,12 +34,13 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   };
 }
 
-/** What the CLI does not tell of its model's context, the configuration may. */
+/** What the configuration tells the CLI of its model's context counts before what the CLI's files say of the model. */
 export function contextOf(usage: AttemptUsage, plugin: Plugin, attempt: Pick<Attempt, 'requestedModel'>): AttemptUsage['context'] {
   const model = usage.model ?? attempt.requestedModel ?? plugin.settings.model;
-  if (usage.context.windowTokens !== undefined || model === undefined) return usage.context;
+  if (model === undefined) return usage.context;
   try {
-    return defined({ ...usage.context, windowTokens: plugin.harness.contextWindow?.(model, plugin.settings) });
+    const windowTokens = plugin.harness.contextWindow?.(model, plugin.settings) ?? usage.context.windowTokens;
+    return defined({ ...usage.context, windowTokens });
   } catch (error) {
     if (error instanceof PluginFailure) return usage.context;
     throw error;
