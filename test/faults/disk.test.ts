@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Singletree } from '@singletree/sdk';
+import { connect, type Singletree } from '@singletree/sdk';
 import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { wantTasks } from '../support/faults-load.ts';
 import { asOwnRoot, mayBeOwnRoot, mayMount, SmallDisk } from '../support/faults-small-disk.ts';
+import { Machine } from '../support/machine.ts';
 import { expectPromisesKept } from '../support/promises.ts';
 
 /** Several daemons and their agents at once: each takes its time on a busy machine. */
@@ -113,6 +114,31 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     expect(task, task.failure?.message).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
     await expectPromisesKept(client, task, daemon.state);
   }, 300_000);
+
+  test('the daemon of a person, whose log is on that disk too, goes on without a log', async () => {
+    await using machine = await Machine.make();
+    using disk = new SmallDisk(machine.state, 32);
+    machine.configure({ defaults: { harness: 'fake', min_free_disk: 0 } });
+    machine.follow({ runs: [[{ exit: 1 }], work] });
+    const up = machine.start(['up']);
+    await until(() => existsSync(join(machine.state, 'address.json')), { what: 'the daemon to leave its address', timeoutMs: 40_000 });
+    const client = connect({ state: machine.state, env: {} });
+    const retry = [{ reason: 'harness_failed', backoffInitialMs: 4_000, jitter: 0 }] as const;
+    const { id } = await client.tasks.create(aTask(machine.repo.path, { retry }));
+    const waits = async () => (await client.tasks.get(id)).attempts[0]?.failure !== undefined;
+    await until(waits, { what: 'the task to wait for its second attempt', timeoutMs: 40_000 });
+
+    disk.fill();
+    const log = join(machine.state, 'daemon.log');
+    let size = -1;
+    const isFull = () => size === (size = statSync(log).size);
+    await until(() => readFileSync(log, 'utf8').includes('STORAGE_FULL'), { what: 'the daemon to meet the full disk', timeoutMs: 40_000 });
+    await until(isFull, { what: 'the log to grow no more', timeoutMs: 40_000, everyMs: 2_500 });
+    expect(up.child.exitCode, up.said.stderr).toBeNull();
+
+    disk.empty();
+    expect(await finished(client, id, 60_000)).toMatchObject({ state: 'completed', completion: { retryCount: 1 } });
+  });
 
   test('an agent is stopped while there still is room for everybody else', async () => {
     await using scene = await openScene({ max_output: '1GiB' });

@@ -94,15 +94,28 @@ async function stay(call: Call, options: { state: string; config: string | undef
   });
 }
 
-/** The log is opened by its first line: before that, the folder may not be there, or not be ours. */
+/**
+ * The log is opened by its first line: before that, the folder may not be there, or not be ours. A line that finds no room is lost: a full disk is
+ * what it would tell of, and the daemon waits for that to pass.
+ */
 function logFile(state: string): { write(line: string): void } {
   let file: number | undefined;
+  let isTorn = false;
   return {
     write(line) {
-      file ??= openSync(statePaths(state).log, 'a', 0o600);
-      writeSync(file, line);
+      const text = isTorn ? `\n${line}` : line;
+      try {
+        file ??= openSync(statePaths(state).log, 'a', 0o600);
+        isTorn = writeSync(file, text) < Buffer.byteLength(text);
+      } catch (error) {
+        if (!isLack(error)) throw error;
+      }
     },
   };
+}
+
+function isLack(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'].includes(String(error.code));
 }
 
 async function announce(call: Call, daemon: Daemon): Promise<void> {
