@@ -5,6 +5,7 @@ export { nearest } from './nearest.ts';
 export { parseDuration, parseSize } from './config/units.ts';
 export { DomainError } from './errors.ts';
 export { readAddress, type Address } from './state-folder/address.ts';
+export { refuseObstacles } from './state-folder/obstacles.ts';
 export { statePaths, type StatePaths } from './state-folder/paths.ts';
 export { invalidUtf8At } from './utf8.ts';
 export { privateFolder } from './state-folder/private-folder.ts';

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { privateFolder, statePaths } from '@singletree/core/local';
+import { privateFolder, refuseObstacles, statePaths } from '@singletree/core/local';
 import { CommandFailure, failureFrom } from '../failure.ts';
 import { program } from '../package.ts';
 import { answering, type Answering } from './answering.ts';
@@ -34,7 +34,9 @@ const againAfterMs = 1_000;
 export async function startDetached(options: StartOptions): Promise<Started> {
   // Refused here already, in the same words as by the daemon: its log must not be written into a folder that is not ours.
   const state = privateFolder(options.state, 'state folder');
-  const { log } = statePaths(state);
+  const paths = statePaths(state);
+  refuseObstacles(paths);
+  const { log } = paths;
   const limit = performance.now() + startLimitMs;
   let launched = launch({ ...options, state }, log);
   let lost: { readonly at: number; readonly failure: CommandFailure } | undefined;

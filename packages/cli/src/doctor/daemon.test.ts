@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NoDaemonError, type Singletree } from '@singletree/sdk';
@@ -32,6 +32,11 @@ describe('a daemon', () => {
   });
 
   test('that there is none of', async () => expect((await found(refused)).finding).toMatchObject({ status: 'ok', message: 'none runs' }));
+
+  test('whose address nobody can read, which is told elsewhere', async () => {
+    mkdirSync(join(state, 'address.json'));
+    expect((await found(refused)).finding).toMatchObject({ status: 'ok', message: 'none runs' });
+  });
 
   test('that was killed', async () => {
     leaveAddress(gone);

@@ -28,7 +28,7 @@ export async function findDaemon(client: Singletree, state: string): Promise<Dae
 
 function silent(error: unknown, state: string): Finding {
   const { address: file } = statePaths(state);
-  const left = readAddress(file);
+  const left = addressLeft(file);
   const base = { check: 'daemon', where: file };
   if (left && isAlive(left.pid)) {
     const message = `process ${left.pid} has left its address, but does not answer at ${left.address}`;
@@ -40,6 +40,15 @@ function silent(error: unknown, state: string): Finding {
   if (!left) return { check: 'daemon', status: 'ok', message: 'none runs' };
   const message = `none runs; the last one, with pid ${left.pid}, has left its address when it died`;
   return { ...base, status: 'warning', message, fix: 'singletree up --detach' };
+}
+
+/** What is no file that we may read is told where the state folder is looked at. */
+function addressLeft(file: string): ReturnType<typeof readAddress> {
+  try {
+    return readAddress(file);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The environment that a running process was started with; undefined where it cannot be read. */

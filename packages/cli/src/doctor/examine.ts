@@ -45,9 +45,12 @@ export async function* examine(call: Call, config: string | undefined): AsyncGen
   const { instanceId: stateId } = database;
   // The slow ones begin at once.
   const wanted = loaded?.configuration.supervision.containment ?? 'auto';
-  const supervision = examineSupervision({ wanted, stateId, path });
-  const harnesses = harnessesOf(client, found, loaded, () =>
-    loaded ? examineHarnesses(loaded, children, { resolveFrom: packageFolder, environment }) : Promise.resolve([]),
+  const supervision = told('containment', examineSupervision({ wanted, stateId, path }));
+  const harnesses = told(
+    'harnesses',
+    harnessesOf(client, found, loaded, () =>
+      loaded ? examineHarnesses(loaded, children, { resolveFrom: packageFolder, environment }) : Promise.resolve([]),
+    ),
   );
 
   yield { subject: 'tool', findings: await examineTool(readVersion(), path) };
@@ -63,6 +66,11 @@ export async function* examine(call: Call, config: string | undefined): AsyncGen
   yield { subject: 'harnesses', findings: [{ check: 'PATH', status: 'ok', message: path }, ...(await harnesses)] };
   yield { subject: 'supervision', findings: await supervision };
   yield { subject: 'database', findings: database.findings };
+}
+
+/** A look that fails is a finding too: a daemon may end in its middle, and the rest is looked at all the same. */
+async function told(check: string, looking: Promise<Finding[]>): Promise<Finding[]> {
+  return await looking.catch((error: unknown) => [problemFrom(check, error)]);
 }
 
 function examineConfiguration(call: Call, config: string | undefined): { loaded?: LoadedConfiguration; findings: Finding[] } {

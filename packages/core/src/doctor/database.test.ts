@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -19,6 +19,16 @@ const open = () => openSqlite({ path, newId: () => 'this-folder' }).store;
 test('none yet', () => {
   expect(examineDatabase(path)).toEqual({ findings: [{ check: 'database', status: 'ok', message: 'there is none yet', where: path }] });
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('one that is empty yet is filled by the next daemon, and one that nobody can look at is no such', () => {
+  writeFileSync(path, '');
+  const empty = { check: 'database', status: 'ok', message: 'empty: the next daemon fills it', where: path };
+  expect(examineDatabase(path)).toEqual({ findings: [empty] });
+  expect(readFileSync(path)).toHaveLength(0);
+  const unreadable = join(folder, 'loop');
+  symlinkSync('loop', unreadable);
+  expect(examineDatabase(unreadable)).toMatchObject({ findings: [{ status: 'problem', where: unreadable }] });
 });
 
 test('a whole one, while a daemon has it open and after that; not one byte of it changes', async () => {

@@ -18,7 +18,13 @@ const mostComplaints = 3;
 
 /** Reads the whole database, also while a daemon writes to it. */
 export function examineDatabase(path: string): DatabaseExamined {
-  if (!existsSync(path)) return { findings: [{ check: 'database', status: 'ok', message: 'there is none yet', where: path }] };
+  try {
+    if (!statSync(path, { throwIfNoEntry: false })) {
+      return { findings: [{ check: 'database', status: 'ok', message: 'there is none yet', where: path }] };
+    }
+  } catch (error) {
+    return { findings: [problemFrom('database', error, path)] };
+  }
   const alone = !existsSync(`${path}-wal`);
   const examined = examine(path, alone);
   // A daemon that was started meanwhile has written into what was taken for unchanging.
@@ -34,6 +40,8 @@ function examine(path: string, alone: boolean): DatabaseExamined {
     if (alone) location.searchParams.set('immutable', '1');
     connection = new DatabaseSync(location, { readOnly: true, timeout: 2_000 });
     checkSchema(connection, path, migrations);
+    if (isEmpty(connection))
+      return { findings: [{ check: 'database', status: 'ok', message: 'empty: the next daemon fills it', where: path }] };
     const complaints = complaintsOf(connection, statSync(path).size);
     const instanceId = connection.prepare(`SELECT value FROM meta WHERE key = 'instance_id'`).get()?.['value'];
     return {
@@ -45,6 +53,11 @@ function examine(path: string, alone: boolean): DatabaseExamined {
   } finally {
     connection?.close();
   }
+}
+
+/** A daemon was ended at its very first start, or has not come further yet. */
+function isEmpty(connection: DatabaseSync): boolean {
+  return connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
 }
 
 function complaintsOf(connection: DatabaseSync, bytes: number): string[] {

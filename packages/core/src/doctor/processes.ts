@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { look } from '../supervision/look.ts';
 import { markerOf } from '../supervision/protocol.ts';
@@ -16,7 +16,16 @@ export interface ProcessOptions {
 
 /** What runs for the tasks of a state folder, and what was left of them. */
 export async function examineProcesses(options: ProcessOptions): Promise<Finding[]> {
-  return existsSync(options.root) ? [await leftOf(options)] : [];
+  return isFolder(options.root) ? [await leftOf(options)] : [];
+}
+
+/** What is none, or nothing that we may look at, is told where the state folder is looked at. */
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 async function leftOf({ root, stateId, daemonRuns }: ProcessOptions): Promise<Finding> {

@@ -68,6 +68,26 @@ test.skipIf(process.getuid?.() !== 0)('files of another user (as root)', () => {
   });
 });
 
+test('what stands where a daemon keeps its own, with the command that takes it away', () => {
+  writeFileSync(join(folder, 'processes'), '');
+  writeFileSync(join(folder, 'lock.db'), 'no lock');
+  mkdirSync(join(folder, 'kill-switch.json'));
+  symlinkSync('nowhere', join(folder, 'worktrees'));
+  symlinkSync(tmpdir(), join(folder, 'git-home')); // somebody has moved it to another disk
+  const problem = (name: string, message: string, fix = `mv '${join(folder, name)}' '${join(folder, name)}.old'`): object => ({
+    check: 'content',
+    status: 'problem',
+    message: `${join(folder, name)} ${message}, and no daemon starts with it`,
+    fix,
+  });
+  expect(examineStateFolder(folder, { minFreeBytes, freeBytes }).slice(1, -2)).toEqual([
+    problem('processes', 'is no folder'),
+    problem('worktrees', 'is a link to nothing that can be read'),
+    problem('kill-switch.json', 'is no file'),
+    problem('lock.db', 'is no lock', `rm '${join(folder, 'lock.db')}'`),
+  ]);
+});
+
 test('a file system without one of the operations', () => {
   const operations = {
     ...folderOperations,

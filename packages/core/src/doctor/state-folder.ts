@@ -1,6 +1,8 @@
 import { accessSync, constants, existsSync, lstatSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describeMount, isInMemory, mountOf } from '../state-folder/file-system.ts';
+import { brokenLock, obstacles } from '../state-folder/obstacles.ts';
+import { statePaths } from '../state-folder/paths.ts';
 import { privateFolder } from '../state-folder/private-folder.ts';
 import { folderOperations, probe, type FolderOperations } from '../state-folder/probe.ts';
 import { quoted } from '../state-folder/refused.ts';
@@ -28,6 +30,7 @@ export function examineStateFolder(path: string, options: StateFolderOptions): F
   return [
     { check: 'folder', status: 'ok', message: 'private: it and what is in it is yours alone', where: root },
     ...foreignEntries(root),
+    ...obstructed(root),
     ...tried(root, options.operations ?? folderOperations),
     freeSpace(root, options),
     ...(hasOwnSocket(root) ? [] : [socketElsewhere(root)]),
@@ -62,6 +65,14 @@ function foreignEntries(root: string): Finding[] {
   if (foreign.length === 0) return [];
   const message = `of another user: ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}`;
   return [{ check: 'owner', status: 'problem', message, where: root, fix: `sudo chown -R ${uid} ${quoted(root)}` }];
+}
+
+function obstructed(root: string): Finding[] {
+  const paths = statePaths(root);
+  const found = obstacles(paths);
+  // What is no file at all is told once.
+  const locks = found.some(({ path }) => path === paths.lock) ? [] : brokenLock(paths);
+  return [...found, ...locks].map(({ message, fix }) => ({ check: 'content', status: 'problem', message, fix }));
 }
 
 function tried(root: string, operations: FolderOperations): Finding[] {

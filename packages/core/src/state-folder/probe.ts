@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFile
 import { join } from 'node:path';
 import { describeMount, type Mount } from './file-system.ts';
 import { acquireLock, type Lock } from './lock.ts';
-import { StateFolderRefused } from './refused.ts';
+import { quoted, StateFolderRefused } from './refused.ts';
 import { codeOf, messageOf } from './system-error.ts';
 
 /** What state needs of a file system. */
@@ -52,7 +52,21 @@ export function probe(folder: string, lockFile: string, operations: FolderOperat
   } finally {
     for (const left of [file, linked, `${file}.renamed`]) rmSync(left, { force: true });
   }
-  return tried('lock', () => operations.lock(lockFile));
+  try {
+    return operations.lock(lockFile);
+  } catch (error) {
+    throw isNoDatabase(error) ? notALock(folder, lockFile, error) : unusable(folder, 'lock', mount, error);
+  }
+}
+
+/** SQLITE_NOTADB: the file is somebody else's, or was damaged, and says nothing about the file system. */
+function isNoDatabase(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && Number(error.errcode) % 256 === 26;
+}
+
+function notALock(folder: string, lockFile: string, cause: unknown): StateFolderRefused {
+  const message = `${lockFile} is no lock: ${messageOf(cause)}`;
+  return new StateFolderRefused('STATE_FOLDER_OBSTRUCTED', folder, message, `rm ${quoted(lockFile)}`, { cause });
 }
 
 function assertExclusive(link: () => void): void {

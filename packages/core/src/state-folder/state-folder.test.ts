@@ -132,6 +132,26 @@ describe('a folder is refused', () => {
     expect(refusal.hint).toBe(`chmod 700 '${base}/it'\\''s'`);
   });
 
+  test.each([
+    ['processes', 'file', 'mv'],
+    ['singletree.db', 'folder', 'mv'],
+    ['daemon.log', 'folder', 'mv'],
+    ['singletree.sock', 'folder', 'mv'],
+    ['lock.db', 'folder', 'mv'],
+    ['lock.db', 'file', 'rm'],
+  ] as const)('if something stands where its own should: %s is a %s', (name, kind, fix) => {
+    mkdirSync(state, { mode: 0o700 });
+    const path = join(state, name);
+    if (kind === 'file') writeFileSync(path, 'not ours\n'.repeat(500));
+    else mkdirSync(path);
+    const refusal = refusalOf(state);
+    expect([refusal.reason, refusal.message, refusal.hint]).toEqual([
+      'STATE_FOLDER_OBSTRUCTED',
+      expect.stringContaining(path),
+      expect.stringMatching(new RegExp(`^${fix} '${path}'`)),
+    ]);
+  });
+
   test('if it cannot be made', () => {
     writeFileSync(join(base, 'file'), '');
     const refusal = refusalOf(join(base, 'file/state'));

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { keepAddress, readAddress, removeAddress, type Address } from './address.ts';
 import { isInMemory, mountOf } from './file-system.ts';
+import { refuseObstacles } from './obstacles.ts';
 import { statePaths, type StatePaths } from './paths.ts';
 import { privateFolder } from './private-folder.ts';
 import { folderOperations, probe, type FolderOperations } from './probe.ts';
@@ -25,6 +26,7 @@ export function openStateFolder(path: string, operations: FolderOperations = fol
   const root = privateFolder(resolve(path), 'state folder');
   const mount = mountOf(root);
   const paths = statePaths(root);
+  refuseObstacles(paths);
   const lock = probe(root, paths.lock, operations, mount);
   if (!lock) {
     const holder = readAddress(paths.address);
