@@ -19,7 +19,7 @@ const { createTask, listTasks } = TaskService.method;
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
 async function openScene() {
-  const stack = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
   const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
   const daemon = stack.use(new TestDaemon({ folder }));
@@ -34,7 +34,9 @@ async function openScene() {
     await until(() => linesIn(started) === 2, { what: 'both agents to work', timeoutMs: 30_000 });
     return tasks;
   };
-  return { ...files, workspace, daemon, work, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const kept = stack.move();
+  const dispose = () => kept.disposeAsync();
+  return { ...files, workspace, daemon, work, [Symbol.asyncDispose]: dispose };
 }
 
 async function expectDone(daemon: TestDaemon, tasks: readonly { readonly id: string }[]): Promise<void> {

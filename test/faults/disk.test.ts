@@ -21,7 +21,7 @@ const work: FakeStep[] = [{ write: { path: 'a.txt', content: 'after\n' } }, { sa
 
 /** A daemon whose state folder is on a small disk of its own. */
 async function openScene(defaults: Readonly<Record<string, unknown>> = {}) {
-  const stack = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
   const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
   const disk = stack.use(new SmallDisk(join(folder, 'state'), 32));
@@ -32,7 +32,9 @@ async function openScene(defaults: Readonly<Record<string, unknown>> = {}) {
     supervision: { containment: 'marker' },
   };
   const daemon = stack.use(new TestDaemon({ folder, configuration }));
-  return { folder, workspace, disk, daemon, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const kept = stack.move();
+  const dispose = () => kept.disposeAsync();
+  return { folder, workspace, disk, daemon, [Symbol.asyncDispose]: dispose };
 }
 
 describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skipped: mounting needs root)'}`, () => {

@@ -73,28 +73,29 @@ export class Limits implements AsyncDisposable {
   readonly tasks = new Map<LimitCase, string>();
   readonly #folder: string;
   readonly #repo: Repository;
-  readonly #stack: AsyncDisposableStack;
+  #stack: AsyncDisposable | undefined;
   /** By the kernel's wall time, which no test shifts. */
   readonly #startedAt = new Map<LimitCase, number>();
 
-  private constructor(daemon: TestDaemon, folder: string, repo: Repository, stack: AsyncDisposableStack) {
+  private constructor(daemon: TestDaemon, folder: string, repo: Repository) {
     this.daemon = daemon;
     this.#folder = folder;
     this.#repo = repo;
-    this.#stack = stack;
   }
 
   /** Starts all the agents, and waits until the daemon knows of them. */
   static async begin(cases: readonly LimitCase[], fixture: Omit<DaemonFixture, 'folder'> = {}): Promise<Limits> {
-    const stack = new AsyncDisposableStack();
+    // What was begun ends with a beginning that fails.
+    await using stack = new AsyncDisposableStack();
     const folder = stack.use(await temporaryFolder()).path;
     const repo = stack.use(await repository({ files: { 'a.txt': 'before\n' } }));
     if (mayMount) stack.use(new SmallDisk(join(folder, 'state'), diskMebibytes));
     // Their pids are the agents' own only where they are in no namespace.
     const configuration = { concurrency: { total: cases.length }, supervision: { containment: 'marker' }, ...fixture.configuration };
     const daemon = stack.use(new TestDaemon({ ...fixture, folder, configuration }));
-    const limits = new Limits(daemon, folder, repo, stack);
+    const limits = new Limits(daemon, folder, repo);
     await limits.#begin(cases);
+    limits.#stack = stack.move();
     return limits;
   }
 
@@ -164,7 +165,7 @@ export class Limits implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
+    await this.#stack?.[Symbol.asyncDispose]();
   }
 
   /** Writes nothing but what its case wants, so that silence is silence: its marks are files. */
