@@ -118,6 +118,14 @@ describe('tokens', () => {
   });
 });
 
+test('calls of which no token is told are no usage: it is missing, whatever was used', () => {
+  const usage = fold([call('1', {}, { provisional: true }), completed]);
+  expect(usage).toMatchObject({ total: {}, provenance: 'missing', lowerBound: true, turns: 1 });
+  const state = createUsageFold(capabilities);
+  const untold = state.summary({ usage: [{ model: 'm', usage: {} }], provenance: 'recovered', lowerBound: true });
+  expect(untold).toMatchObject({ total: {}, provenance: 'missing', lowerBound: true });
+});
+
 describe('cost', () => {
   test('is the sum of what the CLI states', () => {
     expect(fold([total({ outputTokens: 1 }, 10), total({ outputTokens: 1 }, 5), completed]).costUsdMicros).toBe(15);

@@ -141,10 +141,12 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const parts = reconciliation?.usage ?? [...(totals ?? []), ...open.map(asUsage)];
     const byModel = addByModel(parts);
     const total = parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage));
-    const known = reconciliation !== undefined || totals !== undefined || open.length > 0;
+    // A call of which no token is told says that something was used, and not what.
+    const known = reconciliation !== undefined || totals !== undefined || open.some(({ usage }) => Object.keys(usage).length > 0);
     const mainCalls = [...calls.values()].filter((call) => call.thread === 'main').length;
     const tellsTurns = capabilities.usage !== 'none' && capabilities.usage.scope === 'model_call';
-    const provenance: AttemptUsage['provenance'] = reconciliation?.provenance ?? (known ? 'reported' : 'missing');
+    const isTold = known && Object.keys(total).length > 0;
+    const provenance: AttemptUsage['provenance'] = isTold ? (reconciliation?.provenance ?? 'reported') : 'missing';
     const partial = !known || incomplete || seen.evidence === undefined || open.some((call) => call.provisional === true);
     return defined({
       ...seen,
@@ -155,7 +157,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
       subagents: reconciliation?.subagentUsage ?? subagentUsage([...calls.values()]),
       turns: reconciliation?.turns ?? (tellsTurns ? unlessUntold('turns', mainCalls) : undefined),
       // Calls of which no token is told may have cost anything.
-      costUsdMicros: known && Object.keys(total).length > 0 ? costOf(byModel) : undefined,
+      costUsdMicros: isTold ? costOf(byModel) : undefined,
       provenance,
       lowerBound: reconciliation?.lowerBound ?? partial,
       compactions: reconciliation?.compactions ?? (capabilities.compaction ? unlessUntold('compactions', compactions) : undefined),
