@@ -50,11 +50,13 @@ async function perform(kind: Work, task: Task, rooms: Rooms): Promise<Command | 
   }
 }
 
-/** A task fails only once nothing of it runs any more. */
+/** A task fails only once nothing of it runs any more. What its attempt has used and made is kept as far as that can be told all the same. */
 async function failing(task: Task, failure: StepFailure, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await endProcess(task, process, rooms, failure.message);
-  return { kind: 'fail', reason: failure.reason, message: failure.message };
+  const { reason, message } = failure;
+  const kept = task.state === 'in_progress' ? await reconcile(task, rooms).catch(() => undefined) : undefined;
+  return kept?.kind === 'reconciled' ? { ...kept, failure: { reason, message } } : { kind: 'fail', reason, message };
 }
 
 /** What the machine or the configuration has lost since the task was made: trying again would change nothing. */

@@ -5,6 +5,7 @@ import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
+import { advised } from '../task/advice.ts';
 import type { Command } from '../task/commands.ts';
 import { setupToRun } from '../task/next.ts';
 import { newestTree } from '../task/outcome.ts';
@@ -39,7 +40,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishSetup(task, process, rooms);
   const limit = usedUp(task);
-  if (limit) return { kind: 'fail', reason: 'turn_limit', message: limit.message };
+  if (limit) return { kind: 'fail', reason: 'turn_limit', message: advised('turn_limit', limit.message) };
   const { plugin, warning, refused } = await readyPlugin(task, rooms);
   // Somebody has to log in first: that is no fault of the task's, and costs it no attempt.
   if (refused !== undefined) return { kind: 'block', reason: 'unauthenticated', message: refused, probe: true };

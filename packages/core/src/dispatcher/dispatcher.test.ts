@@ -222,7 +222,7 @@ describe('a dispatcher', () => {
     const held = await create({ harness: 'missing', labels: { held: '' }, priority: 9 });
     const free = await create({ harness: 'missing' });
     await until([held, free], ['created', 'failed']);
-    expect(await (await running.queue())(held)).toEqual({ kind: 'kill_switch', scope: 'label=held', why: 'the bill' });
+    expect(await (await running.queue())(held)).toEqual({ kind: 'kill_switch', by: 'me', scope: 'label=held', why: 'the bill' });
     const looked = due.mock.calls.length;
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(due.mock.calls.length - looked, 'nothing is looked at again and again').toBeLessThan(5);

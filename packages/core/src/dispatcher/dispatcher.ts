@@ -5,6 +5,7 @@ import { StepFailure } from '../attempt/step-failure.ts';
 import { DomainError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { Predictor } from '../prediction/predictor.ts';
+import { advised } from '../task/advice.ts';
 import { isFinal, type Task, type TaskState } from '../task/task.ts';
 import { waitingFor, type WaitingFor } from '../task/waiting.ts';
 import { BlockedTasks } from './blocked-tasks.ts';
@@ -180,7 +181,9 @@ export class Dispatcher {
       } catch (error) {
         if (this.#stopped) return;
         log.error({ err: error, task: task.id, retryMs: waitMs }, 'a task could not be driven on');
-        const failure = new StepFailure('internal', `the task could not be driven on: ${messageOf(error)}`, { cause: error });
+        const failure = new StepFailure('internal', advised('internal', `the task could not be driven on: ${messageOf(error)}`), {
+          cause: error,
+        });
         if (!isOfTheMachine(error)) failures += 1;
         if (failures === mostFailures) givingUp = failure;
         else await this.#pause(task.id, waitMs);

@@ -20,8 +20,8 @@ export const advice: Readonly<Partial<Record<FailureReason, string>>> = {
   internal: "the daemon's log says more",
 };
 
-/** A message that ends with what to do. */
+/** A message that ends with what to do, once. */
 export function advised(reason: FailureReason, message: string): string {
   const todo = advice[reason];
-  return todo === undefined ? message : `${message}; ${todo}`;
+  return todo === undefined || message.endsWith(todo) ? message : `${message}; ${todo}`;
 }
