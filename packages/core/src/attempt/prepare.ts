@@ -171,8 +171,8 @@ async function promptFor(
   cwd: string,
 ): Promise<{ kind: NonNullable<Attempt['prompt']>; text: string }> {
   const findings = plan.findingsOf ? findingsText(task, plan.findingsOf) : undefined;
+  if (resumed && plan.prompt === 'continue') return { kind: 'continue', text: renderContinue(findings) };
   if (resumed && findings !== undefined) return { kind: 'findings', text: findings };
-  if (resumed && plan.prompt === 'continue') return { kind: 'continue', text: renderContinue() };
   const full = renderPrompt(
     task.spec,
     await Promise.all(task.spec.context.map((item) => contextText(item, cwd, task.spec.workspace.mode))),

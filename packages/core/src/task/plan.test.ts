@@ -13,6 +13,7 @@ import {
   owned,
   reconciled,
   running,
+  runningAgain,
   setBase,
   silent,
   start,
@@ -29,6 +30,17 @@ const full = (set = {}): Task =>
 const red = after(created({ gates: [aGate('test')] }), ...running, exited(), reconciled({}, told), failed, judged);
 const idle = after(created({ taskType: 'debugging' }), ...running, exited(), reconciled({ tree: aTree({ changed: false }) }, told));
 
+const redInPlace = after(created({ gates: [aGate('test')], ...inPlace }), ...running, exited(), reconciled({}, told), failed, judged);
+const lostRework = after(red, ...runningAgain(2), died('harness-2'), silent());
+const overfull = (task: Task): Task =>
+  after(task, ...runningAgain(2), exited('harness-2'), silent({}, { evidence: { result: 'failed', reason: 'context_exhausted' } }));
+const again = (judged?: Task) => ({
+  resume: 'session-1',
+  prompt: 'continue',
+  workspace: 'keep',
+  ...(judged ? { findingsOf: judged.attempts[0] } : {}),
+});
+
 describe('how the next attempt begins', () => {
   test.each([
     ['the first', after(created(), claim), { prompt: 'full', workspace: 'keep' }],
@@ -39,6 +51,15 @@ describe('how the next attempt begins', () => {
     ['after the context was full, in place', full(inPlace), { prompt: 'continue', workspace: 'keep' }],
     ['rework', red, { resume: 'told-by-the-cli', prompt: 'findings', workspace: 'keep', findingsOf: red.attempts[0] }],
     ['after no change', idle, { resume: 'told-by-the-cli', prompt: 'findings', workspace: 'keep', findingsOf: idle.attempts[0] }],
+    ['after rework that was lost', lostRework, { resume: 'session-1', prompt: 'continue', workspace: 'keep', findingsOf: red.attempts[0] }],
+    ['after that once more', after(lostRework, ...runningAgain(3), exited('harness-3', { code: 1 }), silent()), again(red)],
+    ['after rework whose context was full: nothing of what was found is left', overfull(red), { prompt: 'continue', workspace: 'base' }],
+    ['after that once more', after(overfull(red), ...runningAgain(3), died('harness-3'), silent()), again()],
+    [
+      'after rework in place whose context was full',
+      overfull(redInPlace),
+      { prompt: 'continue', workspace: 'keep', findingsOf: redInPlace.attempts[0] },
+    ],
   ] as const)('%s', (_, task, plan) => {
     expect(planAttempt(task)).toStrictEqual(plan);
     // An attempt that never ran has changed nothing.

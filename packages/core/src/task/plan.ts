@@ -9,21 +9,35 @@ export interface AttemptPlan {
   readonly prompt: 'full' | 'findings' | 'continue';
   /** `base` throws the workspace's changes away; `keep` goes on from the frozen tree. Never `base` in place. */
   readonly workspace: 'keep' | 'base';
-  /** What the last judged attempt is told. */
+  /** The judged attempt whose findings are still to be mended: of a rework that was cut off nobody knows what it has read of them. */
   readonly findingsOf?: Attempt;
 }
 
 /** Follows from why the last attempt that ran had to be followed by another. Attempts that never ran change nothing. */
 export function planAttempt(task: Task): AttemptPlan {
-  const previous = startedAttempts(task).at(-1);
+  const started = startedAttempts(task);
+  const previous = started.at(-1);
   if (!previous?.failure) return { prompt: 'full', workspace: 'keep' };
-  const fresh = retryRule(previous.failure.reason, task.spec.retry).session === 'fresh';
-  const findings = previous.failure.reason === 'gate_failed' || previous.failure.reason === 'no_change_made';
   const sessionId = previous.account?.sessionId ?? previous.session?.id;
+  const judged = started.findLast((attempt) => isJudged(attempt) || startsOver(task, attempt));
   return {
-    ...(fresh || sessionId === undefined ? {} : { resume: sessionId }),
-    prompt: findings ? 'findings' : 'continue',
-    workspace: fresh && task.spec.workspace.mode !== 'in_place' ? 'base' : 'keep',
-    ...(findings ? { findingsOf: previous } : {}),
+    ...(isFresh(task, previous) || sessionId === undefined ? {} : { resume: sessionId }),
+    prompt: isJudged(previous) ? 'findings' : 'continue',
+    workspace: startsOver(task, previous) ? 'base' : 'keep',
+    ...(judged && isJudged(judged) ? { findingsOf: judged } : {}),
   };
+}
+
+/** Whether it was told to mend what was found. */
+function isJudged({ failure }: Attempt): boolean {
+  return failure?.reason === 'gate_failed' || failure?.reason === 'no_change_made';
+}
+
+function isFresh({ spec }: Task, { failure }: Attempt): boolean {
+  return failure !== undefined && retryRule(failure.reason, spec.retry).session === 'fresh';
+}
+
+/** Whether the work was thrown away after it. */
+function startsOver(task: Task, attempt: Attempt): boolean {
+  return isFresh(task, attempt) && task.spec.workspace.mode !== 'in_place';
 }

@@ -123,4 +123,7 @@ describe('the findings', () => {
   });
 });
 
-test('whoever was interrupted is told to go on', () => expect(renderContinue()).toMatch(/^# Go on\n\n.+finish it\.\n$/));
+test('whoever was interrupted is told to go on, and what was found before', () => {
+  expect(renderContinue()).toMatch(/^# Go on\n\n.+finish it\.\n$/);
+  expect(renderContinue('# Not accepted\n')).toMatch(/^# Go on\n\n.+finish it\.\n\n# Not accepted\n$/);
+});

@@ -45,7 +45,9 @@ export function renderFindings(
   );
 }
 
-/** What a session is told whose process was cut off in the middle of the work. */
-export function renderContinue(): string {
-  return '# Go on\n\nYour process was interrupted before you had finished. The workspace is as you left it. Go on with the task and finish it.\n';
+/** What a session is told whose process was cut off in the middle of the work. `findings`: of which it may not have heard. */
+export function renderContinue(findings?: string): string {
+  const goOn =
+    '# Go on\n\nYour process was interrupted before you had finished. The workspace is as you left it. Go on with the task and finish it.\n';
+  return findings === undefined ? goOn : `${goOn}\n${findings}`;
 }
