@@ -32,7 +32,7 @@ test('lines that the plugin does not know are counted, and told of once an attem
   const client = await daemon.start();
   const { id } = await client.tasks.create(aTask(workspace));
   expect(await finished(client, id)).toMatchObject({ attempts: [{ unknownEvents: 2 }], completion: { outcome: 'success' } });
-  const warnings = (await eventsOf(client, id)).flatMap(({ warning }) => (warning ? [warning.message] : []));
+  const warnings = (await eventsOf(client, id)).flatMap((event) => (event.kind === 'warning' ? [event.warning?.message ?? ''] : []));
   expect(warnings).toEqual([expect.stringContaining('first a line of type "news": figures may lack something')]);
   expect(warnings.join()).not.toContain('secret');
 });
