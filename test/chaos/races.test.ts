@@ -74,7 +74,7 @@ test(`${races} races have one end each, and the work is kept`, { timeout: 60_000
     expect(commit, `${task.title} (${task.state}) has kept its work`).toBeDefined();
     expect(await repo.git('show', `${commit}:a.txt`)).toBe(`${task.title}\n`);
   }
-  const ends = new Set(history.tasks.map(({ task }) => task.failure?.reason ?? task.state));
+  const ends = new Set<string>(history.tasks.map(({ task }) => task.failure?.reason ?? task.state));
   // Races that all have the same winner are none.
   const winners = ['cancelled', 'terminated', 'killed', 'timeout', 'completed'];
   expect(winners.filter((winner) => ends.has(winner)).length, [...ends].join(', ')).toBeGreaterThanOrEqual(full ? 5 : 3);
