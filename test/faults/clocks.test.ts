@@ -69,10 +69,10 @@ describe.concurrent('a clock that jumps', () => {
     const retry = [{ reason: 'harness_failed', backoffInitialMs: 5_000, jitter: 0 }] as const;
     const { id } = await client.tasks.create(aTask(repo.path, { retry }));
     const waits = async () => (await client.tasks.get(id)).state === 'created' && (await client.tasks.get(id)).attempts.length === 1;
-    await until(waits, { what: 'the task to wait for its second attempt', timeoutMs: 30_000 });
+    await until(waits, { what: 'the task to wait for its second attempt', timeoutMs: 60_000 });
 
     clock.jump(jump);
-    const task = await finished(client, id);
+    const task = await finished(client, id, 60_000);
     expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 1 } });
     await expectPromisesKept(client, task, daemon.state);
     expectSane(task);

@@ -30,8 +30,8 @@ async function openScene() {
   const work = async (): Promise<Task[]> => {
     const tasks = await Promise.all([1, 2].map(() => daemon.client().tasks.create(aTask(workspace))));
     const isStarted = async (id: string) => (await daemon.client().tasks.get(id)).attempts[0]?.state === 'started';
-    for (const { id } of tasks) await until(() => isStarted(id), { what: 'the daemon to know of an agent', timeoutMs: 30_000 });
-    await until(() => linesIn(started) === 2, { what: 'both agents to work', timeoutMs: 30_000 });
+    for (const { id } of tasks) await until(() => isStarted(id), { what: 'the daemon to know of an agent', timeoutMs: 60_000 });
+    await until(() => linesIn(started) === 2, { what: 'both agents to work', timeoutMs: 60_000 });
     return tasks;
   };
   const kept = stack.move();
@@ -65,8 +65,8 @@ describe.skipIf(!hasPrlimit).concurrent(`a lack of descriptors${hasPrlimit ? '' 
     await expect(refusal).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     expect(await refusal.catch(errorInfosOf)).toMatchObject([{ reason: 'MACHINE_EXHAUSTED', metadata: { code: 'EMFILE' } }]);
     writeFileSync(go, '');
-    await until(() => linesIn(done) === 2, { what: 'both agents to end meanwhile', timeoutMs: 30_000 });
-    await until(() => daemon.log.includes('a task could not be driven on'), { what: 'the daemon to meet its lack', timeoutMs: 30_000 });
+    await until(() => linesIn(done) === 2, { what: 'both agents to end meanwhile', timeoutMs: 60_000 });
+    await until(() => daemon.log.includes('a task could not be driven on'), { what: 'the daemon to meet its lack', timeoutMs: 60_000 });
     expect((await grpc.call(listTasks, {})).tasks, 'reads go on').toHaveLength(2);
 
     setLimit(daemon.pid, `${soft}:${hard}`);
@@ -81,12 +81,12 @@ describe.skipIf(!hasPrlimit).concurrent(`a lack of descriptors${hasPrlimit ? '' 
     const { daemon, workspace, started } = scene;
     const client = await daemon.start();
     const { id } = await client.tasks.create(aTask(workspace, { limits: { timeoutMs: 4_000 } }));
-    await until(() => linesIn(started) === 1, { what: 'the agent to work', timeoutMs: 30_000 });
+    await until(() => linesIn(started) === 1, { what: 'the agent to work', timeoutMs: 60_000 });
     const { pid } = JSON.parse(readFileSync(join(daemon.state, 'processes', id, '1', 'harness-0-1', 'owner'), 'utf8'));
     const { soft, hard } = limitOf(pid);
     setLimit(pid, `3:${hard}`);
     const log = join(daemon.state, 'processes', id, '1', 'harness-0-1', 'shim.log');
-    await until(() => readFileSync(log, 'utf8').includes('EMFILE'), { what: 'the shim to meet its lack', timeoutMs: 30_000 });
+    await until(() => readFileSync(log, 'utf8').includes('EMFILE'), { what: 'the shim to meet its lack', timeoutMs: 60_000 });
     setLimit(pid, `${soft}:${hard}`);
 
     const task = await finished(client, id, 60_000);
@@ -104,9 +104,9 @@ describe.skipIf(!hasPrlimit).concurrent(`a lack of descriptors${hasPrlimit ? '' 
     const socket = findAddress({ state: daemon.state, env: {} }).slice('unix:'.length);
     const crowd = Array.from({ length: 200 }, () => open(socket).on('error', () => undefined));
     const asked = wantTasks(daemon.state, workspace, ({ acknowledged }) => acknowledged.length === 3);
-    await until(() => openIn(daemon.pid) >= 60, { what: 'the crowd to be in', timeoutMs: 30_000 });
+    await until(() => openIn(daemon.pid) >= 60, { what: 'the crowd to be in', timeoutMs: 60_000 });
     writeFileSync(go, '');
-    await until(() => linesIn(done) === 2, { what: 'both agents to end meanwhile', timeoutMs: 30_000 });
+    await until(() => linesIn(done) === 2, { what: 'both agents to end meanwhile', timeoutMs: 60_000 });
     for (const one of crowd) one.destroy();
     const { acknowledged, refusals } = await asked;
     for (const { code, reason } of refusals) if (reason !== undefined) expect(code).toBe('ResourceExhausted');

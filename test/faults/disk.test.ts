@@ -62,7 +62,7 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     const { acknowledged: later } = await wantTasks(daemon.state, workspace, (wanted) => wanted.acknowledged.length === 1, large);
     writeFileSync(go, '');
     for (const id of [running.id, waiting.id, ...later]) {
-      const task = await finished(client, id);
+      const task = await finished(client, id, 60_000);
       expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
       await expectPromisesKept(client, task, daemon.state);
     }
@@ -80,15 +80,15 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
 
     disk.fill(8 * mebibyte);
     writeFileSync(go, '');
-    await until(() => disk.free === 0, { what: 'the disk to be full', timeoutMs: 30_000 });
+    await until(() => disk.free === 0, { what: 'the disk to be full', timeoutMs: 60_000 });
     const agent = Number(readFileSync(started, 'utf8'));
-    await until(() => !existsSync(`/proc/${agent}`), { what: 'the agent to end', timeoutMs: 30_000 });
+    await until(() => !existsSync(`/proc/${agent}`), { what: 'the agent to end', timeoutMs: 60_000 });
     const ending = join(daemon.state, 'processes', id, '1', 'harness-0-1', 'exit.json');
     expect(existsSync(ending), 'there is no room for the ending').toBe(false);
     expect((await client.tasks.get(id)).attempts).toMatchObject([{ state: 'started' }]);
 
     disk.empty();
-    const task = await finished(client, id);
+    const task = await finished(client, id, 60_000);
     expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 1 } });
     await expectPromisesKept(client, task, daemon.state);
     expect(daemon.hasEnded).toBe(false);
@@ -102,7 +102,7 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     const { id } = await client.tasks.create(aTask(workspace));
     await until(() => existsSync(join(folder, 'supervision.spawn.before.hit')), {
       what: 'the shim to be about to start',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
 
     disk.fill();
@@ -156,14 +156,14 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     const attempts = async () => (await client.tasks.get(id)).attempts;
     const ended = await until(async () => (await attempts()).find(({ failure }) => failure), {
       what: 'the attempt to end',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     expect(disk.free, 'not early').toBeLessThan(least);
     expect(disk.free, 'not late').toBeGreaterThan(0);
     expect(ended).toMatchObject({ failure: { reason: 'disk_full' }, charged: false });
 
     disk.empty();
-    const task = await finished(client, id);
+    const task = await finished(client, id, 60_000);
     expect(task).toMatchObject({ state: 'completed', completion: { retriesByCause: { disk_full: 1 } } });
     await expectPromisesKept(client, task, daemon.state);
   });
@@ -184,9 +184,9 @@ async function run(file: string, args: readonly string[]): Promise<{ code: numbe
 }
 
 async function untilWorking(client: Singletree, id: string, mark: string): Promise<void> {
-  await until(() => existsSync(mark), { what: 'the agent to work', timeoutMs: 30_000 });
+  await until(() => existsSync(mark), { what: 'the agent to work', timeoutMs: 60_000 });
   await until(async () => (await client.tasks.get(id)).attempts[0]?.state === 'started', {
     what: 'the daemon to know of it',
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
   });
 }

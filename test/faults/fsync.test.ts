@@ -35,7 +35,7 @@ test.skipIf(!hasStrace).concurrent.each(syncs)(
     const isStarted = async (id: string): Promise<boolean> => (await failing.tasks.get(id)).attempts[0]?.state === 'started';
     await until(async () => (await Promise.all(running.map(({ id }) => isStarted(id)))).every(Boolean), {
       what: 'both agents to run',
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
 
     const { acknowledged, refusals } = await wantTasks(daemon.state, repo.path, () => daemon.hasEnded);
@@ -46,7 +46,7 @@ test.skipIf(!hasStrace).concurrent.each(syncs)(
     const client = await daemon.start();
     writeFileSync(go, '');
     for (const { id } of running) {
-      const task = await finished(client, id);
+      const task = await finished(client, id, 60_000);
       expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
       await expectPromisesKept(client, task, daemon.state);
     }

@@ -55,7 +55,7 @@ describe.skipIf(!hasStrace)(`after a cut of the power${unlessTraced}`, () => {
       await Promise.all(created);
     }
     const ended = async () => (await client.tasks.page({ states: ['completed'] })).tasks.length;
-    await until(async () => (await ended()) >= 2, { what: 'two tasks to end', timeoutMs: 30_000, everyMs: 50 });
+    await until(async () => (await ended()) >= 2, { what: 'two tasks to end', timeoutMs: 60_000, everyMs: 50 });
     await daemon.kill();
     events = await readRecording(record, pid, isKept);
     told = firstToldOf([...instructions.keys()]);
@@ -83,7 +83,7 @@ describe.skipIf(!hasStrace)(`after a cut of the power${unlessTraced}`, () => {
         new DiskImage(state, events.slice(0, at)).save(daemon.state, random);
         const client = await daemon.start();
         for (const id of toldBefore(at).slice(0, full ? tasks : 4)) {
-          const task = await finished(client, id);
+          const task = await finished(client, id, 60_000);
           expect(task, `cut at ${at}: ${task.failure?.message}`).toMatchObject({ state: 'completed' });
         }
       }
