@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '@singletree/testing';
+import { until, type FakeScript } from '@singletree/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
 
@@ -57,6 +57,27 @@ test('a quota that is used up: 5; a blocked task can be cancelled', async () => 
   expect([terminated.code, terminated.stdout]).toEqual([0, `task ${id.slice(0, 13)} is cancelled\n`]);
   const { completion } = JSON.parse((await machine.type(['get', id, '--json'])).stdout);
   expect(completion).toMatchObject({ outcome: 'failure', failure: { reason: 'terminated', why: 'the budget is gone' } });
+});
+
+test('one of several that was blocked, and went on while the others were watched, is told as it is in the end', async () => {
+  const go = join(machine.path, 'go');
+  const says = (title: string, script: FakeScript) => ({ match: `^# Task: ${title}\n`, script });
+  machine.follow({
+    prompts: [says('early', [usedUp]), says('late', [{ waitFor: go }, { say: 'Done.' }]), { match: '', script: [{ say: 'Done.' }] }],
+  });
+  const file = join(machine.path, 'tasks.yaml');
+  writeFileSync(file, '- { title: early, instructions: x }\n- { title: late, instructions: y }\n');
+  const running = machine.start(['run', '-f', file]);
+  await until(() => running.said.stderr.includes('quota_exhausted'), { what: 'the first one to be blocked', timeoutMs: 30_000 });
+  const listed = JSON.parse((await machine.type(['ls', '--json'])).stdout) as { id: string; title: string }[];
+  const { id = '' } = listed.find(({ title }) => title === 'early') ?? {};
+  await machine.type(['unblock', id]);
+  const state = async () => (JSON.parse((await machine.type(['get', id, '--json'])).stdout) as { state: string }).state;
+  await until(async () => (await state()) === 'completed', { what: 'the first one to end', timeoutMs: 30_000, everyMs: 300 });
+  writeFileSync(go, '');
+  const { code, stdout } = await running.ended;
+  expect(code).toBe(0);
+  expect(stdout.match(/completed +success/g)).toHaveLength(2);
 });
 
 test('terminate ends an agent that listens to nothing, at once', async () => {

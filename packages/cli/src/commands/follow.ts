@@ -15,16 +15,23 @@ export interface FollowOptions {
   readonly of?: string | undefined;
   /** Goes on while the task is blocked. */
   readonly wait?: true | undefined;
+  /** Sequence of the last event that has been told; all are told if absent. */
+  readonly after?: number | undefined;
   /** Ends the watch: the promise rejects with its reason. */
   readonly signal: AbortSignal;
 }
 
 /** Tells how a task goes on until it is final or blocked. */
-export async function follow({ tasks }: Singletree, taskId: string, { screen, of, wait, signal }: FollowOptions): Promise<Followed> {
+export async function follow(
+  { tasks }: Singletree,
+  taskId: string,
+  { screen, of, wait, after = 0, signal }: FollowOptions,
+): Promise<Followed> {
   const progress = new Progress(screen, { of });
   let away = false;
   const watch = tasks.watch(taskId, {
     signal,
+    afterSequence: after,
     whenBlocked: wait ? 'wait' : 'throw',
     onHeartbeat: (heartbeat) => progress.waiting(heartbeat),
     onReconnect: () => {

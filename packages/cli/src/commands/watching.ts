@@ -6,7 +6,7 @@ import { shortId, shortIds } from '../task-argument.ts';
 import { facts } from '../terminal/figures.ts';
 import type { Screen } from '../terminal/screen.ts';
 import { oneLine } from '../terminal/text.ts';
-import { Detached, follow } from './follow.ts';
+import { Detached, follow, type Followed, type FollowOptions } from './follow.ts';
 import { showResult } from './result.ts';
 
 /** Prints the ids, and how to come back to them. */
@@ -45,7 +45,9 @@ export async function watchAll(
     const codes: ExitCode[] = [];
     for (const [at, { id }] of tasks.entries()) {
       const name = many ? (names.get(id) ?? id) : '-';
-      codes.push(await showResult(call, (await followed[at]) ?? missing(), { client, taskId: id, name, of: of(at) }));
+      const found = (await followed[at]) ?? missing();
+      const now = many ? await asItIsNow(client, id, found, { screen, of: of(at), signal: leaving.signal }) : found;
+      codes.push(await showResult(call, now, { client, taskId: id, name, of: of(at) }));
     }
     return codeOfAll(codes);
   } catch (error) {
@@ -56,6 +58,16 @@ export async function watchAll(
     return error.exitCode;
   } finally {
     stopListening();
+  }
+}
+
+/** A task that was blocked may have gone on while others were watched: then it is watched on. */
+async function asItIsNow(client: Singletree, id: string, found: Followed, options: FollowOptions): Promise<Followed> {
+  for (let now = found; ;) {
+    if (now.kind === 'completed') return now;
+    const task = await client.tasks.get(id);
+    if (task.blocked) return { kind: 'blocked', task };
+    now = await follow(client, id, { ...options, after: now.task.lastSequence });
   }
 }
 
