@@ -85,21 +85,25 @@ export interface ClockLine {
   readonly stderr: number;
 }
 
-/** The shim's record of how its logs grew and of its own life, oldest first; the first line is the start of the child. A torn last line is left out. */
+/** The shim's record of how its logs grew and of its own life, oldest first; the first line is the start of the child. What is torn is left out. */
 export async function readClock(directory: string): Promise<ClockLine[]> {
   return parseClock((await readFile(file(directory, 'clock.log'), 'latin1').catch(unlessMissing)) ?? '');
 }
 
 export function parseClock(text: string): ClockLine[] {
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .map((line) => line.split(' ').map(Number))
-    .flatMap(([wall, monotonic, stdout, stderr]) =>
-      wall === undefined || monotonic === undefined || stdout === undefined || stderr === undefined
-        ? []
-        : [{ wall, monotonic, stdout, stderr }],
-    );
+  return (
+    text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .map((line) => line.split(' ').map(Number))
+      // Blocks that a loss of power has left empty are no moment: a time that is no number would end all counting.
+      .filter((line) => line.every(Number.isFinite))
+      .flatMap(([wall, monotonic, stdout, stderr]) =>
+        wall === undefined || monotonic === undefined || stdout === undefined || stderr === undefined
+          ? []
+          : [{ wall, monotonic, stdout, stderr }],
+      )
+  );
 }
 
 function unlessMissing(error: unknown): undefined {
