@@ -80,6 +80,39 @@ test('harnesses show tells all about one, without a daemon and without a value o
   expect(stdout).toMatch(/2\.1\.197: There is no flag --autocompact/);
 });
 
+test('harness record gives away neither paths nor keys nor names, and brings the session file', async () => {
+  await using own = await Machine.make();
+  const fake = {
+    plugin: '@singletree/testing/fake-harness',
+    options: { script: own.script },
+    env: { PROXY: 'http://u:pass-word@proxy' },
+    api_key: { env: 'FAKE_KEY' },
+  };
+  own.configure({ harnesses: { fake } });
+  own.follow([
+    { call: { input: 40, output: 3 } },
+    { say: `In ${own.repo.path} of ${own.env['HOME']} by marvin-7 with key-of-fake and http://u:pass-word@proxy` },
+    { write: { path: 'made.txt', content: 'x' } },
+  ]);
+  const env = { USER: 'marvin-7', FAKE_KEY: 'key-of-fake' };
+  expect((await own.type(['run', '--quiet', 'Say where you are'], { env })).code).toBe(0);
+  const out = join(own.path, 'fixtures');
+  const record = ['harness', 'record', '-', '--out', out, '--name', 'told'];
+  const { code, stdout, stderr } = await own.type([...record, '--json'], { env });
+  expect([code, stderr]).toEqual([0, expect.not.stringContaining('left out') as string]);
+  const { files } = JSON.parse(stdout) as { files: string[] };
+  const folder = join(out, '1.0.0');
+  const session = ['stdout.jsonl', 'file-0.jsonl', 'case.json'].map((name) => join(folder, 'sessions/told', name));
+  expect(files).toEqual([join(folder, 'told.jsonl'), join(folder, 'told.expected.json'), ...session]);
+  const texts = files.map((file) => readFileSync(file, 'utf8')).join('');
+  expect(texts).toContain('In /repository of /home/user by user with REMOVED and REMOVED');
+  expect(texts).not.toMatch(new RegExp([own.path, 'marvin', 'key-of-fake', 'pass-word'].join('|')));
+  const expected = JSON.parse(readFileSync(files[1] ?? '', 'utf8')) as object;
+  expect(expected).toMatchObject({ expected: { total: { uncachedInputTokens: 40, outputTokens: 3 }, turns: 1, subagents: null } });
+  const again = await own.type(record, { env });
+  expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('is there already\n  give another --name')]);
+});
+
 test('the tutorial works as it is written: a task runs, and becomes a recording that the plugin keeps every rule with', async () => {
   const plugin = join(machine.path, 'singletree-harness-owl');
   const files = writeFiles(machine.path);

@@ -7,7 +7,8 @@ import type { Attempt, Singletree, Task } from '@singletree/sdk';
 import type { Call } from '../call.ts';
 import type { HarnessFlags } from '../commands/harness.ts';
 import { environmentOf } from '../doctor/daemon.ts';
-import { badInput } from '../failure.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { badInput, CommandFailure } from '../failure.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { decoded } from './decode.ts';
 import { pluginOf } from './plugin.ts';
@@ -32,9 +33,17 @@ export async function record(call: Call, [argument = '-']: readonly string[], fl
   for (const path of [...files, session]) if (await exists(path)) throw badInput(`${path} is there already`, 'give another --name');
 
   const scrubs = scrubsOf(await surroundings(plugin, task, status.state, environment));
-  const stdout = scrubbed(await outputOf(client, task, attempt), scrubs);
-  const events: HarnessEvent[] = [];
-  for await (const some of decoded(plugin.harness, 'stdout', onePiece(stdout), undefined)) events.push(...some);
+  const printed = await outputOf(client, task, attempt);
+  const stdout = scrubbed(printed, scrubs);
+  const events = await eventsOf(plugin, stdout);
+  if (kindsOf(events) !== kindsOf(await eventsOf(plugin, printed))) {
+    throw new CommandFailure('what had to be taken out of the recording is something that the decoder reads: it cannot be given away', {
+      code: 'failed_precondition',
+      reason: 'NOT_SCRUBBED',
+      hint: 'is a configured key or variable a word that the CLI prints?',
+      exitCode: exitCodes.failure,
+    });
+  }
   const kept = await sessionOf(call, plugin, task, attempt, environment, scrubs);
 
   await mkdir(folder, { recursive: true });
@@ -48,6 +57,16 @@ export async function record(call: Call, [argument = '-']: readonly string[], fl
   call.note(
     'what is expected there is what the decoder says: compare it with what the provider counted, and read all of it, before you give it away',
   );
+}
+
+async function eventsOf(plugin: Plugin, stdout: Uint8Array): Promise<readonly HarnessEvent[]> {
+  const events: HarnessEvent[] = [];
+  for await (const some of decoded(plugin.harness, 'stdout', inPieces(stdout), undefined)) events.push(...some);
+  return events;
+}
+
+function kindsOf(events: readonly HarnessEvent[]): string {
+  return events.map(({ kind }) => kind).join();
 }
 
 function attemptOf({ id, attempts }: Task, wanted: number | undefined): Attempt {
@@ -93,7 +112,8 @@ async function surroundings(
     workspace: task.workspace.path,
     temporary: environment['TMPDIR'] ?? tmpdir(),
     names: [environment['USER'], environment['LOGNAME'], hostname()].filter((name) => name !== undefined),
-    secrets: [...(key === undefined ? [] : [key]), ...Object.values(plugin.configuredEnvironment)],
+    // A short value of a variable is a word like others, and no secret.
+    secrets: [...(key === undefined ? [] : [key]), ...Object.values(plugin.configuredEnvironment).filter((value) => value.length >= 8)],
   };
 }
 
@@ -182,7 +202,7 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
-async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 256 * 1024) yield bytes.subarray(at, at + 256 * 1024);
 }
 

@@ -2,8 +2,8 @@
 export interface Scrub {
   readonly from: string;
   readonly to: string;
-  /** Only where no letter or digit stands beside it: a short name is part of many words. */
-  readonly word?: true;
+  /** Whether it counts only by itself: a path has further names behind it, never a longer name; a name is part of many words. */
+  readonly alone?: 'path' | 'word';
 }
 
 /** The machine and the person of whom a recording tells. */
@@ -43,20 +43,20 @@ export function scrubsOf({ home, state, workspace, temporary, names, secrets }: 
     from === undefined || to === undefined || from.length < 4 || from === to
       ? []
       : [
-          { from, to },
-          { from: dashed(from), to: dashed(to) },
+          { from, to, alone: 'path' },
+          { from: dashed(from), to: dashed(to), alone: 'word' },
         ],
   );
   return [
     ...secrets
-      .filter((secret) => secret.length >= 4)
+      .filter((secret) => secret.length >= 4 && !/^(?:true|false|null|\d+)$/.test(secret))
       .flatMap((from) =>
         [from, JSON.stringify(from).slice(1, -1), Buffer.from(from).toString('base64')].map((form) => ({ from: form, to: removed })),
       ),
     ...paths,
     ...names
       .filter((name) => name.length >= 3 && !commonNames.has(name.toLowerCase()))
-      .map((from) => ({ from, to: 'user', word: true as const })),
+      .map((from) => ({ from, to: 'user', alone: 'word' as const })),
   ].toSorted((left, right) => right.from.length - left.from.length);
 }
 
@@ -79,13 +79,18 @@ const shapes: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b[A-Za-z0-9._%+-]+@(?!example\.(?:com|org)\b)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b/g, 'user@example.com'],
 ];
 
+/** Behind anything but a letter or digit, and behind a line feed or tab as JSON writes them. */
+const wordStart = String.raw`(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))`;
+
 /** The same bytes without them. What is not text stays, byte for byte. */
 export function scrubbed(bytes: Uint8Array, scrubs: readonly Scrub[]): Buffer {
   // One character a byte: nothing is lost, whatever the encoding.
   let text = Buffer.from(bytes).toString('latin1');
-  for (const { from, to, word } of scrubs) {
-    const own = Buffer.from(from, 'utf8').toString('latin1');
-    text = word ? text.replaceAll(new RegExp(`(?<![A-Za-z0-9])${literal(own)}(?![A-Za-z0-9])`, 'g'), to) : text.replaceAll(own, () => to);
+  for (const { from, to, alone } of scrubs) {
+    const own = literal(Buffer.from(from, 'utf8').toString('latin1'));
+    const before = alone === 'word' ? wordStart : '';
+    const after = alone === undefined ? '' : '(?![A-Za-z0-9_])';
+    text = text.replaceAll(new RegExp(before + own + after, 'g'), () => to);
   }
   for (const [pattern, instead] of shapes) text = text.replaceAll(pattern, instead);
   return Buffer.from(text, 'latin1');

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { scrubbed, scrubsOf, type Surroundings } from './scrub.ts';
+
+const surroundings: Surroundings = {
+  home: '/home/alice',
+  state: '/home/alice/.local/state/singletree',
+  workspace: '/home/alice/src/shop',
+  temporary: '/tmp',
+  names: ['alice', 'root', 'al', 'büro-7'],
+  secrets: ['s3cr3t "key"', 'hunter22', 'true', '12345678'],
+};
+
+function scrub(text: string, more: Partial<Surroundings> = {}): string {
+  return scrubbed(Buffer.from(text), scrubsOf({ ...surroundings, ...more })).toString();
+}
+
+describe('a recording is given away without', () => {
+  test.each([
+    ['/home/alice/src/shop/a.js', '/repository/a.js'],
+    ['cd \\n/home/alice/src/shop', 'cd \\n/repository'],
+    ['/home/alice/.local/state/singletree/worktrees/1', '/state/worktrees/1'],
+    ['/home/alice/.claude', '/home/user/.claude'],
+    ['/home/alicexyz', '/home/alicexyz'],
+    ['.claude/projects/-home-alice-src-shop/x.jsonl', '.claude/projects/-repository/x.jsonl'],
+    ['-home-alice--local-state-singletree-worktrees-1', '-state-worktrees-1'],
+    ['by alice, of malice; hi\\nalice on büro-7', 'by user, of malice; hi\\nuser on user'],
+    ['root is al', 'root is al'],
+    ['{"is":true,"n":12345678}', '{"is":true,"n":12345678}'],
+    ['key hunter22!', 'key REMOVED!'],
+    ['{"env":"s3cr3t \\"key\\""}', '{"env":"REMOVED"}'],
+    [Buffer.from('hunter22').toString('base64'), 'REMOVED'],
+  ])('%s', (from, to) => expect(scrub(from)).toBe(to));
+
+  test.each([
+    'sk-ant-api03-abcdefghijklmnopqrstuvwxyz',
+    'ghp_abcdefghijklmnopqrstuvwxyz0123456789',
+    'github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuv',
+    'AKIAABCDEFGHIJKLMNOP',
+    'xoxb-1234567890-abcdefghij',
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl',
+    'AIzaSyA-abcdefghijklmnopqrstuvwxyz012345',
+  ])('%s, whoever put it there', (token) => expect(scrub(`"${token}"`)).toBe('"REMOVED"'));
+
+  test.each([
+    ['Authorization: Bearer abc.def-ghi_jkl', 'Authorization: Bearer REMOVED'],
+    ['http://me:pass@proxy:3128', 'http://REMOVED@proxy:3128'],
+    ['Alice <alice@corp.example.net>', 'Alice <user@example.com>'],
+    ['noreply@example.com', 'noreply@example.com'],
+  ])('what %s holds', (from, to) => expect(scrub(from, { names: [] })).toBe(to));
+});
+
+test('what is no text stays, byte for byte', () => {
+  const bytes = Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x80]);
+  expect(scrubbed(bytes, scrubsOf(surroundings))).toEqual(bytes);
+});
