@@ -1,15 +1,32 @@
-import type { Capabilities } from '@singletree/harness';
+import type { Capabilities, KnownLimit } from '@singletree/harness';
 
-/** What standard output tells. Sub-agents have sessions of their own, of which it tells nothing. */
+/** What output and database tell. Without the log that stands between its lines it says nothing of calls that were tried again. */
 export const capabilities: Capabilities = {
   resume: true,
   choosesSessionId: false,
   usage: { scope: 'model_call', counts: 'delta' },
-  contextWindow: false,
+  contextWindow: true,
   compaction: true,
   cost: true,
   permissionModes: ['all', 'edits', 'read'],
+  untold: ['api_retries'],
 };
 
 export const oldestVersion = '1.18.33';
 export const newestVersion = '1.18.33';
+
+export const knownLimits: readonly KnownLimit[] = [
+  {
+    versions: 'all',
+    text: 'A step that a kill cut off is lost: its tokens were used and are told nowhere, so that sums are lower bounds.',
+  },
+  { versions: 'all', text: 'While it runs, the tokens of sub-agents are not told; they are added from the database at the end.' },
+  { versions: 'all', text: 'A session can be gone on in from the directory in which it was begun only.' },
+  { versions: 'all', text: 'A permission that nobody answers ends the run with exit code 0; Singletree counts that as permission_denied.' },
+  {
+    versions: 'all',
+    text: 'A stream that ends without a finish reason is asked for again without end; the watchdog empty_turns stops it.',
+  },
+  { versions: 'all', text: 'Without a context window, its own or from context_window, it never compacts.' },
+  { versions: 'all', text: 'It does not join a trace: TRACEPARENT is ignored.' },
+];

@@ -1,14 +1,45 @@
-import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type PermissionMode } from '@singletree/harness';
+import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings } from '@singletree/harness';
+import { apiKeyVariable, configurationOf } from './configuration.ts';
+import type { OpenCodeOptions } from './options.ts';
 
-const apiKeyVariable = 'OPENCODE_PROVIDER_API_KEY';
+/** Flags that decide how the CLI is driven and read, or where it works. Another value for one of them would break the attempt or its account. */
+const ownFlags: ReadonlySet<string> = new Set([
+  '--format',
+  '--print-logs',
+  '--log-level',
+  '-m',
+  '--model',
+  '--variant',
+  '--agent',
+  '-s',
+  '--session',
+  '-c',
+  '--continue',
+  '--fork',
+  '--title',
+  '--auto',
+  '--command',
+  '--dir',
+  '--attach',
+  '--port',
+  '-i',
+  '--interactive',
+  '--share',
+  '-h',
+  '--help',
+  '-v',
+  '--version',
+  '--',
+]);
 
-const ownFlags = ['--format', '-m', '--model', '-s', '--session', '-c', '--continue', '--fork', '--title', '--auto'];
-
-/** `run` reads the prompt from standard input, byte for byte but for a byte order mark at its very beginning. A fixed title saves
- *  the call by which the CLI would think of one, whose tokens it counts nowhere. */
-export function command(attempt: AttemptContext, settings: HarnessSettings<unknown>): Command {
-  const taken = settings.args.find((arg) => ownFlags.includes(arg.split('=', 1)[0] ?? ''));
-  if (taken !== undefined) throw new RefusedAttempt(`args: ${taken} is set by Singletree itself; leave it out`);
+/**
+ * `run` reads the prompt from standard input, byte for byte but for a byte order mark at its very beginning. A fixed title saves the call by
+ * which the CLI would think of one, whose tokens it counts nowhere. What it logs of itself goes into the same log: only there it tells its
+ * models, its sub-agents and what it tries again.
+ */
+export function command(attempt: AttemptContext, settings: HarnessSettings<OpenCodeOptions>): Command {
+  refuseOwnArguments(settings.args);
+  const { agent, effort } = settings.options;
   const model = attempt.model ?? settings.model;
   return {
     file: settings.executable,
@@ -16,56 +47,46 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<unkno
       'run',
       '--format',
       'json',
+      '--print-logs',
+      '--log-level',
+      'INFO',
+      '--agent',
+      agent,
       ...(model === undefined ? [] : ['--model', model]),
+      ...(effort === undefined ? [] : ['--variant', effort]),
       ...(attempt.session.kind === 'resume' ? ['--session', attempt.session.id] : ['--title', 'singletree']),
       ...settings.args,
     ],
     env: {
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
-      OPENCODE_CONFIG_CONTENT: JSON.stringify({
-        autoupdate: false,
-        share: 'disabled',
-        permission: permissions[attempt.permissions],
-        ...providerOf(model, settings),
-      }),
+      ...(attempt.trusted ? {} : { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
+      OPENCODE_CONFIG_CONTENT: JSON.stringify(configurationOf(attempt, model, settings)),
     },
     apiKeyVariable,
     stdin: attempt.prompt,
+    oneOutput: true,
   };
 }
 
-const deny = {
-  '*': 'deny',
-  bash: 'deny',
-  task: 'deny',
-  skill: 'deny',
-  webfetch: 'deny',
-  websearch: 'deny',
-  codesearch: 'deny',
-  external_directory: 'deny',
-};
-const look = { read: 'allow', glob: 'allow', grep: 'allow', list: 'allow' };
+/** Words that follow no flag would be a second prompt. */
+function refuseOwnArguments(args: readonly string[]): void {
+  args.forEach((arg, at) => {
+    if (arg.startsWith('-')) {
+      const flag = flagOf(arg);
+      if (ownFlags.has(flag)) throw new RefusedAttempt(`args: ${flag} is set by Singletree itself; use its own keys and options`);
+      return;
+    }
+    const before = args[at - 1];
+    if (before === undefined || !before.startsWith('-') || before.includes('=')) {
+      throw new RefusedAttempt(`args: "${arg}" is no flag, and follows none that could take it: the CLI would take it for a prompt`);
+    }
+  });
+}
 
-/** Each tool by name, so that a rule of the user's own configuration, into which this is merged, is replaced and not added to.
- *  Nothing may ask: a question that nobody answers ends the run as if all were well. */
-const permissions: Readonly<Record<PermissionMode, unknown>> = {
-  all: 'allow',
-  edits: { ...deny, ...look, edit: 'allow', todowrite: 'allow' },
-  read: { ...deny, edit: 'deny', todowrite: 'deny', ...look },
-};
-
-/** Address and key belong to the provider, which is the first half of the model's name. */
-function providerOf(model: string | undefined, settings: HarnessSettings<unknown>): object {
-  const { baseUrl, hasApiKey } = settings;
-  if (baseUrl === undefined && !hasApiKey) return {};
-  const slash = model?.indexOf('/') ?? -1;
-  if (model === undefined || slash < 1 || slash === model.length - 1) {
-    const told = model === undefined ? 'no model' : `"${model}"`;
-    throw new RefusedAttempt(`base_url and api_key belong to a provider: they need a model of the form "provider/model"; got ${told}`);
-  }
-  const [provider, name] = [model.slice(0, slash), model.slice(slash + 1)];
-  const options = { ...(baseUrl === undefined ? {} : { baseURL: baseUrl }), ...(hasApiKey ? { apiKey: `{env:${apiKeyVariable}}` } : {}) };
-  const gateway = baseUrl === undefined ? {} : { npm: '@ai-sdk/openai-compatible', models: { [name]: {} } };
-  return { provider: { [provider]: { ...gateway, options } } };
+/** `-mX` as `-m`, `--logLevel=X` and `--no-log-level` as `--log-level`: the CLI takes all of them. */
+function flagOf(arg: string): string {
+  if (!arg.startsWith('--')) return arg.slice(0, 2);
+  const [name = arg] = arg.split('=', 1);
+  return name.replace(/^--no-/, '--').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -1,75 +1,116 @@
 import {
-  amountOf,
-  clip,
-  countOf,
-  defined,
-  digest,
   lineDecoder,
-  objectOf,
   silentDecoder,
   stringOf,
-  usesTokens,
+  objectOf,
+  clip,
+  defined,
   type Decoder,
-  type EndEvidence,
   type HarnessEventBody,
   type JsonObject,
   type OutputSource,
-  type TokenUsage,
 } from '@singletree/harness';
-import { failure } from './ending.ts';
+import { failure, stepEnd } from './ending.ts';
+import { readLogLine } from './log.ts';
+import { OwnLog } from './own-log.ts';
+import { Rounding, stepTokens } from './tokens.ts';
+import { fileChanges, toolEvents } from './tools.ts';
 
 type Events = readonly HarnessEventBody[];
 
+const brokenOff: HarnessEventBody = { kind: 'usage.incomplete', reason: 'an answer broke off: what it used is told nowhere' };
+
 /**
- * `run --format json` of opencode 1.18.
+ * `run --format json` of opencode 1.18, and between its lines what the CLI logs of itself.
  *
  * Nothing says that the run is over: a step that finished with the reason `stop` was the last one, unless a compaction follows and more
  * steps with it. An `error` may be recovered from in the same way. A question of permission that nobody answers ends the run, too.
  */
 export function createDecoder(source: OutputSource): Decoder {
+  // Both go into one log.
   if (source === 'stderr') return silentDecoder();
   const reader = new RunReader();
-  return lineDecoder(source, (json) => reader.read(json));
+  return lineDecoder(
+    source,
+    (json) => reader.read(json),
+    (text) => reader.readText(text),
+  );
 }
 
 class RunReader {
-  #sessionId: string | undefined;
+  readonly #log = new OwnLog();
+  readonly #rounding = new Rounding();
   #rejected = false;
-  #costUsd = 0;
-  #costUsdMicros = 0;
+  /** The call whose answer has begun and not ended. */
+  #openCall: string | undefined;
+  /** What is known of the compaction that goes on: the next step sums up, this one does, or it is over and was told. */
+  #compaction: 'due' | 'summary' | 'told' | undefined;
 
   /** Undefined for a line that is not known. */
   read(json: JsonObject): Events | undefined {
     const events = this.#events(json, objectOf(json['part']));
-    const sessionId = stringOf(json['sessionID']);
-    if (events === undefined || sessionId === undefined || sessionId === this.#sessionId) return events;
-    this.#sessionId = sessionId;
-    return [{ kind: 'session.started', sessionId }, ...events];
+    return events && [...this.#log.begin(stringOf(json['sessionID'])), ...events];
+  }
+
+  readText(text: string): Events | undefined {
+    const line = readLogLine(text);
+    if (line) return this.#log.read(line);
+    // The tool tells that it was rejected, too.
+    return /permission requested: .*; auto-rejecting$/.test(text) ? [] : undefined;
   }
 
   #events(json: JsonObject, part: JsonObject): Events | undefined {
     switch (json['type']) {
       case 'step_start':
-        this.#rejected = false;
-        return [];
+        return this.#stepStart(part);
       case 'reasoning':
         return [];
       case 'text':
-        return textEvents(part);
+        return this.#text(part);
       case 'tool_use':
         return this.#toolUse(part, objectOf(part['state']));
       case 'step_finish':
         return this.#stepFinish(part);
       case 'error':
-        return [this.#error(failure(objectOf(json['error'])))];
+        return this.#error(objectOf(json['error']));
       default:
         return undefined;
     }
   }
 
-  /** Where the context was too long, a compaction may follow: a call that takes a minute, and of which nothing is told. */
-  #error(evidence: EndEvidence): HarnessEventBody {
-    return { kind: 'ended', evidence, ...(evidence.reason === 'context_exhausted' ? { pending: 1 } : {}) };
+  /** Also told for each time that an answer which broke off is asked for again. An answer is a message; its call has that id. */
+  #stepStart(part: JsonObject): Events {
+    const callId = stringOf(part['messageID']);
+    const begun = defined({
+      kind: 'model.call' as const,
+      callId,
+      thread: 'main' as const,
+      model: this.#log.callModel,
+      usage: {},
+      provisional: true,
+    });
+    const events = [...this.#brokenOff(), ...(callId === undefined ? [] : [{ ...begun, callId }])];
+    this.#openCall = callId;
+    this.#rejected = false;
+    this.#compaction = this.#compaction === 'due' || this.#log.isCompaction ? 'summary' : undefined;
+    return events;
+  }
+
+  #brokenOff(): Events {
+    return this.#openCall === undefined ? [] : [brokenOff];
+  }
+
+  /** After a compaction the CLI tells itself to go on: often all that shows of it here. */
+  #text(part: JsonObject): Events {
+    if (objectOf(part['metadata'])['compaction_continue'] === true) {
+      const wasTold = this.#compaction === 'told';
+      this.#compaction = 'told';
+      return wasTold ? [] : [{ kind: 'compaction', trigger: 'auto' }];
+    }
+    const text = stringOf(part['text']);
+    return text === undefined || part['synthetic'] === true || this.#compaction === 'summary'
+      ? []
+      : [{ kind: 'text', thread: 'main', text }];
   }
 
   /** Told once, when it is over. */
@@ -77,16 +118,14 @@ class RunReader {
     const [toolId, tool] = [stringOf(part['callID']), stringOf(part['tool'])];
     if (toolId === undefined || tool === undefined) return [];
     const metadata = objectOf(state['metadata']);
-    const exit = metadata['exit'];
-    const failed = state['status'] === 'error' || (typeof exit === 'number' && exit !== 0);
-    const title = stringOf(state['title']);
-    const summary = title === undefined || title === '' ? undefined : clip(title.split('\n', 1)[0] ?? '', 200);
+    const { started, finished, failed } = toolEvents(toolId, tool, state);
+    const subagent = tool === 'task' ? stringOf(metadata['sessionId']) : undefined;
     return [
-      defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary, inputDigest: digest(state['input']) }),
+      started,
       ...this.#denial(tool, stringOf(state['error'])),
-      ...subagentEvents(tool, metadata, state),
-      defined({ kind: 'tool.finished', thread: 'main', toolId, tool, failed, outputDigest: digest(state['output'] ?? state['error']) }),
-      ...(failed ? [] : fileChange(tool, metadata)),
+      ...(subagent === undefined ? [] : this.#log.ranSubagent(subagent, stringOf(objectOf(state['input'])['subagent_type']))),
+      finished,
+      ...(failed ? [] : fileChanges(tool, metadata)),
     ];
   }
 
@@ -99,70 +138,35 @@ class RunReader {
   }
 
   #stepFinish(part: JsonObject): Events {
-    const callId = stringOf(part['id']);
+    this.#openCall = undefined;
+    const callId = stringOf(part['messageID']);
     if (callId === undefined) return [];
-    const tokens = objectOf(part['tokens']);
-    // A provider that sends no usage shows as zeros without a total.
-    const usage = tokens['total'] === undefined ? {} : tokensOf(tokens);
-    const costUsdMicros = usesTokens(usage) ? this.#micros(amountOf(part['cost'])) : undefined;
-    const provisional = Object.keys(usage).length === 0 ? true : undefined;
-    return [defined({ kind: 'model.call', callId, thread: 'main', usage, provisional, costUsdMicros }), ...this.#ending(part['reason'])];
+    const usage = stepTokens(objectOf(part['tokens']));
+    const isUntold = Object.keys(usage).length === 0;
+    const call = defined({
+      kind: 'model.call',
+      callId,
+      thread: 'main',
+      model: this.#log.callModel,
+      usage,
+      provisional: isUntold ? true : undefined,
+      costUsdMicros: isUntold ? undefined : this.#rounding.apply(part['cost']),
+    });
+    if (this.#compaction === 'summary') {
+      this.#compaction = 'told';
+      return [call, { kind: 'compaction', trigger: 'auto' }];
+    }
+    const evidence = stepEnd(part['reason'], this.#rejected);
+    return evidence ? [call, { kind: 'ended', evidence }] : [call];
   }
 
-  #ending(reason: unknown): Events {
-    if (reason === 'stop') return [{ kind: 'ended', evidence: { result: 'completed' } }];
-    if (!this.#rejected) return [];
-    return [
-      {
-        kind: 'ended',
-        evidence: { result: 'failed', reason: 'permission_denied', message: 'a permission was asked for and nobody could answer' },
-      },
-    ];
+  /** Where the context was too long, a compaction may follow: a call that takes a minute, and of which nothing is told. */
+  #error(error: JsonObject): Events {
+    const evidence = failure(error);
+    const events = this.#brokenOff();
+    this.#openCall = undefined;
+    if (evidence.reason !== 'context_exhausted') return [...events, { kind: 'ended', evidence }];
+    this.#compaction = 'due';
+    return [...events, { kind: 'ended', evidence, pending: 1 }];
   }
-
-  /** The price table is the configuration's: 0 for tokens that were used means that it holds no price. Rounded once over the run. */
-  #micros(costUsd: number | undefined): number | undefined {
-    if (costUsd === undefined || costUsd === 0) return undefined;
-    this.#costUsd += costUsd;
-    const micros = Math.round(this.#costUsd * 1_000_000);
-    const difference = micros - this.#costUsdMicros;
-    this.#costUsdMicros = micros;
-    return difference;
-  }
-}
-
-/** After a compaction the CLI tells itself to go on, which is all that shows of it here. */
-function textEvents(part: JsonObject): Events {
-  if (objectOf(part['metadata'])['compaction_continue'] === true) return [{ kind: 'compaction' }];
-  const text = stringOf(part['text']);
-  return text === undefined || part['synthetic'] === true ? [] : [{ kind: 'text', thread: 'main', text }];
-}
-
-function subagentEvents(tool: string, metadata: JsonObject, state: JsonObject): Events {
-  const subagent = stringOf(metadata['sessionId']);
-  if (tool !== 'task' || subagent === undefined) return [];
-  const name = stringOf(objectOf(state['input'])['subagent_type']);
-  return [
-    defined({ kind: 'subagent.started', subagent, name }),
-    { kind: 'usage.incomplete', reason: 'a sub-agent has a session of its own' },
-    { kind: 'subagent.ended', subagent },
-  ];
-}
-
-function fileChange(tool: string, metadata: JsonObject): Events {
-  const path = stringOf(metadata['filepath']) ?? stringOf(objectOf(metadata['filediff'])['file']);
-  if (path === undefined || (tool !== 'write' && tool !== 'edit')) return [];
-  return [{ kind: 'file.changed', path, change: metadata['exists'] === false ? 'added' : 'modified' }];
-}
-
-/** Every kind is apart from the others already. */
-function tokensOf(tokens: JsonObject): TokenUsage {
-  const cache = objectOf(tokens['cache']);
-  return defined({
-    uncachedInputTokens: countOf(tokens['input']),
-    cacheReadInputTokens: countOf(cache['read']),
-    cacheWriteInputTokens: countOf(cache['write']),
-    outputTokens: countOf(tokens['output']),
-    reasoningOutputTokens: countOf(tokens['reasoning']),
-  });
 }

@@ -1,23 +1,36 @@
 import { defineHarness, type Harness } from '@singletree/harness';
-import { z } from 'zod';
-import { capabilities, newestVersion } from './capabilities.ts';
+import { baselineOf } from './baseline.ts';
+import { capabilities, knownLimits, newestVersion } from './capabilities.ts';
 import { command } from './command.ts';
+import { contextWindow } from './context-window.ts';
 import { createDecoder } from './decode.ts';
 import { exitEvidence } from './ending.ts';
+import { nativeExecutables } from './native.ts';
+import { options, type OpenCodeOptions } from './options.ts';
 import { probe } from './probe.ts';
+import { sessionQueries } from './session-rows.ts';
+import { reconcile, sessionFiles } from './session.ts';
 
-const harness: Harness = defineHarness<unknown>({
+const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   specificationVersion: 'harness/v1',
   harnessId: 'opencode',
   displayName: 'OpenCode',
   defaultExecutable: 'opencode',
   supportedVersions: newestVersion,
-  decoderVersion: 2,
+  knownLimits,
+  decoderVersion: 3,
   capabilities,
-  options: z.strictObject({}),
+  options,
   probe,
   command,
   decoder: createDecoder,
+  environment: ['OPENCODE_CONFIG', 'OPENCODE_CONFIG_DIR'],
+  nativeExecutables: (executable) => nativeExecutables(executable),
+  sessionQueries,
+  sessionFiles,
+  baseline: baselineOf,
+  reconcile,
+  contextWindow,
   exitEvidence,
 });
 
