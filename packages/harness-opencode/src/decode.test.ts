@@ -184,6 +184,17 @@ describe('what the CLI logs of itself', () => {
     expect(retries(stream('ses_1'), failed)).toEqual([]);
   });
 
+  test('may be as long as a line can be', () => {
+    const pattern = '\\"x y=z'.repeat(1_000_000);
+    expect(decode(log('evaluated', `permission=bash pattern="${pattern}" action.action=allow`))).toEqual([]);
+    expect(
+      decode(stream('ses_1'), log('"stream error"', `session.id=ses_1 error.error="${pattern}"`, 'ERROR'), stream('ses_1')).at(-1),
+    ).toMatchObject({
+      kind: 'model.retried',
+      reason: 'no reason given',
+    });
+  });
+
   test('tells of a title, whose tokens nobody counts', () => {
     expect(kinds(decode(stream('ses_1', 'title', 'small=true')))).toEqual(['session.started', 'usage.incomplete']);
   });

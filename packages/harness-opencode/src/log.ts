@@ -7,8 +7,12 @@ export interface LogLine {
   field(name: string): string | undefined;
 }
 
+/** What is looked for stands at the beginning; whole commands and answers may stand behind it. In UTF-16 units. */
+const longest = 16 * 1024;
+
 /** Undefined for anything else. */
-export function readLogLine(text: string): LogLine | undefined {
+export function readLogLine(line: string): LogLine | undefined {
+  const text = line.slice(0, longest);
   const [, timestamp = '', level = ''] = /^timestamp=(\S+) level=([A-Z]+) /.exec(text) ?? [];
   if (level === '') return undefined;
   const at = Date.parse(timestamp);

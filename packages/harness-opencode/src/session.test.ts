@@ -123,6 +123,7 @@ describe('the database', () => {
     ]);
     expect(reconcile(files)).toMatchObject({
       compactions: 1,
+      turns: 2,
       model: 'mk/m1',
       context: { finalTokens: 7, peakTokens: 96 },
       calls: [{}, { compaction: true }, {}, {}],
@@ -154,7 +155,7 @@ describe('the database', () => {
       { kind: 'ended', evidence: { result: 'completed' }, source: 'stdout', endsAt: 2 },
     ];
     expect(reconcile(rowsOf([{ ...main, steps: step(1) }]), printed)).toMatchObject({
-      turns: 1,
+      turns: 2,
       provenance: 'recovered',
       calls: [{}, { callId: 'msg_lost' }],
     });

@@ -33,7 +33,8 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   const mainMessages = since.filter((message) => message.sessionId === sessionId);
   const told = foldUsage(events, capabilities);
   const printed = printedCalls(events);
-  const calls = [...callsIn(since, sessionId), ...missingIn(since, printed)];
+  const missing = missingIn(since, printed);
+  const calls = [...callsIn(since, sessionId), ...missing];
   const subagents = calls.filter(({ thread }) => thread !== 'main');
   const prompts = calls.flatMap(({ thread, usage }) => (thread === 'main' ? (promptTokens(usage) ?? []) : []));
   const isReported = told.evidence !== undefined && calls.every(({ callId }) => printed.has(callId));
@@ -42,7 +43,7 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   return defined({
     usage: usageOf(calls),
     subagentUsage: subagents.length === 0 ? undefined : addTokens(...subagents.map(({ usage }) => usage)),
-    turns: Math.max(told.turns ?? 0, mainMessages.filter(hasBegun).length),
+    turns: mainMessages.filter((message) => hasBegun(message) && !message.isSummary).length + missing.length,
     provenance: isReported ? 'reported' : 'recovered',
     lowerBound: isUntold || since.some(isCutOff) || events.some(isUntoldTitle),
     calls: calls.map(({ costUsdMicros: _, ...call }) => call),
