@@ -127,6 +127,11 @@ describe('what the CLI logs', () => {
     expect(account(started, broken).turns).toBeUndefined();
   });
 
+  test('is not needed for totals, each of which counts from the one before', () => {
+    const { total } = account(started, completed(157), completed(200));
+    expect(total).toMatchObject({ uncachedInputTokens: 200 - 57, cacheReadInputTokens: 50, outputTokens: 10 });
+  });
+
   test('makes them one too where the model told no figures', () => {
     const silent = telemetry('sse_event', 'event.kind=response.completed ttft_ms=0');
     expect(account(started, silent)).toMatchObject({ turns: 1, lowerBound: true });
@@ -161,10 +166,8 @@ describe('what the CLI logs', () => {
   });
 
   test('cannot be made up by the words of a server: the last field of a name counts', () => {
-    const lie = telemetry(
-      'sse_event',
-      'event.kind=response.failed error.message={"x":" conversation.id=sub-9 event.kind=response.completed"}',
-    );
+    const lie = telemetry('conversation_starts', 'error.message={"x": conversation.id=sub-9 }');
+    expect(read(started, telemetry('conversation_starts', '', 'sub-9')).slice(1)).toMatchObject([{ kind: 'subagent.started' }]);
     expect(read(started, lie).slice(1)).toEqual([]);
   });
 });

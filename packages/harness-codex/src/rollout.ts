@@ -16,9 +16,8 @@ export interface RolloutCall {
 /** What the CLI wrote down of one thread. */
 export interface Rollout {
   readonly threadId: string;
-  /** The thread that a person speaks to, which this one or one above it works for. */
+  /** The thread that is spoken to from outside: this one, or the one that it works for, however many are between them. */
   readonly rootId: string;
-  readonly parentId: string | undefined;
   readonly version: string | undefined;
   /** Those that it tells: in older versions not the last one of a process that was killed. */
   readonly calls: readonly RolloutCall[];
@@ -78,7 +77,6 @@ class Reader {
     return {
       threadId,
       rootId: stringOf(this.#meta['session_id']) ?? threadId,
-      parentId: stringOf(this.#meta['parent_thread_id']),
       version: stringOf(this.#meta['cli_version']),
       calls: this.#calls,
       compactions: this.#compactions,

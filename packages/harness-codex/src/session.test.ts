@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { foldUsage, type SessionFile } from '@singletree/harness';
+import { foldUsage, objectOf, type SessionFile } from '@singletree/harness';
 import { readFixtures, type Fixture } from '@singletree/harness/testing';
 import { describe, expect, test } from 'vitest';
 import harness from './index.ts';
@@ -102,6 +102,13 @@ describe('a baseline', () => {
     expect(baseline?.data['bytes']).toEqual({ [session.id]: session.files[0]?.bytes.length });
   });
 
+  test('is what was stored of a session that was gone on in', () => {
+    const { session, baseline } = recorded('0.169.0', 'resumed-after-kill');
+    const bytes = Number(Object.values(objectOf(baseline?.data['bytes']))[0]);
+    const before = session.files.map((file) => ({ ...file, bytes: file.bytes.subarray(0, bytes) }));
+    expect(harness.baseline?.(session.id, before)).toEqual(baseline);
+  });
+
   test('there is none without the rollout of the main thread', () => {
     const { session } = recorded('0.169.0', 'subagent');
     const others = session.files.filter(({ path }) => !path.includes(session.id));
@@ -137,6 +144,15 @@ describe('a rollout of totals only', () => {
     const foreign = line('token_usage_record', { thread_id: 'p', usage: usage(999) });
     expect(inputs(meta(), foreign, count(10), record, count(17))).toEqual([10, 7]);
   });
+});
+
+test.each([
+  ['stream disconnected before completion: idle timeout', true],
+  ['unexpected status 401 Unauthorized', false],
+])('a turn that failed with "%s" leaves a call open: %s', (message, isCallDue) => {
+  const began = line('event_msg', { type: 'task_started' });
+  const failed = line('event_msg', { type: 'task_complete', error: { message } });
+  expect(rollout(line('session_meta', { id: 't' }), began, failed)).toMatchObject({ isCallDue });
 });
 
 test('what is no rollout, or only the beginning of one, is none', () => {

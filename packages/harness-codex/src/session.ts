@@ -62,12 +62,7 @@ function threadsOf({ sessionId, files }: ReconcileInput): readonly Rollout[] {
     const rollout = readRollout(bytes);
     if (rollout) rollouts.set(rollout.threadId, rollout);
   }
-  const worksFor = (rollout: Rollout | undefined, depth = 0): boolean =>
-    rollout !== undefined &&
-    (rollout.threadId === sessionId ||
-      rollout.rootId === sessionId ||
-      (rollout.parentId !== undefined && depth < rollouts.size && worksFor(rollouts.get(rollout.parentId), depth + 1)));
-  return [...rollouts.values()].filter((rollout) => worksFor(rollout));
+  return [...rollouts.values()].filter(({ rootId }) => rootId === sessionId);
 }
 
 interface OwnCalls {
