@@ -57,15 +57,15 @@ function readEnvironment(pid: number): string | undefined {
 }
 
 /** Listings of one look. Each but the first is short: it reads only whoever has come since. */
-const mostListings = 20;
+const mostListings = 10;
 
 /**
  * Every process, newest first, until a listing shows nobody who has not been looked at: whoever hands its life on to a child and ends, again and
  * again, is met in the end. What else is to be known of one is to be read before the next one is asked for.
  */
-export function* processes(): Generator<ProcessStat> {
+export function* processes(listings: number = mostListings): Generator<ProcessStat> {
   const met = new Set<number>();
-  for (let listing = 0; listing < mostListings; listing += 1) {
+  for (let listing = 0; listing < listings; listing += 1) {
     const fresh = pids().filter((pid) => !met.has(pid));
     if (fresh.length === 0) return;
     for (const pid of fresh.toReversed()) {
@@ -76,12 +76,11 @@ export function* processes(): Generator<ProcessStat> {
   }
 }
 
-/** In the order of the numbers. */
+/** The kernel names them in the order of their numbers. */
 function pids(): number[] {
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .sort((a, b) => a - b);
+    .filter((pid) => pid > 0);
 }
 
 export function readTable(): ProcessStat[] {

@@ -35,7 +35,8 @@ export function findMembers(tree: ProcessTree, byMarker = true, met?: (member: P
   const session = holder === undefined || holder.startTime === leader?.startTime ? leader?.pid : undefined;
   const table = new Map<number, ProcessStat>();
   const members = new Set<number>();
-  for (const stat of processes()) {
+  // Whoever only wants to know how much there is need not meet everybody.
+  for (const stat of processes(byMarker ? undefined : 1)) {
     const { pid, startTime, session: sid, group } = stat;
     table.set(pid, stat);
     if (others.has(pid)) continue;
