@@ -8,6 +8,12 @@ import { processesWithMarker, until, type FakeScript, type MarkedProcess } from 
 /** Halves the start of a daemon: the tests make more than a hundred. */
 const compileCache = join(import.meta.dirname, '../node_modules/.cache/daemon');
 
+/**
+ * The same on every machine, and the one that has most to do by itself. In a PID namespace the pids that agents and their children write down
+ * mean nothing outside. What the levels are good for is tested by itself.
+ */
+const containment = process.env['SINGLETREE_TEST_CONTAINMENT'] ?? 'marker';
+
 export interface DaemonFixture {
   /** Everything of the test: state folder, HOME of the agents, configuration, scripts. */
   readonly folder: string;
@@ -39,9 +45,10 @@ export class TestDaemon implements AsyncDisposable {
   /** Parts of the configuration beside the fake harness; they take effect at the next start. */
   configure(configuration: DaemonFixture['configuration']): void {
     const fake = { plugin: '@singletree/testing/fake-harness', options: { script: this.script } };
-    const { harnesses, ...rest } = { harnesses: {}, ...configuration };
+    const { harnesses, supervision, ...rest } = { harnesses: {}, supervision: {}, ...configuration };
+    const own = { harnesses: { fake, ...harnesses }, supervision: { containment, ...supervision } };
     // JSON is YAML.
-    writeFileSync(this.config, JSON.stringify({ version: 1, defaults: { harness: 'fake' }, ...rest, harnesses: { fake, ...harnesses } }));
+    writeFileSync(this.config, JSON.stringify({ version: 1, defaults: { harness: 'fake' }, ...rest, ...own }));
   }
 
   get pid(): number {
