@@ -6,6 +6,7 @@ import { options, type CodexOptions } from './options.ts';
 const agentsHint =
   'developer_instructions="If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project."';
 const untrusted = 'projects={"/repo"={"trust_level"="untrusted"},"/"={"trust_level"="untrusted"}}';
+const ownLog = 'shell_environment_policy.set.RUST_LOG=""';
 
 function build(attempt: Partial<AttemptContext> = {}, settings: Partial<HarnessSettings<CodexOptions>> = {}, own: object = {}): Command {
   return command(
@@ -25,6 +26,8 @@ test('a new session, with everything the CLI needs to be read', () => {
     args: [
       ...'exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --model gpt-5.5 -c'.split(' '),
       untrusted,
+      '-c',
+      ownLog,
       '-c',
       agentsHint,
       '--enable',
@@ -50,7 +53,7 @@ test.each([
 ] as const)('permissions "%s" are the sandbox %s', (permissions, sandbox, set) => {
   const built = build({ permissions });
   expect(built.args.slice(3, 5)).toEqual(['--sandbox', sandbox]);
-  expect(config(built)).toEqual([...set, untrusted, agentsHint]);
+  expect(config(built)).toEqual([...set, untrusted, ownLog, agentsHint]);
 });
 
 test("an address of the configuration's own is a provider of our own name; the key's variable is named, never the key", () => {
@@ -74,7 +77,7 @@ test('nothing above the workspace may configure the CLI either: it may lie deep 
 });
 
 test('a trusted workspace may configure the CLI, which then reads AGENTS.md itself', () => {
-  expect(config(build({ trusted: true }))).toEqual(['projects={"/repo"={"trust_level"="trusted"}}']);
+  expect(config(build({ trusted: true }))).toEqual(['projects={"/repo"={"trust_level"="trusted"}}', ownLog]);
 });
 
 test('options are settings of the CLI', () => {
@@ -98,6 +101,7 @@ test('options are settings of the CLI', () => {
     'mcp_servers.docs={"url"="https://h/mcp","bearer_token_env_var"="TOKEN"}',
     'mcp_servers.db={"command"="db","args"=["a b"],"env_vars"=["PGHOST"]}',
     'projects={"/repo"={"trust_level"="trusted"}}',
+    ownLog,
     'developer_instructions="Be \\"terse\\".\\n"',
   ]);
 });

@@ -17,6 +17,8 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
     ...permissions[attempt.permissions](settings.options),
     ...optional(settings.options),
     ...trust(attempt),
+    // What is meant for the CLI's own log is not meant for the programs that it runs.
+    'shell_environment_policy.set.RUST_LOG': '',
     developer_instructions: instructions(attempt, settings.options),
   };
   const flags = [
