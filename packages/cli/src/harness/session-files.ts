@@ -16,7 +16,7 @@ export interface GivenFile {
 /**
  * Session files by the names that the plugin knows them by, wherever they lie and however they are called now: one whose path ends as the
  * plugin's patterns do has that place; of one that was only moved, the file's name decides; any other, in the order given, stands for the
- * first pattern. What was given already (a database's rows) may name further files too.
+ * first place: the rows of a database where the plugin asks one. What was given already may name further files too.
  */
 export function asSessionFiles(
   harness: Harness,
@@ -28,7 +28,7 @@ export function asSessionFiles(
   const placed = [...rows];
   let open = given;
   for (;;) {
-    const patterns = [...(asked(() => harness.sessionFiles?.(sessionId, placed)) ?? []), ...databases];
+    const patterns = [...databases, ...(asked(() => harness.sessionFiles?.(sessionId, placed)) ?? [])];
     const fitting = open.flatMap((file): (readonly [GivenFile, string])[] => {
       const path = placeIn(patterns, file.path);
       return path === undefined ? [] : [[file, path]];
