@@ -163,4 +163,26 @@ describe.concurrent('a process that needs the daemon', () => {
     expect(exit).toMatchObject({ code: 9 });
     expect(exit.stop).toBeUndefined();
   });
+
+  test('that stood still together with it is not ended before the daemon could vouch again', async () => {
+    const directory = await prepare('sleep 5; exit 9', { limits: { unsupervisedMs: 1_500 } });
+    const vouchNow = (): Promise<void> => vouch(directory, process.hrtime.bigint() + 1_500_000_000n);
+    await vouchNow();
+    await startShim(directory, {});
+    const { pid } = await until(async () => {
+      const seen = await look(directory);
+      return seen.kind === 'alive' && seen.run ? seen.owner : undefined;
+    });
+    await vouchNow();
+    process.kill(pid, 'SIGSTOP');
+    await sleep(3_000);
+    process.kill(pid, 'SIGCONT');
+    await sleep(200);
+    await vouchNow();
+    const vouching = setInterval(() => void vouchNow(), 100);
+    const exit = await ending(directory);
+    clearInterval(vouching);
+    expect(exit).toMatchObject({ code: 9 });
+    expect(exit.stop).toBeUndefined();
+  });
 });

@@ -11,7 +11,7 @@ import { readStops } from './requests.ts';
 import { Silence } from './silence.ts';
 import { Stopping } from './stopping.ts';
 import type { ProcessTree } from './tree.ts';
-import { vouchedUntil } from './vouch.ts';
+import { Unvouched } from './vouch.ts';
 
 const tickMs = 100;
 /** Stops, kill switch and free disk: of 256 MiB, one that writes 1 GB a second leaves little in that time. */
@@ -40,6 +40,7 @@ export class Supervised {
   readonly #ended: Promise<End>;
   readonly #started = monotonicMs();
   readonly #silence = new Silence(this.#started);
+  readonly #unvouched: Unvouched | undefined;
 
   constructor({ child, ended, hold }: Started, around: Surroundings) {
     this.#around = around;
@@ -52,6 +53,8 @@ export class Supervised {
     // Killed, and still no exit: it hangs in the kernel. The ending names it as a survivor.
     this.stopping = new Stopping(tree, around.spec.graces, () => end({ code: null, signal: null }));
     this.memory = new PeakMemory(tree);
+    const { unsupervisedMs } = around.spec.limits;
+    this.#unvouched = unsupervisedMs === undefined ? undefined : new Unvouched(around.directory, this.#started, unsupervisedMs);
   }
 
   /** Looks after the child until it has ended. */
@@ -82,16 +85,10 @@ export class Supervised {
       hasSpoken: this.#silence.hasSpoken,
       longestLog: Math.max(stdout, stderr),
       freeBytes: space.bytes,
-      unvouchedMs: this.#unvouchedMs(now),
+      unvouchedMs: this.#unvouched?.ms(now),
     });
     if (limit) this.stopping.request({ ...limit, by: 'shim', at: Date.now() });
     this.stopping.escalate(now);
-  }
-
-  #unvouchedMs(now: number): number | undefined {
-    const { spec, directory } = this.#around;
-    const { unsupervisedMs } = spec.limits;
-    return unsupervisedMs === undefined ? undefined : now - (vouchedUntil(directory) ?? this.#started + unsupervisedMs);
   }
 
   #obeyStops(): void {
