@@ -127,6 +127,13 @@ describe('a compaction', () => {
     expect(kinds(events.slice(events.findIndex(({ kind }) => kind === 'ended') + 1))).toEqual(['model.call', 'model.call', 'compaction']);
   });
 
+  test('may have a model of its own, which is not the one of the session', () => {
+    const small = stream('ses_1', 'compaction').replace('modelID=m1', 'modelID=small');
+    const events = decode(stream('ses_1'), small, ...summary, stream('ses_1'), stepStart());
+    expect(events.flatMap((event) => (event.kind === 'session.started' ? [event.model] : []))).toEqual([undefined, 'mk/m1']);
+    expect(events.flatMap((event) => (event.kind === 'model.call' ? [event.model] : []))).toEqual(['mk/small', 'mk/small', 'mk/m1']);
+  });
+
   test('may come again', () => {
     const working = [stepStart(), stepFinish('tool-calls')];
     expect(compactions(overflow, ...summary, goOn, ...working, overflow, ...summary, goOn, ...working, ...summary, goOn)).toBe(3);
