@@ -7,3 +7,4 @@ export { examineStateFolder } from './doctor/state-folder.ts';
 export { examineSupervision } from './doctor/supervision.ts';
 export { examineTool } from './doctor/tool.ts';
 export { childEnvironment } from './supervision/environment.ts';
+export { lockHolder } from './state-folder/lock.ts';

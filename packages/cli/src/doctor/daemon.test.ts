@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { NoDaemonError, type Singletree } from '@singletree/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { environmentOf, findDaemon } from './daemon.ts';
@@ -17,6 +18,13 @@ function leaveAddress(pid: number): void {
 async function found(answer: () => Promise<unknown>) {
   const client: unknown = { daemon: { status: answer } };
   return await findDaemon(client as Singletree, state);
+}
+
+/** As a daemon has it. */
+function lockedByUs(): Disposable {
+  const connection = new DatabaseSync(join(state, 'lock.db'));
+  connection.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  return { [Symbol.dispose]: () => connection.close() };
 }
 
 const refused = async (): Promise<never> => Promise.reject(new NoDaemonError('nobody there'));
@@ -45,10 +53,24 @@ describe('a daemon', () => {
 
   test('that lives and does not answer', async () => {
     leaveAddress(process.pid);
+    using _ = lockedByUs();
     const late = new DOMException('timed out', 'TimeoutError');
     for (const answer of [refused, async () => Promise.reject(late)]) {
       expect((await found(answer)).finding).toMatchObject({ status: 'problem', fix: expect.stringContaining(`kill -9 ${process.pid}`) });
     }
+  });
+
+  test('that was killed, and whose number somebody else has by now, who must not be killed for it', async () => {
+    leaveAddress(process.pid);
+    expect((await found(refused)).finding).toMatchObject({ status: 'warning', fix: 'singletree up --detach' });
+  });
+
+  test('that has left no address yet', async () => {
+    using _ = lockedByUs();
+    const starting = { status: 'warning', message: expect.stringContaining(`process ${process.pid} has the state folder`) };
+    expect((await found(refused)).finding).toMatchObject(starting);
+    leaveAddress(gone);
+    expect((await found(refused)).finding).toMatchObject(starting);
   });
 
   test('of another kind', async () => {

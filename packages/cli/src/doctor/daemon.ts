@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readAddress, statePaths } from '@singletree/core/local';
-import type { Finding } from '@singletree/core/doctor';
+import { lockHolder, type Finding } from '@singletree/core/doctor';
 import { NoDaemonError, type DaemonStatus, type Singletree } from '@singletree/sdk';
-import { isAlive } from '../daemon/alive.ts';
 import { age, facts } from '../terminal/figures.ts';
 
 /** How long a daemon that is well may take to say what it is. */
@@ -27,12 +26,18 @@ export async function findDaemon(client: Singletree, state: string): Promise<Dae
 }
 
 function silent(error: unknown, state: string): Finding {
-  const { address: file } = statePaths(state);
+  const { address: file, lock } = statePaths(state);
   const left = addressLeft(file);
   const base = { check: 'daemon', where: file };
-  if (left && isAlive(left.pid)) {
-    const message = `process ${left.pid} has left its address, but does not answer at ${left.address}`;
-    return { ...base, status: 'problem', message, fix: `kill -9 ${left.pid} && singletree up --detach (the agents live on)` };
+  // Not by its number alone: a daemon that was killed leaves its address, and since a reboot its number may be anybody's.
+  const holder = lockHolder(lock);
+  if (left && holder === left.pid) {
+    const message = `process ${holder} has left its address, but does not answer at ${left.address}`;
+    return { ...base, status: 'problem', message, fix: `kill -9 ${holder} && singletree up --detach (the agents live on)` };
+  }
+  if (holder !== undefined) {
+    const message = `process ${holder} has the state folder and has left no address yet: it is starting, or stuck`;
+    return { check: 'daemon', status: 'warning', message, where: lock, fix: 'singletree doctor, in a moment' };
   }
   if (!(error instanceof NoDaemonError)) {
     return { ...base, status: 'problem', message: error instanceof Error ? error.message : String(error), fix: 'singletree up --detach' };

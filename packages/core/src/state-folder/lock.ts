@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 export interface Lock {
@@ -35,3 +36,29 @@ export function acquireLock(file: string): Lock | undefined {
 
 /** SQLITE_BUSY; extended codes have it in their low byte. */
 const busy = 5;
+
+/**
+ * The process that has such a lock, by what the kernel tells of locks, without touching it. Undefined: nobody has it, or the kernel does not tell,
+ * as of a holder in a container that has process numbers of its own.
+ */
+export function lockHolder(file: string): number | undefined {
+  const inode = statSync(file, { throwIfNoEntry: false })?.ino;
+  return inode === undefined ? undefined : holderOf(inode, locks());
+}
+
+/** @param table of /proc/locks: `21: POSIX  ADVISORY  WRITE 9804 fe:00:10011398 1073741824 1073742335` */
+export function holderOf(inode: number, table: string): number | undefined {
+  for (const line of table.split('\n')) {
+    const [, kind, , mode, pid, place = ''] = line.trim().split(/\s+/);
+    if (kind === 'POSIX' && mode === 'WRITE' && place.endsWith(`:${inode}`) && Number(pid) > 0) return Number(pid);
+  }
+  return undefined;
+}
+
+function locks(): string {
+  try {
+    return readFileSync('/proc/locks', 'latin1');
+  } catch {
+    return '';
+  }
+}
