@@ -7,6 +7,7 @@ import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
 import { advised } from '../task/advice.ts';
 import type { Command } from '../task/commands.ts';
+import { timedOut } from '../task/ending.ts';
 import { setupToRun } from '../task/next.ts';
 import { newestTree } from '../task/outcome.ts';
 import { planAttempt, type AttemptPlan } from '../task/plan.ts';
@@ -16,6 +17,7 @@ import {
   openProcess,
   type Attempt,
   type ContextItem,
+  type Failure,
   type Task,
   type TaskProcess,
   type WorkspaceMode,
@@ -39,14 +41,21 @@ const setupTailBytes = 4 * 1024;
 export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const process = openProcess(task);
   if (process) return await finishSetup(task, process, rooms);
-  const limit = usedUp(task);
-  if (limit) return { kind: 'fail', reason: 'turn_limit', message: advised('turn_limit', limit.message) };
+  const limit = limitBefore(task);
+  if (limit) return { kind: 'fail', ...limit };
   const { plugin, warning, refused } = await readyPlugin(task, rooms);
   // Somebody has to log in first: that is no fault of the task's, and costs it no attempt.
   if (refused !== undefined) return { kind: 'block', reason: 'unauthenticated', message: refused, probe: true };
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
   return { ...(await start(task, plugin, rooms)), ...(warning === undefined ? {} : { warning }) };
+}
+
+/** A limit over all attempts that is used up: whatever were started now would only be ended for it. */
+function limitBefore(task: Task): Failure | undefined {
+  if (task.usedMs >= task.spec.limits.timeoutMs) return timedOut(task);
+  const turns = usedUp(task);
+  return turns && { reason: 'turn_limit', message: advised('turn_limit', turns.message) };
 }
 
 interface Ready {
