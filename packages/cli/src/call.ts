@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Singletree } from '@singletree/sdk';
+import { tellOfSilence } from './daemon/silence.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { lookOf, type ColorChoice, type Look, type Output } from './terminal/look.ts';
 import { paint, typeset } from './terminal/marks.ts';
@@ -76,7 +77,9 @@ export class Call {
   /** A client of that daemon. Loaded late, because many commands fail or answer without one. */
   async client(): Promise<Singletree> {
     const { connect } = await import('@singletree/sdk');
-    return connect(this.target);
+    const client = connect(this.target);
+    tellOfSilence(client, (text) => this.warn(text));
+    return client;
   }
 
   /** Results for people, laid out already. */
