@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -43,6 +43,7 @@ describe('a daemon', () => {
 
   test('whose address nobody can read, which is told elsewhere', async () => {
     mkdirSync(join(state, 'address.json'));
+    symlinkSync('lock.db', join(state, 'lock.db'));
     expect((await found(refused)).finding).toMatchObject({ status: 'ok', message: 'none runs' });
   });
 

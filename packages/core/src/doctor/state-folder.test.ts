@@ -39,6 +39,14 @@ test('one that is not there yet, and one that nobody can make', () => {
   ]);
 });
 
+test('one that nobody can look at', () => {
+  symlinkSync('loop', join(folder, 'loop'));
+  const path = join(folder, 'loop/state');
+  expect(examineStateFolder(path, { minFreeBytes })).toMatchObject([
+    { status: 'problem', message: expect.stringContaining('ELOOP'), where: path },
+  ]);
+});
+
 test('what the daemon would refuse is told in its words, with what mends it', () => {
   chmodSync(folder, 0o755);
   expect(examineStateFolder(folder, { minFreeBytes })).toMatchObject([

@@ -20,9 +20,9 @@ export interface StateFolderOptions {
 /** Looks at the folder that holds all state, and tries in it what state needs. What is tried is removed again; the daemon's own lock is left alone. */
 export function examineStateFolder(path: string, options: StateFolderOptions): Finding[] {
   const folder = resolve(path);
-  if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return [missingFolder(folder)];
   let root: string;
   try {
+    if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return [missingFolder(folder)];
     root = privateFolder(folder, 'state folder');
   } catch (error) {
     return [problemFrom('folder', error, folder)];

@@ -42,8 +42,11 @@ const busy = 5;
  * as of a holder in a container that has process numbers of its own.
  */
 export function lockHolder(file: string): number | undefined {
-  const inode = statSync(file, { throwIfNoEntry: false })?.ino;
-  return inode === undefined ? undefined : holderOf(inode, locks());
+  try {
+    return holderOf(statSync(file).ino, readFileSync('/proc/locks', 'latin1'));
+  } catch {
+    return undefined; // no lock that we may look at, or no word of the kernel's
+  }
 }
 
 /** @param table of /proc/locks: `21: POSIX  ADVISORY  WRITE 9804 fe:00:10011398 1073741824 1073742335` */
@@ -53,12 +56,4 @@ export function holderOf(inode: number, table: string): number | undefined {
     if (kind === 'POSIX' && mode === 'WRITE' && place.endsWith(`:${inode}`) && Number(pid) > 0) return Number(pid);
   }
   return undefined;
-}
-
-function locks(): string {
-  try {
-    return readFileSync('/proc/locks', 'latin1');
-  } catch {
-    return '';
-  }
 }
