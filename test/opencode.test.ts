@@ -219,6 +219,23 @@ describe.runIf(full)('OpenCode, in full', () => {
   );
 
   test(
+    'a permission that nobody could answer for is no success, although the CLI exits with 0',
+    async () => {
+      // Only who writes a rule by the very name that the plugin uses can still have one asked after it.
+      const own = { agent: { build: { permission: { '**': 'allow', 'bash*': 'ask' } } } };
+      await using scene = await openCodeScene(withUsage([bash('echo x > c.txt'), { text: 'never asked for' }]), { own });
+      const { client, task } = await run(scene);
+      expect(task).toMatchObject({
+        state: 'failed',
+        completion: { failure: { reason: 'permission_denied' }, turnsPerTask: 1, usage: { lowerBound: false } },
+      });
+      expect(toldTokens(task)).toEqual(servedTokens(scene.models));
+      await expectPromisesKept(client, task, scene.daemon.state);
+    },
+    limit,
+  );
+
+  test(
     'a red gate sends its finding into the same session',
     async () => {
       await using scene = await openCodeScene(

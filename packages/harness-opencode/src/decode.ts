@@ -5,6 +5,7 @@ import {
   objectOf,
   clip,
   defined,
+  isJsonObject,
   type Decoder,
   type HarnessEventBody,
   type JsonObject,
@@ -13,6 +14,7 @@ import {
 import { failure, stepEnd } from './ending.ts';
 import { readLogLine } from './log.ts';
 import { OwnLog } from './own-log.ts';
+import { ServeEvents } from './serve.ts';
 import { Rounding, stepTokens } from './tokens.ts';
 import { fileChanges, toolEvents } from './tools.ts';
 
@@ -24,7 +26,8 @@ const brokenOff: HarnessEventBody = { kind: 'usage.incomplete', reason: 'an answ
  * `run --format json` of opencode 1.18, and between its lines what the CLI logs of itself.
  *
  * Nothing says that the run is over: a step that finished with the reason `stop` was the last one, unless a compaction follows and more
- * steps with it. An `error` may be recovered from in the same way. A question of permission that nobody answers ends the run, too.
+ * steps with it. An `error` may be recovered from in the same way. A question of permission that nobody answers ends the run, too. Events of
+ * `serve`, which have properties, are read for recordings only.
  */
 export function createDecoder(source: OutputSource): Decoder {
   // Both go into one log.
@@ -39,6 +42,7 @@ export function createDecoder(source: OutputSource): Decoder {
 
 class RunReader {
   readonly #log = new OwnLog();
+  readonly #serve = new ServeEvents();
   readonly #rounding = new Rounding();
   #rejected = false;
   /** The call whose answer has begun and not ended. */
@@ -48,6 +52,8 @@ class RunReader {
 
   /** Undefined for a line that is not known. */
   read(json: JsonObject): Events | undefined {
+    const { type, properties } = json;
+    if (typeof type === 'string' && isJsonObject(properties)) return this.#serve.read(type, properties);
     const events = this.#events(json, objectOf(json['part']));
     return events && [...this.#log.begin(stringOf(json['sessionID'])), ...events];
   }

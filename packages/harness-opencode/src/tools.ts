@@ -1,4 +1,14 @@
-import { arrayOf, clip, defined, digest, objectOf, stringOf, type HarnessEventBody, type JsonObject } from '@singletree/harness';
+import {
+  arrayOf,
+  clip,
+  defined,
+  digest,
+  objectOf,
+  stringOf,
+  type HarnessEventBody,
+  type JsonObject,
+  type Thread,
+} from '@singletree/harness';
 
 interface ToolEvents {
   readonly started: HarnessEventBody;
@@ -7,16 +17,16 @@ interface ToolEvents {
 }
 
 /** A command is `completed` whatever its exit code is. */
-export function toolEvents(toolId: string, tool: string, state: JsonObject): ToolEvents {
+export function toolEvents(toolId: string, tool: string, state: JsonObject, thread: Thread = 'main'): ToolEvents {
   const exit = objectOf(state['metadata'])['exit'];
   const failed = state['status'] === 'error' || (typeof exit === 'number' && exit !== 0);
   const title = stringOf(state['title']);
   const summary = title === undefined || title === '' ? undefined : clip(title.split('\n', 1)[0] ?? '', 200);
   return {
-    started: defined({ kind: 'tool.started', thread: 'main', toolId, tool, summary, inputDigest: digest(state['input']) }),
+    started: defined({ kind: 'tool.started', thread, toolId, tool, summary, inputDigest: digest(state['input']) }),
     finished: defined({
       kind: 'tool.finished',
-      thread: 'main',
+      thread,
       toolId,
       tool,
       failed,
