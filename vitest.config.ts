@@ -7,8 +7,9 @@ const config: ViteUserConfig = defineConfig({
     reporters: ['default', './tools/reporter.ts'],
     coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**', '**/*.testsuite.ts'] },
     projects: [
-      { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 120_000 } },
-      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },
+      { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 300_000 } },
+      // Ten times what the slowest takes alone: other people's machines are busy.
+      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 30_000 } },
       // After the others: kills and waits are timed, and 2 cores are soon full.
       {
         test: { name: 'end to end', include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 1 } },

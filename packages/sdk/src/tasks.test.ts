@@ -442,6 +442,6 @@ test('a program that has used a client ends by itself', async () => {
   await using scripted = await daemonAndClient({ daemon: { getStatus: () => ({ pid: 7 }) } });
   const program = `import { connect } from ${JSON.stringify(import.meta.resolve('./index.ts'))};
     console.log((await connect({ address: ${JSON.stringify(scripted.daemon.address)} }).daemon.status()).pid);`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 4_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 });
   expect(stdout.trim()).toBe('7');
 });
