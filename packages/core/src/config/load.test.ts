@@ -245,6 +245,10 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'supervision: { containment: docker }\n',
       'supervision.containment in FILE, line 1: Invalid option: expected one of "auto"|"marker"|"cgroup"|"pid_namespace"',
     ],
+    [
+      'supervision: { unsupervised_limit: 999ms }\n',
+      'supervision.unsupervised_limit in FILE, line 1: must be at least 1s: a daemon that is well takes up to a quarter of a second to vouch again',
+    ],
     ['defaults: { blocked_limit: 366d }\n', 'defaults.blocked_limit in FILE, line 1: a duration must be at most 365d'],
     [
       'harnesses:\n  codex:\n    modle:\n      gpt-5\n',

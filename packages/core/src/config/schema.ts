@@ -140,7 +140,9 @@ export const configurationSchema = z.strictObject({
       /** How everything that descends from a process is found and ended; `auto`: the best that works here. */
       containment: z.enum(['auto', 'marker', 'cgroup', 'pid_namespace']).default('auto'),
       /** How long a process whose limits need the daemon may run on without one. */
-      unsupervised_limit: duration.prefault('10m'),
+      unsupervised_limit: duration
+        .refine((ms) => ms >= 1_000, 'must be at least 1s: a daemon that is well takes up to a quarter of a second to vouch again')
+        .prefault('10m'),
     })
     .prefault({}),
   harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),
