@@ -22,7 +22,7 @@ const startPlaces = ['prepare.before', 'prepare.after', 'spawn.before', 'spawn.a
 const places: readonly string[] = [
   ...commits.flatMap((nth) => commitPlaces.map((place) => `${place}=kill@${nth}`)),
   // The first process is the setup command, the second the agent, the third the gate.
-  ...startPlaces.flatMap((place) => (full ? [1, 2, 3] : [2]).map((nth) => `supervision.${place}=kill@${nth}`)),
+  ...startPlaces.map(ofSupervision).flatMap((place) => (full ? [1, 2, 3] : [2]).map((nth) => `${place}=kill@${nth}`)),
   ...stepPlaces.map((place) => `${place}=kill`),
   ...outboxPlaces.map((place) => `outbox.${place}=kill`),
   ...shimPlaces.map((place) => `shim.${place}=kill`),
@@ -33,7 +33,11 @@ const stopPlaces = around('supervision.stop');
 const revokePlaces = around('supervision.revoke');
 const killPlaces = around('shim.kill');
 /** Where the daemon or the shim can be held in the middle of what it does, so that the cancel comes exactly there. */
-const holding: readonly string[] = [...startPlaces.map((place) => `supervision.${place}`), ...shimPlaces.map((place) => `shim.${place}`)];
+const holding: readonly string[] = [...startPlaces.map(ofSupervision), ...shimPlaces.map((place) => `shim.${place}`)];
+function ofSupervision(place: string): string {
+  return `supervision.${place}`;
+}
+
 function kill(place: string): string {
   return `${place}=kill`;
 }
@@ -55,11 +59,16 @@ const script: FakeScript = [
 /** As above, with a while in which a cancel finds the agent at work. */
 const slowly: FakeScript = [...script.slice(0, 3), { sleep: 800 }, ...script.slice(3)];
 
+/** Eight lives of a daemon on a machine that has others to see to. */
+const livesLimitMs = 300_000;
+const reachLimitMs = 40_000;
+
 /** One death each in full. Else a task meets as many of them on its way as it can, one after another. */
 const lives: readonly (readonly string[])[] = full
   ? places.map((place) => [place])
   : [
-      [...commitPlaces, ...stepPlaces.slice(0, 4), ...startPlaces.map((place) => `supervision.${place}`), ...stepPlaces.slice(4)].map(kill),
+      [...commitPlaces, ...stepPlaces.slice(0, 4), ...startPlaces.slice(0, 2).map(ofSupervision)].map(kill),
+      [...startPlaces.slice(2).map(ofSupervision), ...stepPlaces.slice(4)].map(kill),
       outboxPlaces.map((place) => `outbox.${place}`).map(kill),
       shimPlaces.slice(0, -2).map((place) => `shim.${place}=kill`),
       ...shimPlaces.slice(-2).map((place) => [`shim.${place}=kill`]),
@@ -67,7 +76,7 @@ const lives: readonly (readonly string[])[] = full
     ];
 
 describe.concurrent('the task is finished by the next daemon, once, and nothing is left', () => {
-  test.each(lives.map((deaths) => ({ deaths })))('killed at $deaths', { timeout: 120_000 }, async ({ deaths }) => {
+  test.each(lives.map((deaths) => ({ deaths })))('killed at $deaths', { timeout: livesLimitMs }, async ({ deaths }) => {
     await using receiver = await startOtlpReceiver();
     await using scene = await openScene(receiver.url);
     const { daemon, requestId } = scene;
@@ -126,7 +135,7 @@ describe.concurrent('a cancel leaves no living agent', () => {
     const client = await daemon.start({ SINGLETREE_FAILPOINTS: `${place}=hold:${folder}` });
     const { id } = await client.tasks.create(aTask(scene.workspace));
     if (!place.startsWith('shim.exit')) {
-      await until(() => existsSync(join(folder, `${place}.hit`)), { what: `${place} to be reached`, timeoutMs: 20_000 });
+      await until(() => existsSync(join(folder, `${place}.hit`)), { what: `${place} to be reached`, timeoutMs: reachLimitMs });
     }
 
     await client.tasks.cancel(id, { by: 'test' });
@@ -163,7 +172,7 @@ test.each(killPlaces)('a shim that dies at %s of the kill switch leaves nobody, 
   daemon.follow([{ spawn: { ignoreSignals: true } }, { mark: reached }, { hang: true }]);
   const client = await daemon.start({ SINGLETREE_FAILPOINTS: `${place}=kill`, SINGLETREE_FAILPOINT_DIR: folder });
   const { id } = await client.tasks.create(aTask(scene.workspace));
-  await until(() => existsSync(reached), { what: 'the agent to work', timeoutMs: 20_000 });
+  await until(() => existsSync(reached), { what: 'the agent to work', timeoutMs: reachLimitMs });
 
   const { complete, survivors } = await client.killSwitch.engage('all', { by: 'test' });
   expect(existsSync(join(folder, `${place}.hit`))).toBe(true);
@@ -231,10 +240,13 @@ async function dieAt(failpoint: string, { daemon, folder, workspace, task, reque
   const hit = join(folder, `${failpoint.slice(0, failpoint.indexOf('='))}.hit`);
   rmSync(hit, { force: true });
   daemon.launch({ SINGLETREE_FAILPOINTS: failpoint, SINGLETREE_FAILPOINT_DIR: folder });
-  await until(() => existsSync(hit) || daemon.isReady, { what: `the daemon to take calls, or to die at ${failpoint}`, timeoutMs: 20_000 });
+  await until(() => existsSync(hit) || daemon.isReady, {
+    what: `the daemon to take calls, or to die at ${failpoint}`,
+    timeoutMs: reachLimitMs,
+  });
   // Whether the answer still comes is what nobody can know beforehand: the same request id is sent again later.
   if (!existsSync(hit)) void ask();
-  await until(() => existsSync(hit), { what: `${failpoint} to be reached`, timeoutMs: 20_000 });
+  await until(() => existsSync(hit), { what: `${failpoint} to be reached`, timeoutMs: reachLimitMs });
   await daemon.kill();
 
   async function ask(): Promise<void> {
