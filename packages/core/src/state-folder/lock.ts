@@ -50,7 +50,7 @@ export function lockHolder(file: string): number | undefined {
 }
 
 /** @param table of /proc/locks: `21: POSIX  ADVISORY  WRITE 9804 fe:00:10011398 1073741824 1073742335` */
-export function holderOf(inode: number, table: string): number | undefined {
+function holderOf(inode: number, table: string): number | undefined {
   for (const line of table.split('\n')) {
     const [, kind, , mode, pid, place = ''] = line.trim().split(/\s+/);
     if (kind === 'POSIX' && mode === 'WRITE' && place.endsWith(`:${inode}`) && Number(pid) > 0) return Number(pid);

@@ -19,6 +19,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeAddress } from './address.ts';
+import { lockHolder } from './lock.ts';
 import { folderOperations, type FolderOperations } from './probe.ts';
 import { StateFolderInUse, StateFolderRefused } from './refused.ts';
 import { openStateFolder, type StateFolder } from './state-folder.ts';
@@ -207,9 +208,13 @@ describe('one daemon per state folder', { timeout: 20_000 }, () => {
     expect(refusalOf(state).message).toContain('no address yet');
   });
 
-  test('it is free at once after kill -9', async () => {
+  test('it is free at once after kill -9, and the kernel tells who has it', async () => {
+    const lock = join(state, 'lock.db');
+    expect(lockHolder(lock)).toBeUndefined();
     const first = await holder();
+    expect(lockHolder(lock)).toBe(first.pid);
     await end(first);
+    expect(lockHolder(lock)).toBeUndefined();
     const withoutWaiting = new DatabaseSync(join(state, 'lock.db'), { timeout: 0 });
     withoutWaiting.exec('BEGIN EXCLUSIVE');
     withoutWaiting.close();
