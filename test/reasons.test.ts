@@ -28,8 +28,8 @@ const expected = `
   transient_api_error    retry    yes      resumed  failed     failure  529 overloaded
   context_exhausted      retry    yes      fresh    failed     failure  the context is full; give the task less context, or split it
   stalled                retry    yes      resumed  failed     failure  fake wrote nothing for 0.4 s; if it is only slow, raise the limit stall
-  no_first_output        retry    yes      fresh    failed     failure  fake wrote nothing within 0.4 s; if its model is only slow, raise the limit first_output
-  attempt_timeout        retry    yes      resumed  failed     timeout  the attempt took longer than 0.7 s; raise the limit attempt_timeout, or split the task
+  no_first_output        retry    yes      fresh    failed     failure  fake wrote nothing within 2 s; if its model is only slow, raise the limit first_output
+  attempt_timeout        retry    yes      resumed  failed     timeout  the attempt took longer than 2.5 s; raise the limit attempt_timeout, or split the task
   timeout                nothing  yes      -        failed     timeout  the task used up its 0.7 s; raise the limit timeout, or split the task
   turn_limit             nothing  yes      -        failed     partial  the task used up its 2 model calls; raise the limit max_turns, or split the task
   cost_limit             nothing  yes      -        failed     partial  the budget is used up
@@ -102,7 +102,11 @@ const atItsPost = (title: string): FakeStep[] => [call, { mark: inFolder(title) 
 const isAtItsPost = (title: string): Promise<unknown> =>
   until(() => existsSync(inFolder(title)), { what: `"${title}"`, timeoutMs: 60_000 });
 
-/** @param title of the task that has it */
+/**
+ * The limits of one attempt hold for the one that goes on, too: it has to be started and to end within them on a busy machine.
+ *
+ * @param title of the task that has it
+ */
 const faults = (title: string): Readonly<Partial<Record<Reason, Fault>>> => ({
   harness_missing: { task: { harness: 'codex' } },
   unauthenticated: { script: says('unauthenticated', 'the token is no good') },
@@ -111,8 +115,8 @@ const faults = (title: string): Readonly<Partial<Record<Reason, Fault>>> => ({
   transient_api_error: { script: says('transient_api_error', '529 overloaded') },
   context_exhausted: { script: says('context_exhausted', 'the context is full') },
   stalled: { script: [call, hang], task: { limits: { stallMs: 400 } } },
-  no_first_output: { script: [{ silent: true }, hang], task: { limits: { firstOutputMs: 400 } } },
-  attempt_timeout: { script: [call, hang], task: { limits: { attemptTimeoutMs: 700 } } },
+  no_first_output: { script: [{ silent: true }, hang], task: { limits: { firstOutputMs: 2_000 } } },
+  attempt_timeout: { script: [call, hang], task: { limits: { attemptTimeoutMs: 2_500 } } },
   timeout: { script: [call, hang], task: { limits: { timeoutMs: 700 } } },
   turn_limit: { script: [fix, call, call, call, hang], task: { limits: { maxTurns: 2 } } },
   cost_limit: { script: [fix, ...says('cost_limit', 'the budget is used up')] },
