@@ -1,4 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { compileCache } from './test/support/compile-cache.ts';
+
+const env = { NODE_COMPILE_CACHE: compileCache };
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -9,10 +12,17 @@ const config: ViteUserConfig = defineConfig({
     projects: [
       { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 300_000 } },
       // Ten times what the slowest takes alone: other people's machines are busy.
-      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 30_000, env } },
       // After the others: kills and waits are timed, and 2 cores are soon full.
       {
-        test: { name: 'end to end', include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 1 } },
+        test: {
+          name: 'end to end',
+          include: ['test/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          env,
+          sequence: { groupOrder: 1 },
+        },
       },
     ],
   },

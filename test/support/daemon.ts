@@ -4,9 +4,7 @@ import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { connect, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
 import { processesWithMarker, until, type FakeScript, type MarkedProcess } from '@singletree/testing';
-
-/** Halves the start of a daemon: the tests make more than a hundred. */
-const compileCache = join(import.meta.dirname, '../node_modules/.cache/daemon');
+import { compileCache } from './compile-cache.ts';
 
 /**
  * The same on every machine, and the one that has most to do by itself. In a PID namespace the pids that agents and their children write down

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { processesWithMarker, repository, temporaryFolder, until, type FakeScript, type Repository } from '@singletree/testing';
+import { compileCache } from './compile-cache.ts';
 
 const program = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
@@ -46,6 +47,7 @@ export class Machine implements AsyncDisposable {
     this.script = join(folder.path, 'script.json');
     this.env = {
       PATH: '/usr/local/bin:/usr/bin:/bin',
+      NODE_COMPILE_CACHE: compileCache,
       HOME: join(folder.path, 'home'),
       SINGLETREE_STATE: this.state,
       SINGLETREE_CONFIG: this.config,
