@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { CreateTask, Task } from '@singletree/sdk';
 import {
   processesWithMarker,
@@ -16,33 +13,16 @@ import {
   type Step,
 } from '@singletree/testing';
 import { TestDaemon } from './daemon.ts';
+import { fetchCli, programOf, type PinnedCli } from './fetch-cli.ts';
 
 /** The newest version that the plugin was recorded with. */
 export const codexVersion = '0.169.0';
 
-const toolchain = join(import.meta.dirname, '../../.toolchain');
-const folder = join(toolchain, `codex-${codexVersion}`);
-/** What npm links as `codex`: a script that starts the program of the package for this platform. */
-const codexScript: string = join(folder, 'node_modules/@openai/codex/bin/codex.js');
+/** What npm links as `codex` is a script that starts the program of the package for this platform. */
+const cli: PinnedCli = { name: 'codex', packageName: '@openai/codex', version: codexVersion, program: 'bin/codex.js' };
 
-/** The pinned Codex CLI, fetched from npm into the checkout's toolchain where it is not there yet: whole or not at all. */
 export async function fetchCodex(): Promise<void> {
-  if (existsSync(codexScript)) return;
-  mkdirSync(toolchain, { recursive: true });
-  const scratch = mkdtempSync(join(toolchain, 'fetch-'));
-  try {
-    // npm installs where a package.json is.
-    writeFileSync(join(scratch, 'package.json'), '{}');
-    const flags = ['--ignore-scripts', '--prefer-offline', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
-    const npm = spawn('npm', ['install', ...flags, `@openai/codex@${codexVersion}`], { cwd: scratch, stdio: ['ignore', 'ignore', 'pipe'] });
-    const said = text(npm.stderr);
-    const [code] = await once(npm, 'close');
-    if (code !== 0) throw new Error(`npm could not fetch Codex CLI ${codexVersion}\n${(await said).trim()}`);
-    // Another run may have been faster: the same version, so as good as ours.
-    if (!existsSync(codexScript)) renameSync(scratch, folder);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  await fetchCli(cli);
 }
 
 export interface CodexScene extends AsyncDisposable {
@@ -80,7 +60,7 @@ export async function codexScene(
     writeFileSync(key, `${apiKey}\n`);
     mkdirSync(temporary);
     const harness = {
-      executable: codexScript,
+      executable: programOf(cli),
       model: 'gpt-5.5',
       base_url: `${models.url}/v1`,
       api_key: { file: key },

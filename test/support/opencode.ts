@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { CreateTask } from '@singletree/sdk';
 import {
   processesWithMarker,
@@ -16,37 +13,21 @@ import {
   type Step,
 } from '@singletree/testing';
 import { TestDaemon } from './daemon.ts';
+import { fetchCli, programOf, type PinnedCli } from './fetch-cli.ts';
 
 /** The newest version that the plugin was recorded with. */
 export const openCodeVersion = '1.18.33';
 
 /** The program alone: the package `opencode-ai` would bring it for twelve platforms, and choose by an install script. */
-const packageName = `opencode-linux-${process.arch}`;
-const toolchain = join(import.meta.dirname, '../../.toolchain');
-const folder = join(toolchain, `opencode-${openCodeVersion}`);
-const executable = join(folder, 'node_modules', packageName, 'bin/opencode');
+const cli: PinnedCli = {
+  name: 'opencode',
+  packageName: `opencode-linux-${process.arch}`,
+  version: openCodeVersion,
+  program: 'bin/opencode',
+};
 
-/** The pinned OpenCode, fetched from npm into the checkout's toolchain where it is not there yet: whole or not at all. */
 export async function fetchOpenCode(): Promise<void> {
-  if (existsSync(executable)) return;
-  mkdirSync(toolchain, { recursive: true });
-  const scratch = mkdtempSync(join(toolchain, 'fetch-'));
-  try {
-    // npm installs where a package.json is.
-    writeFileSync(join(scratch, 'package.json'), '{}');
-    const flags = ['--ignore-scripts', '--prefer-offline', '--no-save', '--no-package-lock', '--no-audit', '--no-fund'];
-    const npm = spawn('npm', ['install', ...flags, `${packageName}@${openCodeVersion}`], {
-      cwd: scratch,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const said = text(npm.stderr);
-    const [code] = await once(npm, 'close');
-    if (code !== 0) throw new Error(`npm could not fetch OpenCode ${openCodeVersion}\n${(await said).trim()}`);
-    // Another run may have been faster: the same version, so as good as ours.
-    if (!existsSync(executable)) renameSync(scratch, folder);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  await fetchCli(cli);
 }
 
 export interface OpenCodeScene extends AsyncDisposable {
@@ -79,7 +60,7 @@ export async function openCodeScene(steps: readonly Step[], { files, options, ow
     writeFileSync(key, `${apiKey}\n`);
     mkdirSync(temporary);
     const harness = {
-      executable,
+      executable: programOf(cli),
       model: 'scripted/model-1',
       base_url: `${models.url}/v1`,
       api_key: { file: key },

@@ -76,7 +76,7 @@ function trust({ workspace, trusted }: AttemptContext): Config {
   return { projects: Object.fromEntries(folders.map((folder) => [folder, { trust_level: 'untrusted' }])) };
 }
 
-/** In a workspace that is not trusted the CLI does not read AGENTS.md either. It is text for a model, not a configuration: the model may read it as any file. */
+/** Untrusted, the CLI does not read AGENTS.md either. That is text for a model and no configuration: the model may read it as any other file. */
 const projectInstructions = 'If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project.';
 
 function instructions({ trusted }: AttemptContext, { append_system_prompt }: CodexOptions): string | undefined {

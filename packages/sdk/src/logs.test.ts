@@ -80,13 +80,13 @@ function* together() {
 }
 
 test('a refusal is told; silence is none', async () => {
+  const refuse = async (): Promise<never> => {
+    await sleep(50);
+    throw refusal(Code.NotFound, 'LOG_NOT_FOUND', 'the logs of attempt 1 are no longer kept');
+  };
   await using daemon = await ScriptedDaemon.start({
     tasks: {
-      // oxlint-disable-next-line require-yield
-      async *readLogs() {
-        await sleep(50);
-        throw refusal(Code.NotFound, 'LOG_NOT_FOUND', 'the logs of attempt 1 are no longer kept');
-      },
+      readLogs: () => ({ [Symbol.asyncIterator]: () => ({ next: refuse }) }),
     },
   });
   await expect(read(daemon)).rejects.toMatchObject({ reason: 'LOG_NOT_FOUND' });
