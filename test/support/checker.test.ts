@@ -27,6 +27,8 @@ const attempt = (number: number, more: Partial<Attempt> = {}): Attempt => ({
   endedAt: at,
   charged: true,
   survivors: [],
+  costLowerBound: false,
+  usageByModel: [],
   ...more,
 });
 const completion = (taskId: string, more: object): TaskCompletionEvent =>

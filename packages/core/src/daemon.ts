@@ -16,6 +16,7 @@ import { idleAfter } from './idle.ts';
 import { openOutbox } from './outbox/outbox.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
+import { noPrices } from './pricing/prices.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
@@ -115,6 +116,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       environment: children,
       root: process.getuid?.() === 0,
       watchdogs: watchdogThresholds(configuration),
+      prices: noPrices,
       unsupervisedMs: configuration.supervision.unsupervised_limit,
     };
     await settleLeftovers(store, rooms, log);

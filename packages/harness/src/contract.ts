@@ -63,6 +63,8 @@ export interface AttemptContext {
   readonly root: boolean;
   /** True if the user has said that this workspace may configure the CLI (hooks, MCP servers, settings). Else what it brings is ignored. */
   readonly trusted?: boolean;
+  /** True if the task has a limit on tokens, cost or context: the CLI should tell what each call uses as early as it can, however much it writes for it. */
+  readonly metered?: boolean;
 }
 
 /** What every harness configuration shares. A plugin reads these and its own options. */
@@ -119,6 +121,8 @@ export interface RecordedCall {
   readonly thread: Thread;
   readonly model?: string;
   readonly usage: TokenUsage;
+  /** As in `ModelUsage`, for this call. */
+  readonly costUsdMicros?: number;
   /** When it was done, in milliseconds since 1970. */
   readonly at?: number;
   /** It wrote the summary that a compaction leaves: no turn of the conversation. */

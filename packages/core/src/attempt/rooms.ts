@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
+import type { Prices } from '../pricing/prices.ts';
 import type { Store } from '../store/store.ts';
 import type { Containment } from '../supervision/containment/choose.ts';
 import type { Instant } from '../task/task.ts';
@@ -22,6 +23,7 @@ export interface Rooms {
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;
   readonly watchdogs: WatchdogThresholds;
+  readonly prices: Prices;
   /** How long a process whose limits need the daemon may run on without one. */
   readonly unsupervisedMs: number;
 }

@@ -37,6 +37,8 @@ const key = z.union(
   'expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
 );
 
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a variable name');
+
 const harness = z.strictObject({
   /** A package name, or a path to a module. */
   plugin: z.string().min(1).optional(),
@@ -45,7 +47,9 @@ const harness = z.strictObject({
   model: z.string().min(1).optional(),
   base_url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
   api_key: key.optional(),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a variable name'), z.string()).default({}),
+  env: z.record(variable, z.string()).default({}),
+  /** Variables whose values are read when a process starts, and stand in no file, argument or log. */
+  secrets: z.record(variable, key).default({}),
   args: z.array(z.string()).default([]),
   /** The plugin's own, checked against the schema that it brings. */
   options: z.record(z.string(), z.unknown()).default({}),
@@ -61,6 +65,26 @@ const numberFrom = (least: number, most: number): z.ZodNumber => {
     `expected a number from ${least} to ${most}, got ${JSON.stringify(input)}`;
   return z.number({ error }).min(least, { error }).max(most, { error });
 };
+
+/** US dollars, kept as millionths. */
+const usd = numberFrom(0.000_001, 1_000_000).transform((dollars) => Math.round(dollars * 1_000_000));
+
+const rate = numberFrom(0, 1_000_000);
+
+/** US dollars per million tokens. A kind without a rate costs as uncached input or as output. */
+const price = z.union(
+  [
+    z.literal('free'),
+    z.strictObject({
+      input: rate,
+      output: rate,
+      cache_read: rate.optional(),
+      cache_write: rate.optional(),
+      cache_write_1h: rate.optional(),
+    }),
+  ],
+  'expected free, or a mapping such as { input: 3, output: 15 } in US dollars per million tokens',
+);
 
 const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s, or 0');
 
@@ -114,12 +138,18 @@ export const configurationSchema = z.strictObject({
       first_output: duration.prefault('2m'),
       stall: duration.prefault('5m'),
       max_turns: wholeNumber(1).optional(),
+      max_tokens: wholeNumber(1).optional(),
+      max_cost_usd: usd.optional(),
+      /** Of the context window; the attempt ends there, and the next one begins a fresh session. */
+      max_context: numberFrom(0.01, 1).optional(),
       min_free_disk: sizeOrNone.prefault('256MiB'),
       blocked_limit: duration.prefault('24h'),
     })
     .prefault({}),
   /** Changes to the built-in retry table, by failure reason. */
   retry: z.partialRecord(z.enum(retriable), retryRule).default({}),
+  /** Prices that count before the bundled list's, by model: a name, PROVIDER/NAME, or the beginning of one with a `*` at its end. */
+  prices: z.record(z.string().min(1), price).default({}),
   /** What is done about a harness that talks and gets nowhere. */
   watchdogs: z
     .strictObject({

@@ -7,9 +7,7 @@ export function writePageToken(before: string, states: readonly TaskState[]): st
 }
 
 export function readPageToken(token: string, states: readonly TaskState[]): string {
-  const refused = new DomainError('INVALID_PAGE_TOKEN', 'page_token is not one that this list gave', {
-    hint: 'send next_page_token of the page before, with the same filter, or none for the first page',
-  });
+  const refused = refusedToken();
   try {
     const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     if (!Array.isArray(parsed) || parsed[0] !== 1 || typeof parsed[1] !== 'string' || !/^[0-9a-f-]{36}$/.test(parsed[1])) throw refused;
@@ -18,4 +16,27 @@ export function readPageToken(token: string, states: readonly TaskState[]): stri
   } catch {
     throw refused;
   }
+}
+
+/** The same for a usage ledger, which only grows while it is read: how many of its entries were read, and of what. */
+export function writeLedgerToken(skip: number, filter: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify([1, skip, filter])).toString('base64url');
+}
+
+export function readLedgerToken(token: string, filter: readonly unknown[]): number {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    if (Array.isArray(parsed) && parsed[0] === 1 && Number.isSafeInteger(parsed[1]) && parsed[1] > 0) {
+      if (JSON.stringify(parsed[2]) === JSON.stringify(filter)) return Number(parsed[1]);
+    }
+  } catch {
+    // Refused below.
+  }
+  throw refusedToken();
+}
+
+function refusedToken(): DomainError {
+  return new DomainError('INVALID_PAGE_TOKEN', 'page_token is not one that this list gave', {
+    hint: 'send next_page_token of the page before, with the same filter, or none for the first page',
+  });
 }

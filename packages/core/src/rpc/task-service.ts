@@ -6,6 +6,7 @@ import {
   CreateTaskRequestSchema,
   CreateTaskResponseSchema,
   GetTaskResponseSchema,
+  ListModelCallsResponseSchema,
   ListTasksResponseSchema,
   RerunTaskResponseSchema,
   TaskState,
@@ -25,8 +26,9 @@ import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } f
 import { checkContext, type MissingInHead } from './check-context.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
-import { readPageToken, writePageToken } from './page-token.ts';
+import { readLedgerToken, readPageToken, writeLedgerToken, writePageToken } from './page-token.ts';
 import { readLogs, type LogParts } from './read-logs.ts';
+import { modelCallToProto } from './to-proto/model-call.ts';
 import { taskToProto } from './to-proto/task.ts';
 import { watchTask, type WatchParts } from './watch.ts';
 import { wordOf } from './words.ts';
@@ -42,6 +44,7 @@ export interface TaskServiceParts extends WatchParts, LogParts {
 }
 
 const pageSize = 50;
+const modelCallsPageSize = 200;
 const heartbeatMs = 5_000;
 
 /** The caller's trace is no part of what was asked for: a retried call comes with a new span. */
@@ -116,6 +119,19 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       const task = await findTask(store, request.taskId);
       const interval = request.heartbeatInterval ? durationMs(request.heartbeatInterval) : heartbeatMs;
       yield* watchTask(task.id, Number(request.afterSequence), interval, context.signal, parts);
+    },
+
+    async listModelCalls(request) {
+      const task = await findTask(store, request.taskId);
+      const { attempt } = request;
+      const limit = request.pageSize === 0 ? modelCallsPageSize : request.pageSize;
+      const filter = [task.id, attempt ?? null];
+      const skip = request.pageToken === '' ? 0 : readLedgerToken(request.pageToken, filter);
+      const entries = await store.ledger({ taskId: task.id, ...(attempt === undefined ? {} : { attempt }), skip, limit: limit + 1 });
+      return create(ListModelCallsResponseSchema, {
+        calls: entries.slice(0, limit).map(modelCallToProto),
+        nextPageToken: entries.length > limit ? writeLedgerToken(skip + limit, filter) : '',
+      });
     },
 
     async *readLogs(request, context) {

@@ -1,5 +1,6 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { TaskEvent } from '../task/events.ts';
+import type { LedgerChange, LedgerEntry } from '../task/ledger.ts';
 import type { KillSwitch } from '../task/scopes.ts';
 import type { Instant, Task, TaskState } from '../task/task.ts';
 
@@ -19,6 +20,8 @@ export interface Store {
   tasks(query: TaskQuery): Promise<Task[]>;
   countByState(): Promise<Record<TaskState, number>>;
   events(taskId: string, afterSequence: number, limit: number): Promise<TaskEvent[]>;
+  /** The usage ledger, by attempt and in the order in which its entries first came, from the given place on. */
+  ledger(query: LedgerQuery): Promise<LedgerEntry[]>;
   completion(taskId: string): Promise<CompletionEvent | undefined>;
   /**
    * Tasks that may be claimed now: CREATED and due (`isDue`), or IN_REVIEW without a lease; higher priority first, then older. An in-place task
@@ -62,6 +65,8 @@ export interface ChangeSet {
   readonly request?: { readonly id: string; readonly hash: string };
   /** Scopes of the kill switch: where one of them is thrown, the change is refused as `killed`. */
   readonly unlessKilled?: readonly string[];
+  /** What becomes of the usage ledger of an attempt. */
+  readonly ledger?: LedgerChange;
   /** Reserves an in-place workspace for this task; taken by another task, it is a `conflict`. Released at the final state. */
   readonly reserve?: string;
 }
@@ -84,6 +89,14 @@ export interface ControlChange {
 export type ControlAnswer =
   | { readonly kind: 'engaged'; readonly killSwitch: KillSwitch; readonly taskIds: readonly string[] }
   | { readonly kind: 'released'; readonly released: boolean };
+
+export interface LedgerQuery {
+  readonly taskId: string;
+  readonly attempt?: number;
+  /** Entries that were read before. */
+  readonly skip: number;
+  readonly limit: number;
+}
 
 /** What a request id was used for: one task, or the kill switches. */
 export type StoredRequest = { readonly hash: string } & ({ readonly taskId: string } | { readonly answer: ControlAnswer });

@@ -1,6 +1,7 @@
 import { completionOf, type CompletionEvent } from './completion.ts';
 import type { Command } from './commands.ts';
 import type { TaskEvent, TaskEventBody } from './events.ts';
+import type { LedgerChange } from './ledger.ts';
 import { isFinal, type Attempt, type Failure, type Instant, type PhaseTimes, type Task, type TaskProcess, type TaskState } from './task.ts';
 import { mayTake, transitions, type Edge } from './transitions.ts';
 
@@ -9,6 +10,7 @@ export interface Decision {
   readonly task: Task;
   readonly events: readonly TaskEvent[];
   readonly completion?: CompletionEvent;
+  readonly ledger?: LedgerChange;
 }
 
 /** Why a command does nothing. `stale` means that its facts are about a task that has moved on: ask `next` again. */

@@ -1,4 +1,5 @@
-import type { HarnessFact } from './events.ts';
+import type { HarnessFact, UsageCorrection } from './events.ts';
+import type { LedgerEntry } from './ledger.ts';
 import type { FailureReason } from './reasons.ts';
 import type {
   Attempt,
@@ -57,6 +58,8 @@ export type Command =
       readonly from: number;
       readonly to: number;
       readonly events: readonly HarnessFact[];
+      /** The model calls among the events. */
+      readonly calls?: readonly LedgerEntry[];
       readonly live?: LiveProgress;
     }
   | {
@@ -79,6 +82,10 @@ export type Command =
   | {
       readonly kind: 'reconciled';
       readonly account: AttemptAccount;
+      /** The attempt's ledger, whole. */
+      readonly calls?: readonly LedgerEntry[];
+      /** Where the session's files told other figures than the harness while it ran. */
+      readonly correction?: UsageCorrection;
       readonly evidence?: Evidence;
       /** Or why there is none: the attempt is accounted for all the same. */
       readonly tree: FrozenTree | Failure;

@@ -1,4 +1,5 @@
 import { filesChanged, lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
+import type { CostSource } from './ledger.ts';
 import type { FailureReason } from './reasons.ts';
 import {
   startedAttempts,
@@ -45,7 +46,7 @@ export interface CompletionEvent {
   readonly actualInputTokens?: number;
   readonly actualOutputTokens?: number;
   readonly actualCostUsdMicros?: number;
-  readonly costSource?: 'harness' | 'priced' | 'mixed';
+  readonly costSource?: CostSource | 'mixed';
   readonly costLowerBound?: boolean;
   readonly priceVersion?: string;
   /** Whether every required gate passed; absent when no gate gave a verdict, or not every required one before the end. */

@@ -57,7 +57,7 @@ export function record(task: Task, command: Extract<Command, { kind: 'record' }>
       `${command.source} of attempt ${command.attempt} is recorded up to ${attempt.recorded[command.source]}, not ${command.from}`,
     );
   }
-  return apply(task, now, {
+  const decision = apply(task, now, {
     set: {
       attempts: withAttempt(task, {
         recorded: { ...attempt.recorded, [command.source]: command.to },
@@ -69,6 +69,8 @@ export function record(task: Task, command: Extract<Command, { kind: 'record' }>
       { kind: 'output_recorded', attempt: attempt.number, source: command.source, from: command.from, to: command.to },
     ],
   });
+  const { calls: entries = [] } = command;
+  return entries.length === 0 ? decision : { ...decision, ledger: { attempt: attempt.number, entries, whole: false } };
 }
 
 /** A supervised process has ended and its shim wrote down how. For a harness the edge follows later, from the reconciliation. */

@@ -1,4 +1,4 @@
-import { apply, illegal, withAttempt, type Change, type Decision, type Refusal } from './change.ts';
+import { apply, illegal, isRefusal, withAttempt, type Change, type Decision, type Refusal } from './change.ts';
 import type { Command } from './commands.ts';
 import { endingOf, stopped } from './ending.ts';
 import type { TaskEventBody } from './events.ts';
@@ -7,8 +7,16 @@ import { filesChanged, lastGates } from './outcome.ts';
 import { lotOf, nextTry, retryRule } from './retry.ts';
 import { isQuiet, newestAttempt, type Attempt, type Blocked, type Failure, type Instant, type Task } from './task.ts';
 
+type Reconciled = Extract<Command, { kind: 'reconciled' }>;
+
 /** The attempt is over and accounted for: hand it in, try again, or end the task. */
-export function reconciled(task: Task, command: Extract<Command, { kind: 'reconciled' }>, now: Instant): Decision | Refusal {
+export function reconciled(task: Task, command: Reconciled, now: Instant): Decision | Refusal {
+  const decision = settled(task, command, now);
+  const { calls: entries } = command;
+  return isRefusal(decision) || !entries ? decision : { ...decision, ledger: { attempt: task.attempts.length, entries, whole: true } };
+}
+
+function settled(task: Task, command: Reconciled, now: Instant): Decision | Refusal {
   const attempt = newestAttempt(task);
   const process = task.processes.find(({ role }) => role === 'harness');
   if (task.state !== 'in_progress' || !attempt || !process || !isQuiet(task)) return illegal(task, command);
@@ -19,17 +27,11 @@ export function reconciled(task: Task, command: Extract<Command, { kind: 'reconc
     ...(command.evidence ? { evidence: command.evidence } : {}),
     ...(tree ? { tree } : {}),
   };
-  const events: TaskEventBody[] = tree
-    ? [
-        {
-          kind: 'frozen',
-          attempt: attempt.number,
-          commit: tree.commit,
-          ref: tree.ref,
-          filesChanged: filesChanged(tree),
-        },
-      ]
-    : [];
+  const { number } = attempt;
+  const events: TaskEventBody[] = [
+    ...(command.correction ? [{ kind: 'usage_corrected' as const, attempt: number, ...command.correction }] : []),
+    ...(tree ? [{ kind: 'frozen' as const, attempt: number, commit: tree.commit, ref: tree.ref, filesChanged: filesChanged(tree) }] : []),
+  ];
   switch (ending.kind) {
     case 'submit': {
       // Handed in although something was wrong with its end: the attempt says so, and the gates decide.

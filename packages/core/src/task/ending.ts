@@ -63,6 +63,12 @@ function limitReached(task: Task, { harness, live }: Attempt, stop: ProcessExit[
       return { kind: 'failed', ...diskFull(task, harness) };
     case 'turn_limit':
       return failed('turn_limit', `the task used up its ${limits.maxTurns} model calls`);
+    case 'token_limit':
+      return failed('token_limit', live?.concern ?? `the task used up its ${limits.maxTokens} tokens`);
+    case 'cost_limit':
+      return failed('cost_limit', live?.concern ?? `the task used up the money that it may cost`);
+    case 'context_limit':
+      return failed('context_exhausted', live?.concern ?? `the context was fuller than the task allows`);
     case 'no_progress':
       return failed('no_progress', live?.concern ?? `${harness} went in circles`);
     case 'unsupervised':

@@ -1,6 +1,7 @@
 import type { FailureReason } from './reasons.ts';
 import type { FinalState, Instant, GateVerdict, ProcessRole, SandboxLevel, StopKind, TaskState } from './task.ts';
 import type { Edge } from './transitions.ts';
+import type { TaskUsage } from './usage.ts';
 
 /** What happened to a task, in one gapless sequence per task. Watchers see an event only after its commit. */
 export interface TaskEvent {
@@ -73,8 +74,17 @@ export type TaskEventBody =
     }
   | { readonly kind: 'process_lost'; readonly attempt: number; readonly role: ProcessRole; readonly ordinal: number }
   | { readonly kind: 'stop_requested'; readonly stop: StopKind; readonly by: string; readonly why?: string }
+  | ({ readonly kind: 'usage_corrected'; readonly attempt: number } & UsageCorrection)
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'completed'; readonly state: FinalState };
+
+/** What an attempt used, as it was told while it ran and as its session's files tell it. */
+export interface UsageCorrection {
+  readonly told?: TaskUsage;
+  readonly corrected?: TaskUsage;
+  readonly callsTold: number;
+  readonly callsFound: number;
+}
 
 /** A harness event as a decoder gave it. The life cycle only carries it; its words belong to the plugin contract. */
 export interface HarnessFact {

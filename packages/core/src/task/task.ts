@@ -1,6 +1,7 @@
 import type { FailureReason } from './reasons.ts';
+import type { CostSource } from './ledger.ts';
 import type { RetryOverrides } from './retry.ts';
-import type { TaskUsage } from './usage.ts';
+import type { TaskUsage, TokenKinds } from './usage.ts';
 
 /** Milliseconds since the epoch, by the wall clock. Durations that limit anything are measured elsewhere, monotonically. */
 export type Instant = number;
@@ -94,6 +95,12 @@ export interface Limits {
   readonly stallMs?: number;
   /** Model calls of the main thread, over all attempts. */
   readonly maxTurns?: number;
+  /** Tokens of all kinds on both sides, over all attempts. */
+  readonly maxTokens?: number;
+  /** Over all attempts. */
+  readonly maxCostUsdMicros?: number;
+  /** Prompt-side tokens of a main-thread call by context window, above 0 and at most 1. It ends the attempt, not the task. */
+  readonly maxContextUtilization?: number;
   /** Bytes that must stay free on the disks that the task's processes write to. */
   readonly minFreeBytes?: number;
   /** Time that the task may be blocked, over all times. */
@@ -111,6 +118,9 @@ export type LimitStop =
   | 'output_limit'
   | 'disk_full'
   | 'turn_limit'
+  | 'token_limit'
+  | 'cost_limit'
+  | 'context_limit'
   | 'no_progress'
   | 'never_ended'
   | 'unsupervised'
@@ -249,8 +259,14 @@ export interface AttemptAccount {
   readonly harnessVersion?: string;
   readonly usage?: TaskUsage;
   readonly turns?: number;
+  readonly usageByModel?: readonly UsageOfModel[];
+  /** The part of `usage` that sub-agents used, where it can be told apart. */
+  readonly subagentUsage?: TokenKinds;
   readonly costUsdMicros?: number;
-  readonly costSource?: 'harness' | 'priced';
+  readonly costSource?: CostSource | 'mixed';
+  /** The cost of some part is unknown. */
+  readonly costLowerBound?: true;
+  /** Of the price list, where it was used. */
   readonly priceVersion?: string;
   readonly compactions?: number;
   /** Lines of its output that the plugin did not know; absent if there was none. */
@@ -258,6 +274,13 @@ export interface AttemptAccount {
   readonly context?: { readonly windowTokens?: number; readonly finalTokens?: number; readonly peakTokens?: number };
   /** The agent's last message, cut to 16 KiB. */
   readonly summary?: string;
+}
+
+export interface UsageOfModel {
+  /** Absent where the harness does not name it. */
+  readonly model?: string;
+  readonly usage: TokenKinds;
+  readonly costUsdMicros?: number;
 }
 
 export interface FileChange {

@@ -1,13 +1,21 @@
 /** Where a figure comes from. `missing` never stands beside a number. */
 export type Provenance = 'reported' | 'priced' | 'recovered' | 'estimated' | 'missing';
 
-/** Tokens by disjoint kind; a kind that nobody told is absent. `lowerBound` marks a sum with an unknown part. */
-export interface TaskUsage {
+/** Tokens by disjoint kind; a kind that nobody told is absent. */
+export interface TokenKinds {
   readonly uncachedInputTokens?: number;
   readonly cacheReadInputTokens?: number;
+  /** All cache writes, whatever their lifetime. */
   readonly cacheWriteInputTokens?: number;
+  /** The part of the cache writes with a lifetime of one hour, where it is told. */
+  readonly cacheWrite1hInputTokens?: number;
+  /** Output without reasoning. */
   readonly outputTokens?: number;
   readonly reasoningOutputTokens?: number;
+}
+
+/** `lowerBound` marks a sum with an unknown part. */
+export interface TaskUsage extends TokenKinds {
   readonly provenance: Provenance;
   readonly lowerBound: boolean;
 }

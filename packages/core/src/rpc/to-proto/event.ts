@@ -25,7 +25,7 @@ import type { Task } from '../../task/task.ts';
 import type { Edge } from '../../task/transitions.ts';
 import { enumOf } from '../words.ts';
 import { completionToProto } from './completion.ts';
-import { count, opt, stopKind } from './parts.ts';
+import { count, opt, stopKind, usageToProto } from './parts.ts';
 import { gateResultToProto } from './task.ts';
 
 type Kind = NonNullable<MessageInitShape<typeof TaskEventSchema>['kind']>;
@@ -135,6 +135,16 @@ function taskKind(body: Exclude<TaskEventBody, { kind: 'harness' }>, at: number,
       const result = task.gateResults.find((each) => each.attempt === body.attempt && each.ordinal === body.ordinal);
       return result ? { case: 'gateFinished', value: gateResultToProto(result) } : { case: undefined };
     }
+    case 'usage_corrected':
+      return {
+        case: 'usageCorrected',
+        value: {
+          ...opt('told', body.told, usageToProto),
+          ...opt('corrected', body.corrected, usageToProto),
+          callsTold: body.callsTold,
+          callsFound: body.callsFound,
+        },
+      };
     case 'process_lost':
       return { case: 'processLost', value: { role: enumOf(ProcessRole, body.role) } };
     case 'stop_requested':

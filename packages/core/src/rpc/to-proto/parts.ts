@@ -36,6 +36,7 @@ export function usageToProto(usage: TaskUsage): Usage {
     ...count('uncachedInputTokens', usage.uncachedInputTokens),
     ...count('cacheReadInputTokens', usage.cacheReadInputTokens),
     ...count('cacheWriteInputTokens', usage.cacheWriteInputTokens),
+    ...count('cacheWrite1hInputTokens', usage.cacheWrite1hInputTokens),
     ...count('outputTokens', usage.outputTokens),
     ...count('reasoningOutputTokens', usage.reasoningOutputTokens),
     provenance: enumOf(Provenance, usage.provenance),

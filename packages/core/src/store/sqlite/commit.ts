@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { LedgerChange } from '../../task/ledger.ts';
 import { isFinal } from '../../task/task.ts';
 import { assertSound, type StoredTask } from '../change-set.ts';
 import type { ChangeSet, CommitResult, ControlChange } from '../store.ts';
@@ -73,7 +74,11 @@ function isTaken(statements: Statements, requestId: string): boolean {
   return statements.get('SELECT 1 FROM requests WHERE id = ?', requestId) !== undefined;
 }
 
-function write(statements: Statements, { task, events, completion, destinations, request, reserve }: ChangeSet, isNew: boolean): void {
+function write(
+  statements: Statements,
+  { task, events, completion, destinations, request, ledger, reserve }: ChangeSet,
+  isNew: boolean,
+): void {
   if (isNew) {
     statements.run(insertTask, ...changingValues(task), ...lastingValues(task));
     statements.run('INSERT INTO specs (task_id, doc) VALUES (?, ?)', task.id, JSON.stringify(task.spec));
@@ -83,6 +88,7 @@ function write(statements: Statements, { task, events, completion, destinations,
   for (const { sequence, at, body } of events) {
     statements.run('INSERT INTO events (task_id, sequence, at, doc) VALUES (?, ?, ?, ?)', task.id, sequence, at, JSON.stringify(body));
   }
+  if (ledger) writeLedger(statements, task.id, ledger);
   if (request) {
     const at = events.at(-1)?.at ?? task.since;
     statements.run('INSERT INTO requests (id, hash, task_id, at) VALUES (?, ?, ?, ?)', request.id, request.hash, task.id, at);
@@ -100,6 +106,19 @@ function write(statements: Statements, { task, events, completion, destinations,
       directed ? 'pending' : 'undirected',
       completion.completedAt,
       completion.completedAt,
+    );
+  }
+}
+
+function writeLedger(statements: Statements, taskId: string, { attempt, entries, whole }: LedgerChange): void {
+  if (whole) statements.run('DELETE FROM model_calls WHERE task_id = ? AND attempt = ?', taskId, attempt);
+  for (const entry of entries) {
+    statements.run(
+      'INSERT INTO model_calls (task_id, attempt, call_id, doc) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc',
+      taskId,
+      attempt,
+      entry.callId ?? '',
+      JSON.stringify(entry),
     );
   }
 }

@@ -112,4 +112,17 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE all_requests RENAME TO requests;
     `,
   },
+  {
+    name: 'model calls',
+    // The order of their rows is the order in which they first came. A rest of a total, which no call explains, has the empty id.
+    sql: `
+      CREATE TABLE model_calls (
+        task_id TEXT NOT NULL REFERENCES tasks (id),
+        attempt INTEGER NOT NULL,
+        call_id TEXT NOT NULL,
+        doc TEXT NOT NULL,
+        UNIQUE (task_id, attempt, call_id)
+      ) STRICT;
+    `,
+  },
 ];

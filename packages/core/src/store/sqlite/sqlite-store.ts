@@ -1,13 +1,14 @@
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { TaskEvent } from '../../task/events.ts';
+import type { LedgerEntry } from '../../task/ledger.ts';
 import type { KillSwitch } from '../../task/scopes.ts';
 import type { Instant, Task, TaskState } from '../../task/task.ts';
-import type { ChangeSet, CommitResult, ControlChange, Store, StoredRequest, TaskQuery } from '../store.ts';
+import type { ChangeSet, CommitResult, ControlChange, LedgerQuery, Store, StoredRequest, TaskQuery } from '../store.ts';
 import { commitChange, commitControl } from './commit.ts';
 import type { Database } from './database.ts';
 import { isControlAnswer, killSwitchOf, selectKillSwitches } from './kill-switch-rows.ts';
 import { documentOf, integerOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
-import { isCompletion, isEventBody, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
+import { isCompletion, isEventBody, isLedgerEntry, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
 
 /** In the words of the partial index, so that SQLite finds that it applies. */
 const claimable = `(tasks.state = 'created' OR (tasks.state = 'in_review' AND tasks.lease_owner IS NULL))`;
@@ -108,6 +109,15 @@ export class SqliteStore implements Store {
       at: integerOf(row, 'at'),
       body: documentOf(row, 'doc', isEventBody),
     }));
+  }
+
+  ledger({ taskId, attempt, skip, limit }: LedgerQuery): Promise<LedgerEntry[]> {
+    const which = attempt === undefined ? '' : 'AND attempt = ?';
+    return this.#many(
+      `SELECT doc FROM model_calls WHERE task_id = ? ${which} ORDER BY attempt, rowid LIMIT ? OFFSET ?`,
+      [taskId, ...(attempt === undefined ? [] : [attempt]), limit, skip],
+      (row) => documentOf(row, 'doc', isLedgerEntry),
+    );
   }
 
   completion(taskId: string): Promise<CompletionEvent | undefined> {

@@ -1,6 +1,7 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { TaskEventBody } from '../../task/events.ts';
+import type { LedgerEntry } from '../../task/ledger.ts';
 import { scopesOf } from '../../task/scopes.ts';
 import type { Task, TaskSpec } from '../../task/task.ts';
 import { documentOf, hasFields, type Row } from './rows.ts';
@@ -20,6 +21,10 @@ export function taskOf(row: Row): Task {
 
 export function isEventBody(value: unknown): value is TaskEventBody {
   return hasFields(value, 'kind');
+}
+
+export function isLedgerEntry(value: unknown): value is LedgerEntry {
+  return hasFields(value, 'attempt', 'provenance');
 }
 
 export function isCompletion(value: unknown): value is CompletionEvent {

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/task.proto.
  */
 export const file_singletree_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEi9A0KBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SLwoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZUgAiAEBEjIKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlIAYgBARIPCgdoYXJuZXNzGAggASgJEhIKBW1vZGVsGAkgASgJSAKIAQESMgoLcGVybWlzc2lvbnMYCiABKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlEisKCXdvcmtzcGFjZRgLIAEoCzIYLnNpbmdsZXRyZWUudjEuV29ya3NwYWNlEg0KBXNldHVwGAwgAygJEiIKBWdhdGVzGA0gAygLMhMuc2luZ2xldHJlZS52MS5HYXRlEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEi8KBmxhYmVscxgPIAMoCzIfLnNpbmdsZXRyZWUudjEuVGFzay5MYWJlbHNFbnRyeRIYCgt0cmFjZXBhcmVudBgQIAEoCUgDiAEBEhAKCHByaW9yaXR5GBEgASgFEicKBXN0YXRlGBIgASgOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGUSFQoNbGFzdF9zZXF1ZW5jZRgTIAEoAxIQCgh0cmFjZV9pZBgUIAEoCRIuCgpjcmVhdGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1Cgxjb21wbGV0ZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gFiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIBogBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VICIgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgJiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gKiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gLiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAyIAQESGAoLYmFzZV9jb21taXQYIiABKAlIDYgBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSA6IAQESFwoKZnJvemVuX3JlZhgkIAEoCUgPiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIEIgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SBGIAQESJwoFcmV0cnkYJyADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZRIVCghyZXJ1bl9vZhgoIAEoCUgSiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3Rhc2tfdHlwZUINCgtfY29tcGxleGl0eUIICgZfbW9kZWxCDgoMX3RyYWNlcGFyZW50Qg8KDV9jb21wbGV0ZWRfYXRCCgoIX3dhaXRpbmdCCgoIX2Jsb2NrZWRCEQoPX3N0b3BfcmVxdWVzdGVkQggKBl91c2FnZUIRCg9fdHVybnNfcGVyX3Rhc2tCEgoQX3Rva2Vuc19wZXJfdGFza0IbChlfY29zdF9wZXJfdGFza191c2RfbWljcm9zQhEKD193b3Jrc3BhY2VfcGF0aEIOCgxfYmFzZV9jb21taXRCEAoOX2Zyb3plbl9jb21taXRCDQoLX2Zyb3plbl9yZWZCCgoIX2ZhaWx1cmVCDQoLX2NvbXBsZXRpb25CCwoJX3JlcnVuX29mIlcKC0NvbnRleHRJdGVtEhsKBHRleHQYASABKAlCC7pICHIGEAEogIAQSAASGgoEZmlsZRgCIAEoCUIKukgHcgUQASiAIEgAQg8KBnNvdXJjZRIFukgCCAEiXAoJV29ya3NwYWNlEhkKBHBhdGgYASABKAlCC7pICHIGKIAgOgEvEjQKBG1vZGUYAiABKA4yHC5zaW5nbGV0cmVlLnYxLldvcmtzcGFjZU1vZGVCCLpIBYIBAhABIrYCCgRHYXRlEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Ll8tXXswLDYzfSQSHAoHY29tbWFuZBgCIAEoCUILukgIcgYQASiAgAISLwoEa2luZBgDIAEoDjIXLnNpbmdsZXRyZWUudjEuR2F0ZUtpbmRCCLpIBYIBAhABEhUKCHJlcXVpcmVkGAQgASgISACIAQESggEKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVrpIU7oBUAoNSU5WQUxJRF9MSU1JVBIoYSBnYXRlJ3MgdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpQgsKCV9yZXF1aXJlZCKpCQoGTGltaXRzEnkKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CTbpISroBRwoNSU5WQUxJRF9MSU1JVBIfdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpEmQKEG1heF9vdXRwdXRfYnl0ZXMYAiABKANCRbpIQroBPwoNSU5WQUxJRF9MSU1JVBIjbWF4X291dHB1dF9ieXRlcyBtdXN0IGJlIGF0IGxlYXN0IDEaCXRoaXMgPj0gMUgAiAEBEmcKDG1heF9hdHRlbXB0cxgDIAEoBUJMukhJugFGCg1JTlZBTElEX0xJTUlUEhxtYXhfYXR0ZW1wdHMgbXVzdCBiZSAxIHRvIDIwGhd0aGlzID49IDEgJiYgdGhpcyA8PSAyMEgBiAEBEokBCg9hdHRlbXB0X3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVbpIUroBTwoNSU5WQUxJRF9MSU1JVBInYXR0ZW1wdF90aW1lb3V0IG11c3QgYmUgbG9uZ2VyIHRoYW4gMCBzGhV0aGlzID4gZHVyYXRpb24oJzBzJykSgwEKDGZpcnN0X291dHB1dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJSukhPugFMCg1JTlZBTElEX0xJTUlUEiRmaXJzdF9vdXRwdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKRJ1CgVzdGFsbBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJLukhIugFFCg1JTlZBTElEX0xJTUlUEh1zdGFsbCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpElYKCW1heF90dXJucxgHIAEoBUI+ukg7ugE4Cg1JTlZBTElEX0xJTUlUEhxtYXhfdHVybnMgbXVzdCBiZSBhdCBsZWFzdCAxGgl0aGlzID49IDFIAogBARJsChNtaW5fZnJlZV9kaXNrX2J5dGVzGAggASgDQkq6SEe6AUQKDUlOVkFMSURfTElNSVQSKG1pbl9mcmVlX2Rpc2tfYnl0ZXMgbXVzdCBub3QgYmUgbmVnYXRpdmUaCXRoaXMgPj0gMEgDiAEBErkBCg1ibG9ja2VkX2xpbWl0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQoYBukiCAboBfwoNSU5WQUxJRF9MSU1JVBI6YmxvY2tlZF9saW1pdCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcyBhbmQgYXQgbW9zdCAzNjUgZGF5cxoydGhpcyA+IGR1cmF0aW9uKCcwcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzg3NjBoJylCEwoRX21heF9vdXRwdXRfYnl0ZXNCDwoNX21heF9hdHRlbXB0c0IMCgpfbWF4X3R1cm5zQhYKFF9taW5fZnJlZV9kaXNrX2J5dGVzIokHCglSZXRyeVJ1bGUSOAoGcmVhc29uGAEgASgOMhwuc2luZ2xldHJlZS52MS5GYWlsdXJlUmVhc29uQgq6SAeCAQQQASAAEhIKBXJldHJ5GAIgASgISACIAQESFAoHY2hhcmdlZBgDIAEoCEgBiAEBEjYKB3Nlc3Npb24YBCABKA4yGy5zaW5nbGV0cmVlLnYxLlJldHJ5U2Vzc2lvbkIIukgFggECEAESrAEKD2JhY2tvZmZfaW5pdGlhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJ4ukh1ugFyChJJTlZBTElEX1JFVFJZX1JVTEUSJ2JhY2tvZmZfaW5pdGlhbCBtdXN0IGJlIDAgcyB0byAzNjUgZGF5cxozdGhpcyA+PSBkdXJhdGlvbignMHMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCc4NzYwaCcpEnQKDmJhY2tvZmZfZmFjdG9yGAYgASgBQle6SFS6AVEKEklOVkFMSURfUkVUUllfUlVMRRIeYmFja29mZl9mYWN0b3IgbXVzdCBiZSAxIHRvIDEwGht0aGlzID49IDEuMCAmJiB0aGlzIDw9IDEwLjBIAogBARKkAQoLYmFja29mZl9jYXAYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CdLpIcboBbgoSSU5WQUxJRF9SRVRSWV9SVUxFEiNiYWNrb2ZmX2NhcCBtdXN0IGJlIDAgcyB0byAzNjUgZGF5cxozdGhpcyA+PSBkdXJhdGlvbignMHMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCc4NzYwaCcpEmIKBmppdHRlchgIIAEoAUJNukhKugFHChJJTlZBTElEX1JFVFJZX1JVTEUSFWppdHRlciBtdXN0IGJlIDAgdG8gMRoadGhpcyA+PSAwLjAgJiYgdGhpcyA8PSAxLjBIA4gBARJsCgttYXhfcmV0cmllcxgJIAEoBUJSukhPugFMChJJTlZBTElEX1JFVFJZX1JVTEUSHG1heF9yZXRyaWVzIG11c3QgYmUgMCB0byAxMDAaGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMEgEiAEBQggKBl9yZXRyeUIKCghfY2hhcmdlZEIRCg9fYmFja29mZl9mYWN0b3JCCQoHX2ppdHRlckIOCgxfbWF4X3JldHJpZXMi6gEKB1dhaXRpbmcSLgoLd2FpdGluZ19mb3IYASABKA4yGS5zaW5nbGV0cmVlLnYxLldhaXRpbmdGb3ISKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEhgKC3Rhc2tzX2FoZWFkGAQgASgFSAGIAQESFAoHbWVzc2FnZRgFIAEoCUgCiAEBQggKBl91bnRpbEIOCgxfdGFza3NfYWhlYWRCCgoIX21lc3NhZ2Ui7QEKB0Jsb2NrZWQSLAoGcmVhc29uGAEgASgOMhwuc2luZ2xldHJlZS52MS5GYWlsdXJlUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KBXVudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEjEKCGZhaWxzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBQggKBl91bnRpbEILCglfZmFpbHNfYXQipQEKBFN0b3ASJQoEa2luZBgBIAEoDjIXLnNpbmdsZXRyZWUudjEuU3RvcEtpbmQSDwoCYnkYAiABKAlIAIgBARIQCgN3aHkYAyABKAlIAYgBARImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoFc2NvcGUYBSABKAlIAogBAUIFCgNfYnlCBgoEX3doeUIICgZfc2NvcGUipQkKB0F0dGVtcHQSDgoGbnVtYmVyGAEgASgFEioKBXN0YXRlGAIgASgOMhsuc2luZ2xldHJlZS52MS5BdHRlbXB0U3RhdGUSDwoHaGFybmVzcxgDIAEoCRIcCg9oYXJuZXNzX3ZlcnNpb24YBCABKAlIAIgBARIcCg9yZXF1ZXN0ZWRfbW9kZWwYBSABKAlIAYgBARISCgVtb2RlbBgGIAEoCUgCiAEBEh8KEmhhcm5lc3Nfc2Vzc2lvbl9pZBgHIAEoCUgDiAEBEg8KB3Jlc3VtZWQYCCABKAgSLwoLcHJlcGFyZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKCnN0YXJ0ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESMQoIZW5kZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAWIAQESEAoDcGlkGAwgASgFSAaIAQESNwoNc2FuZGJveF9sZXZlbBgNIAEoDjIbLnNpbmdsZXRyZWUudjEuU2FuZGJveExldmVsSAeIAQESFgoJZXhpdF9jb2RlGA4gASgFSAiIAQESEwoGc2lnbmFsGA8gASgJSAmIAQESLAoKc3RvcHBlZF9ieRgQIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgKiAEBEi4KCGV2aWRlbmNlGBEgASgLMhcuc2luZ2xldHJlZS52MS5FdmlkZW5jZUgLiAEBEiwKB2ZhaWx1cmUYEiABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIDIgBARIPCgdjaGFyZ2VkGBMgASgIEhIKBXR1cm5zGBQgASgFSA2IAQESKAoFdXNhZ2UYFSABKAsyFC5zaW5nbGV0cmVlLnYxLlVzYWdlSA6IAQESHAoPY29zdF91c2RfbWljcm9zGBYgASgDSA+IAQESMwoLY29zdF9zb3VyY2UYFyABKA4yGS5zaW5nbGV0cmVlLnYxLkNvc3RTb3VyY2VIEIgBARIgChNjb250ZXh0X3V0aWxpemF0aW9uGBggASgBSBGIAQESKgoJc3Vydml2b3JzGBkgAygLMhcuc2luZ2xldHJlZS52MS5TdXJ2aXZvchIbCg51bmtub3duX2V2ZW50cxgaIAEoBUgSiAEBQhIKEF9oYXJuZXNzX3ZlcnNpb25CEgoQX3JlcXVlc3RlZF9tb2RlbEIICgZfbW9kZWxCFQoTX2hhcm5lc3Nfc2Vzc2lvbl9pZEINCgtfc3RhcnRlZF9hdEILCglfZW5kZWRfYXRCBgoEX3BpZEIQCg5fc2FuZGJveF9sZXZlbEIMCgpfZXhpdF9jb2RlQgkKB19zaWduYWxCDQoLX3N0b3BwZWRfYnlCCwoJX2V2aWRlbmNlQgoKCF9mYWlsdXJlQggKBl90dXJuc0IICgZfdXNhZ2VCEgoQX2Nvc3RfdXNkX21pY3Jvc0IOCgxfY29zdF9zb3VyY2VCFgoUX2NvbnRleHRfdXRpbGl6YXRpb25CEQoPX3Vua25vd25fZXZlbnRzIpkBCghFdmlkZW5jZRItCgZyZXN1bHQYASABKA4yHS5zaW5nbGV0cmVlLnYxLkV2aWRlbmNlUmVzdWx0EjEKBnJlYXNvbhgCIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbkgAiAEBEhQKB21lc3NhZ2UYAyABKAlIAYgBAUIJCgdfcmVhc29uQgoKCF9tZXNzYWdlIjkKCFN1cnZpdm9yEgsKA3BpZBgBIAEoBRIUCgdjb21tYW5kGAIgASgJSACIAQFCCgoIX2NvbW1hbmQi1wMKCkdhdGVSZXN1bHQSDwoHYXR0ZW1wdBgBIAEoBRIMCgRuYW1lGAIgASgJEiUKBGtpbmQYAyABKA4yFy5zaW5nbGV0cmVlLnYxLkdhdGVLaW5kEhAKCHJlcXVpcmVkGAQgASgIEikKBnN0YXR1cxgFIAEoDjIZLnNpbmdsZXRyZWUudjEuR2F0ZVN0YXR1cxIWCglleGl0X2NvZGUYBiABKAVIAIgBARITCgZzaWduYWwYByABKAlIAYgBARIzCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgCiAEBEhgKC2R1cmF0aW9uX21zGAkgASgDSAOIAQESGAoLb3V0cHV0X3RhaWwYCiABKAlIBIgBARIUCgdtZXNzYWdlGAsgASgJSAWIAQESEQoEaGludBgMIAEoCUgGiAEBEhkKDGNoYW5nZWRfdHJlZRgNIAEoCEgHiAEBQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RhcnRlZF9hdEIOCgxfZHVyYXRpb25fbXNCDgoMX291dHB1dF90YWlsQgoKCF9tZXNzYWdlQgcKBV9oaW50Qg8KDV9jaGFuZ2VkX3RyZWUq8QEKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9DUkVBVEVEEAESFwoTVEFTS19TVEFURV9BU1NJR05FRBACEhoKFlRBU0tfU1RBVEVfSU5fUFJPR1JFU1MQAxIYChRUQVNLX1NUQVRFX0lOX1JFVklFVxAEEhYKElRBU0tfU1RBVEVfQkxPQ0tFRBAFEhgKFFRBU0tfU1RBVEVfQ09NUExFVEVEEAYSFQoRVEFTS19TVEFURV9GQUlMRUQQBxIYChRUQVNLX1NUQVRFX0NBTkNFTExFRBAIKrABCgxBdHRlbXB0U3RhdGUSHQoZQVRURU1QVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFUVEVNUFRfU1RBVEVfUFJFUEFSRUQQARIZChVBVFRFTVBUX1NUQVRFX1NUQVJURUQQAhIXChNBVFRFTVBUX1NUQVRFX0VOREVEEAMSFgoSQVRURU1QVF9TVEFURV9MT1NUEAQSGQoVQVRURU1QVF9TVEFURV9SRVZPS0VEEAUqvgEKCldhaXRpbmdGb3ISGwoXV0FJVElOR19GT1JfVU5TUEVDSUZJRUQQABIVChFXQUlUSU5HX0ZPUl9MSU1JVBABEhcKE1dBSVRJTkdfRk9SX0JBQ0tPRkYQAhIZChVXQUlUSU5HX0ZPUl9XT1JLU1BBQ0UQAxIbChdXQUlUSU5HX0ZPUl9LSUxMX1NXSVRDSBAEEhQKEFdBSVRJTkdfRk9SX0hPTEQQBRIVChFXQUlUSU5HX0ZPUl9EUkFJThAGKn8KDlBlcm1pc3Npb25Nb2RlEh8KG1BFUk1JU1NJT05fTU9ERV9VTlNQRUNJRklFRBAAEhcKE1BFUk1JU1NJT05fTU9ERV9BTEwQARIZChVQRVJNSVNTSU9OX01PREVfRURJVFMQAhIYChRQRVJNSVNTSU9OX01PREVfUkVBRBADKoMBCg1Xb3Jrc3BhY2VNb2RlEh4KGldPUktTUEFDRV9NT0RFX1VOU1BFQ0lGSUVEEAASGwoXV09SS1NQQUNFX01PREVfV09SS1RSRUUQARIbChdXT1JLU1BBQ0VfTU9ERV9JTl9QTEFDRRACEhgKFFdPUktTUEFDRV9NT0RFX0NMT05FEAMqwQEKCEdhdGVLaW5kEhkKFUdBVEVfS0lORF9VTlNQRUNJRklFRBAAEhMKD0dBVEVfS0lORF9CVUlMRBABEhIKDkdBVEVfS0lORF9MSU5UEAISEgoOR0FURV9LSU5EX1RFU1QQAxIXChNHQVRFX0tJTkRfVFlQRUNIRUNLEAQSFgoSR0FURV9LSU5EX1NFQ1VSSVRZEAUSFgoSR0FURV9LSU5EX0NPVkVSQUdFEAYSFAoQR0FURV9LSU5EX0NVU1RPTRAHKnIKCkdhdGVTdGF0dXMSGwoXR0FURV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJHQVRFX1NUQVRVU19QQVNTRUQQARIWChJHQVRFX1NUQVRVU19GQUlMRUQQAhIXChNHQVRFX1NUQVRVU19FUlJPUkVEEAMqxAMKCFN0b3BLaW5kEhkKFVNUT1BfS0lORF9VTlNQRUNJRklFRBAAEhQKEFNUT1BfS0lORF9DQU5DRUwQARIXChNTVE9QX0tJTkRfVEVSTUlOQVRFEAISGQoVU1RPUF9LSU5EX0tJTExfU1dJVENIEAMSFQoRU1RPUF9LSU5EX1RJTUVPVVQQBBIdChlTVE9QX0tJTkRfQVRURU1QVF9USU1FT1VUEAUSGgoWU1RPUF9LSU5EX0ZJUlNUX09VVFBVVBAGEhMKD1NUT1BfS0lORF9TVEFMTBAHEhoKFlNUT1BfS0lORF9PVVRQVVRfTElNSVQQCBIYChRTVE9QX0tJTkRfVFVSTl9MSU1JVBAJEhkKFVNUT1BfS0lORF9UT0tFTl9MSU1JVBAKEhgKFFNUT1BfS0lORF9DT1NUX0xJTUlUEAsSGgoWU1RPUF9LSU5EX1VOU1VQRVJWSVNFRBAMEhkKFVNUT1BfS0lORF9ORVZFUl9FTkRFRBANEhkKFVNUT1BfS0lORF9OT19QUk9HUkVTUxAOEhcKE1NUT1BfS0lORF9ESVNLX0ZVTEwQDxIWChJTVE9QX0tJTkRfR0lWRU5fVVAQECpgCgxSZXRyeVNlc3Npb24SHQoZUkVUUllfU0VTU0lPTl9VTlNQRUNJRklFRBAAEhgKFFJFVFJZX1NFU1NJT05fUkVTVU1FEAESFwoTUkVUUllfU0VTU0lPTl9GUkVTSBACKo0BCg5FdmlkZW5jZVJlc3VsdBIfChtFVklERU5DRV9SRVNVTFRfVU5TUEVDSUZJRUQQABIdChlFVklERU5DRV9SRVNVTFRfQ09NUExFVEVEEAESGgoWRVZJREVOQ0VfUkVTVUxUX0ZBSUxFRBACEh8KG0VWSURFTkNFX1JFU1VMVF9JTlRFUlJVUFRFRBADKoIBCgxTYW5kYm94TGV2ZWwSHQoZU0FOREJPWF9MRVZFTF9VTlNQRUNJRklFRBAAEhgKFFNBTkRCT1hfTEVWRUxfTUFSS0VSEAESGAoUU0FOREJPWF9MRVZFTF9DR1JPVVAQAhIfChtTQU5EQk9YX0xFVkVMX1BJRF9OQU1FU1BBQ0UQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
+  fileDesc("ChhzaW5nbGV0cmVlL3YxL3Rhc2sucHJvdG8SDXNpbmdsZXRyZWUudjEi9A0KBFRhc2sSCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEhsKE2FjY2VwdGFuY2VfY3JpdGVyaWEYBCADKAkSKwoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW0SLwoJdGFza190eXBlGAYgASgOMhcuc2luZ2xldHJlZS52MS5UYXNrVHlwZUgAiAEBEjIKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlIAYgBARIPCgdoYXJuZXNzGAggASgJEhIKBW1vZGVsGAkgASgJSAKIAQESMgoLcGVybWlzc2lvbnMYCiABKA4yHS5zaW5nbGV0cmVlLnYxLlBlcm1pc3Npb25Nb2RlEisKCXdvcmtzcGFjZRgLIAEoCzIYLnNpbmdsZXRyZWUudjEuV29ya3NwYWNlEg0KBXNldHVwGAwgAygJEiIKBWdhdGVzGA0gAygLMhMuc2luZ2xldHJlZS52MS5HYXRlEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEi8KBmxhYmVscxgPIAMoCzIfLnNpbmdsZXRyZWUudjEuVGFzay5MYWJlbHNFbnRyeRIYCgt0cmFjZXBhcmVudBgQIAEoCUgDiAEBEhAKCHByaW9yaXR5GBEgASgFEicKBXN0YXRlGBIgASgOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGUSFQoNbGFzdF9zZXF1ZW5jZRgTIAEoAxIQCgh0cmFjZV9pZBgUIAEoCRIuCgpjcmVhdGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1Cgxjb21wbGV0ZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSASIAQESLAoHd2FpdGluZxgYIAEoCzIWLnNpbmdsZXRyZWUudjEuV2FpdGluZ0gFiAEBEiwKB2Jsb2NrZWQYGSABKAsyFi5zaW5nbGV0cmVlLnYxLkJsb2NrZWRIBogBARIwCg5zdG9wX3JlcXVlc3RlZBgaIAEoCzITLnNpbmdsZXRyZWUudjEuU3RvcEgHiAEBEigKCGF0dGVtcHRzGBsgAygLMhYuc2luZ2xldHJlZS52MS5BdHRlbXB0Ei8KDGdhdGVfcmVzdWx0cxgcIAMoCzIZLnNpbmdsZXRyZWUudjEuR2F0ZVJlc3VsdBIoCgV1c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VICIgBARIbCg50dXJuc19wZXJfdGFzaxgeIAEoBUgJiAEBEhwKD3Rva2Vuc19wZXJfdGFzaxgfIAEoA0gKiAEBEiUKGGNvc3RfcGVyX3Rhc2tfdXNkX21pY3JvcxggIAEoA0gLiAEBEhsKDndvcmtzcGFjZV9wYXRoGCEgASgJSAyIAQESGAoLYmFzZV9jb21taXQYIiABKAlIDYgBARIaCg1mcm96ZW5fY29tbWl0GCMgASgJSA6IAQESFwoKZnJvemVuX3JlZhgkIAEoCUgPiAEBEiwKB2ZhaWx1cmUYJSABKAsyFi5zaW5nbGV0cmVlLnYxLkZhaWx1cmVIEIgBARI7Cgpjb21wbGV0aW9uGCYgASgLMiIuc2luZ2xldHJlZS52MS5UYXNrQ29tcGxldGlvbkV2ZW50SBGIAQESJwoFcmV0cnkYJyADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZRIVCghyZXJ1bl9vZhgoIAEoCUgSiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX3Rhc2tfdHlwZUINCgtfY29tcGxleGl0eUIICgZfbW9kZWxCDgoMX3RyYWNlcGFyZW50Qg8KDV9jb21wbGV0ZWRfYXRCCgoIX3dhaXRpbmdCCgoIX2Jsb2NrZWRCEQoPX3N0b3BfcmVxdWVzdGVkQggKBl91c2FnZUIRCg9fdHVybnNfcGVyX3Rhc2tCEgoQX3Rva2Vuc19wZXJfdGFza0IbChlfY29zdF9wZXJfdGFza191c2RfbWljcm9zQhEKD193b3Jrc3BhY2VfcGF0aEIOCgxfYmFzZV9jb21taXRCEAoOX2Zyb3plbl9jb21taXRCDQoLX2Zyb3plbl9yZWZCCgoIX2ZhaWx1cmVCDQoLX2NvbXBsZXRpb25CCwoJX3JlcnVuX29mIlcKC0NvbnRleHRJdGVtEhsKBHRleHQYASABKAlCC7pICHIGEAEogIAQSAASGgoEZmlsZRgCIAEoCUIKukgHcgUQASiAIEgAQg8KBnNvdXJjZRIFukgCCAEiXAoJV29ya3NwYWNlEhkKBHBhdGgYASABKAlCC7pICHIGKIAgOgEvEjQKBG1vZGUYAiABKA4yHC5zaW5nbGV0cmVlLnYxLldvcmtzcGFjZU1vZGVCCLpIBYIBAhABIrYCCgRHYXRlEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Ll8tXXswLDYzfSQSHAoHY29tbWFuZBgCIAEoCUILukgIcgYQASiAgAISLwoEa2luZBgDIAEoDjIXLnNpbmdsZXRyZWUudjEuR2F0ZUtpbmRCCLpIBYIBAhABEhUKCHJlcXVpcmVkGAQgASgISACIAQESggEKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVrpIU7oBUAoNSU5WQUxJRF9MSU1JVBIoYSBnYXRlJ3MgdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpQgsKCV9yZXF1aXJlZCLCDAoGTGltaXRzEnkKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CTbpISroBRwoNSU5WQUxJRF9MSU1JVBIfdGltZW91dCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpEmQKEG1heF9vdXRwdXRfYnl0ZXMYAiABKANCRbpIQroBPwoNSU5WQUxJRF9MSU1JVBIjbWF4X291dHB1dF9ieXRlcyBtdXN0IGJlIGF0IGxlYXN0IDEaCXRoaXMgPj0gMUgAiAEBEmcKDG1heF9hdHRlbXB0cxgDIAEoBUJMukhJugFGCg1JTlZBTElEX0xJTUlUEhxtYXhfYXR0ZW1wdHMgbXVzdCBiZSAxIHRvIDIwGhd0aGlzID49IDEgJiYgdGhpcyA8PSAyMEgBiAEBEokBCg9hdHRlbXB0X3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CVbpIUroBTwoNSU5WQUxJRF9MSU1JVBInYXR0ZW1wdF90aW1lb3V0IG11c3QgYmUgbG9uZ2VyIHRoYW4gMCBzGhV0aGlzID4gZHVyYXRpb24oJzBzJykSgwEKDGZpcnN0X291dHB1dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJSukhPugFMCg1JTlZBTElEX0xJTUlUEiRmaXJzdF9vdXRwdXQgbXVzdCBiZSBsb25nZXIgdGhhbiAwIHMaFXRoaXMgPiBkdXJhdGlvbignMHMnKRJ1CgVzdGFsbBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJLukhIugFFCg1JTlZBTElEX0xJTUlUEh1zdGFsbCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcxoVdGhpcyA+IGR1cmF0aW9uKCcwcycpElYKCW1heF90dXJucxgHIAEoBUI+ukg7ugE4Cg1JTlZBTElEX0xJTUlUEhxtYXhfdHVybnMgbXVzdCBiZSBhdCBsZWFzdCAxGgl0aGlzID49IDFIAogBARJsChNtaW5fZnJlZV9kaXNrX2J5dGVzGAggASgDQkq6SEe6AUQKDUlOVkFMSURfTElNSVQSKG1pbl9mcmVlX2Rpc2tfYnl0ZXMgbXVzdCBub3QgYmUgbmVnYXRpdmUaCXRoaXMgPj0gMEgDiAEBErkBCg1ibG9ja2VkX2xpbWl0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQoYBukiCAboBfwoNSU5WQUxJRF9MSU1JVBI6YmxvY2tlZF9saW1pdCBtdXN0IGJlIGxvbmdlciB0aGFuIDAgcyBhbmQgYXQgbW9zdCAzNjUgZGF5cxoydGhpcyA+IGR1cmF0aW9uKCcwcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzg3NjBoJykSWAoKbWF4X3Rva2VucxgKIAEoA0I/ukg8ugE5Cg1JTlZBTElEX0xJTUlUEh1tYXhfdG9rZW5zIG11c3QgYmUgYXQgbGVhc3QgMRoJdGhpcyA+PSAxSASIAQESagoTbWF4X2Nvc3RfdXNkX21pY3JvcxgLIAEoA0JIukhFugFCCg1JTlZBTElEX0xJTUlUEiZtYXhfY29zdF91c2RfbWljcm9zIG11c3QgYmUgYXQgbGVhc3QgMRoJdGhpcyA+PSAxSAWIAQESjQEKF21heF9jb250ZXh0X3V0aWxpemF0aW9uGAwgASgBQme6SGS6AWEKDUlOVkFMSURfTElNSVQSNW1heF9jb250ZXh0X3V0aWxpemF0aW9uIG11c3QgYmUgYWJvdmUgMCBhbmQgYXQgbW9zdCAxGhl0aGlzID4gMC4wICYmIHRoaXMgPD0gMS4wSAaIAQFCEwoRX21heF9vdXRwdXRfYnl0ZXNCDwoNX21heF9hdHRlbXB0c0IMCgpfbWF4X3R1cm5zQhYKFF9taW5fZnJlZV9kaXNrX2J5dGVzQg0KC19tYXhfdG9rZW5zQhYKFF9tYXhfY29zdF91c2RfbWljcm9zQhoKGF9tYXhfY29udGV4dF91dGlsaXphdGlvbiKJBwoJUmV0cnlSdWxlEjgKBnJlYXNvbhgBIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbkIKukgHggEEEAEgABISCgVyZXRyeRgCIAEoCEgAiAEBEhQKB2NoYXJnZWQYAyABKAhIAYgBARI2CgdzZXNzaW9uGAQgASgOMhsuc2luZ2xldHJlZS52MS5SZXRyeVNlc3Npb25CCLpIBYIBAhABEqwBCg9iYWNrb2ZmX2luaXRpYWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CeLpIdboBcgoSSU5WQUxJRF9SRVRSWV9SVUxFEidiYWNrb2ZmX2luaXRpYWwgbXVzdCBiZSAwIHMgdG8gMzY1IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzBzJykgJiYgdGhpcyA8PSBkdXJhdGlvbignODc2MGgnKRJ0Cg5iYWNrb2ZmX2ZhY3RvchgGIAEoAUJXukhUugFRChJJTlZBTElEX1JFVFJZX1JVTEUSHmJhY2tvZmZfZmFjdG9yIG11c3QgYmUgMSB0byAxMBobdGhpcyA+PSAxLjAgJiYgdGhpcyA8PSAxMC4wSAKIAQESpAEKC2JhY2tvZmZfY2FwGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQnS6SHG6AW4KEklOVkFMSURfUkVUUllfUlVMRRIjYmFja29mZl9jYXAgbXVzdCBiZSAwIHMgdG8gMzY1IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzBzJykgJiYgdGhpcyA8PSBkdXJhdGlvbignODc2MGgnKRJiCgZqaXR0ZXIYCCABKAFCTbpISroBRwoSSU5WQUxJRF9SRVRSWV9SVUxFEhVqaXR0ZXIgbXVzdCBiZSAwIHRvIDEaGnRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMS4wSAOIAQESbAoLbWF4X3JldHJpZXMYCSABKAVCUrpIT7oBTAoSSU5WQUxJRF9SRVRSWV9SVUxFEhxtYXhfcmV0cmllcyBtdXN0IGJlIDAgdG8gMTAwGhh0aGlzID49IDAgJiYgdGhpcyA8PSAxMDBIBIgBAUIICgZfcmV0cnlCCgoIX2NoYXJnZWRCEQoPX2JhY2tvZmZfZmFjdG9yQgkKB19qaXR0ZXJCDgoMX21heF9yZXRyaWVzIuoBCgdXYWl0aW5nEi4KC3dhaXRpbmdfZm9yGAEgASgOMhkuc2luZ2xldHJlZS52MS5XYWl0aW5nRm9yEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIYCgt0YXNrc19haGVhZBgEIAEoBUgBiAEBEhQKB21lc3NhZ2UYBSABKAlIAogBAUIICgZfdW50aWxCDgoMX3Rhc2tzX2FoZWFkQgoKCF9tZXNzYWdlIu0BCgdCbG9ja2VkEiwKBnJlYXNvbhgBIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIxCghmYWlsc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBAUIICgZfdW50aWxCCwoJX2ZhaWxzX2F0IqUBCgRTdG9wEiUKBGtpbmQYASABKA4yFy5zaW5nbGV0cmVlLnYxLlN0b3BLaW5kEg8KAmJ5GAIgASgJSACIAQESEAoDd2h5GAMgASgJSAGIAQESJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBXNjb3BlGAUgASgJSAKIAQFCBQoDX2J5QgYKBF93aHlCCAoGX3Njb3BlIqIMCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIqCgVzdGF0ZRgCIAEoDjIbLnNpbmdsZXRyZWUudjEuQXR0ZW1wdFN0YXRlEg8KB2hhcm5lc3MYAyABKAkSHAoPaGFybmVzc192ZXJzaW9uGAQgASgJSACIAQESHAoPcmVxdWVzdGVkX21vZGVsGAUgASgJSAGIAQESEgoFbW9kZWwYBiABKAlIAogBARIfChJoYXJuZXNzX3Nlc3Npb25faWQYByABKAlIA4gBARIPCgdyZXN1bWVkGAggASgIEi8KC3ByZXBhcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCgpzdGFydGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgEiAEBEjEKCGVuZGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgFiAEBEhAKA3BpZBgMIAEoBUgGiAEBEjcKDXNhbmRib3hfbGV2ZWwYDSABKA4yGy5zaW5nbGV0cmVlLnYxLlNhbmRib3hMZXZlbEgHiAEBEhYKCWV4aXRfY29kZRgOIAEoBUgIiAEBEhMKBnNpZ25hbBgPIAEoCUgJiAEBEiwKCnN0b3BwZWRfYnkYECABKAsyEy5zaW5nbGV0cmVlLnYxLlN0b3BICogBARIuCghldmlkZW5jZRgRIAEoCzIXLnNpbmdsZXRyZWUudjEuRXZpZGVuY2VIC4gBARIsCgdmYWlsdXJlGBIgASgLMhYuc2luZ2xldHJlZS52MS5GYWlsdXJlSAyIAQESDwoHY2hhcmdlZBgTIAEoCBISCgV0dXJucxgUIAEoBUgNiAEBEigKBXVzYWdlGBUgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZUgOiAEBEhwKD2Nvc3RfdXNkX21pY3JvcxgWIAEoA0gPiAEBEjMKC2Nvc3Rfc291cmNlGBcgASgOMhkuc2luZ2xldHJlZS52MS5Db3N0U291cmNlSBCIAQESIAoTY29udGV4dF91dGlsaXphdGlvbhgYIAEoAUgRiAEBEioKCXN1cnZpdm9ycxgZIAMoCzIXLnNpbmdsZXRyZWUudjEuU3Vydml2b3ISGwoOdW5rbm93bl9ldmVudHMYGiABKAVIEogBARIYChBjb3N0X2xvd2VyX2JvdW5kGBsgASgIEhoKDXByaWNlX3ZlcnNpb24YHCABKAlIE4gBARIxCg5zdWJhZ2VudF91c2FnZRgdIAEoCzIULnNpbmdsZXRyZWUudjEuVXNhZ2VIFIgBARIxCg51c2FnZV9ieV9tb2RlbBgeIAMoCzIZLnNpbmdsZXRyZWUudjEuTW9kZWxVc2FnZRIgChNjb250ZXh0X2NvbXBhY3Rpb25zGB8gASgFSBWIAQESIgoVY29udGV4dF93aW5kb3dfdG9rZW5zGCAgASgDSBaIAQESJQoYY29udGV4dF91dGlsaXphdGlvbl9wZWFrGCEgASgBSBeIAQFCEgoQX2hhcm5lc3NfdmVyc2lvbkISChBfcmVxdWVzdGVkX21vZGVsQggKBl9tb2RlbEIVChNfaGFybmVzc19zZXNzaW9uX2lkQg0KC19zdGFydGVkX2F0QgsKCV9lbmRlZF9hdEIGCgRfcGlkQhAKDl9zYW5kYm94X2xldmVsQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RvcHBlZF9ieUILCglfZXZpZGVuY2VCCgoIX2ZhaWx1cmVCCAoGX3R1cm5zQggKBl91c2FnZUISChBfY29zdF91c2RfbWljcm9zQg4KDF9jb3N0X3NvdXJjZUIWChRfY29udGV4dF91dGlsaXphdGlvbkIRCg9fdW5rbm93bl9ldmVudHNCEAoOX3ByaWNlX3ZlcnNpb25CEQoPX3N1YmFnZW50X3VzYWdlQhYKFF9jb250ZXh0X2NvbXBhY3Rpb25zQhgKFl9jb250ZXh0X3dpbmRvd190b2tlbnNCGwoZX2NvbnRleHRfdXRpbGl6YXRpb25fcGVhayKBAQoKTW9kZWxVc2FnZRISCgVtb2RlbBgBIAEoCUgAiAEBEiMKBXVzYWdlGAIgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZRIcCg9jb3N0X3VzZF9taWNyb3MYAyABKANIAYgBAUIICgZfbW9kZWxCEgoQX2Nvc3RfdXNkX21pY3JvcyL/AgoJTW9kZWxDYWxsEg8KB2F0dGVtcHQYASABKAUSFAoHY2FsbF9pZBgCIAEoCUgAiAEBEhgKC3N1YmFnZW50X2lkGAMgASgJSAGIAQESEgoKY29tcGFjdGlvbhgEIAEoCBISCgVtb2RlbBgFIAEoCUgCiAEBEisKAmF0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgDiAEBEiMKBXVzYWdlGAcgASgLMhQuc2luZ2xldHJlZS52MS5Vc2FnZRIcCg9jb3N0X3VzZF9taWNyb3MYCCABKANIBIgBARIzCgtjb3N0X3NvdXJjZRgJIAEoDjIZLnNpbmdsZXRyZWUudjEuQ29zdFNvdXJjZUgFiAEBEhMKC3Byb3Zpc2lvbmFsGAogASgIQgoKCF9jYWxsX2lkQg4KDF9zdWJhZ2VudF9pZEIICgZfbW9kZWxCBQoDX2F0QhIKEF9jb3N0X3VzZF9taWNyb3NCDgoMX2Nvc3Rfc291cmNlIpkBCghFdmlkZW5jZRItCgZyZXN1bHQYASABKA4yHS5zaW5nbGV0cmVlLnYxLkV2aWRlbmNlUmVzdWx0EjEKBnJlYXNvbhgCIAEoDjIcLnNpbmdsZXRyZWUudjEuRmFpbHVyZVJlYXNvbkgAiAEBEhQKB21lc3NhZ2UYAyABKAlIAYgBAUIJCgdfcmVhc29uQgoKCF9tZXNzYWdlIjkKCFN1cnZpdm9yEgsKA3BpZBgBIAEoBRIUCgdjb21tYW5kGAIgASgJSACIAQFCCgoIX2NvbW1hbmQi1wMKCkdhdGVSZXN1bHQSDwoHYXR0ZW1wdBgBIAEoBRIMCgRuYW1lGAIgASgJEiUKBGtpbmQYAyABKA4yFy5zaW5nbGV0cmVlLnYxLkdhdGVLaW5kEhAKCHJlcXVpcmVkGAQgASgIEikKBnN0YXR1cxgFIAEoDjIZLnNpbmdsZXRyZWUudjEuR2F0ZVN0YXR1cxIWCglleGl0X2NvZGUYBiABKAVIAIgBARITCgZzaWduYWwYByABKAlIAYgBARIzCgpzdGFydGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgCiAEBEhgKC2R1cmF0aW9uX21zGAkgASgDSAOIAQESGAoLb3V0cHV0X3RhaWwYCiABKAlIBIgBARIUCgdtZXNzYWdlGAsgASgJSAWIAQESEQoEaGludBgMIAEoCUgGiAEBEhkKDGNoYW5nZWRfdHJlZRgNIAEoCEgHiAEBQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbEINCgtfc3RhcnRlZF9hdEIOCgxfZHVyYXRpb25fbXNCDgoMX291dHB1dF90YWlsQgoKCF9tZXNzYWdlQgcKBV9oaW50Qg8KDV9jaGFuZ2VkX3RyZWUq8QEKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9DUkVBVEVEEAESFwoTVEFTS19TVEFURV9BU1NJR05FRBACEhoKFlRBU0tfU1RBVEVfSU5fUFJPR1JFU1MQAxIYChRUQVNLX1NUQVRFX0lOX1JFVklFVxAEEhYKElRBU0tfU1RBVEVfQkxPQ0tFRBAFEhgKFFRBU0tfU1RBVEVfQ09NUExFVEVEEAYSFQoRVEFTS19TVEFURV9GQUlMRUQQBxIYChRUQVNLX1NUQVRFX0NBTkNFTExFRBAIKrABCgxBdHRlbXB0U3RhdGUSHQoZQVRURU1QVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFUVEVNUFRfU1RBVEVfUFJFUEFSRUQQARIZChVBVFRFTVBUX1NUQVRFX1NUQVJURUQQAhIXChNBVFRFTVBUX1NUQVRFX0VOREVEEAMSFgoSQVRURU1QVF9TVEFURV9MT1NUEAQSGQoVQVRURU1QVF9TVEFURV9SRVZPS0VEEAUqvgEKCldhaXRpbmdGb3ISGwoXV0FJVElOR19GT1JfVU5TUEVDSUZJRUQQABIVChFXQUlUSU5HX0ZPUl9MSU1JVBABEhcKE1dBSVRJTkdfRk9SX0JBQ0tPRkYQAhIZChVXQUlUSU5HX0ZPUl9XT1JLU1BBQ0UQAxIbChdXQUlUSU5HX0ZPUl9LSUxMX1NXSVRDSBAEEhQKEFdBSVRJTkdfRk9SX0hPTEQQBRIVChFXQUlUSU5HX0ZPUl9EUkFJThAGKn8KDlBlcm1pc3Npb25Nb2RlEh8KG1BFUk1JU1NJT05fTU9ERV9VTlNQRUNJRklFRBAAEhcKE1BFUk1JU1NJT05fTU9ERV9BTEwQARIZChVQRVJNSVNTSU9OX01PREVfRURJVFMQAhIYChRQRVJNSVNTSU9OX01PREVfUkVBRBADKoMBCg1Xb3Jrc3BhY2VNb2RlEh4KGldPUktTUEFDRV9NT0RFX1VOU1BFQ0lGSUVEEAASGwoXV09SS1NQQUNFX01PREVfV09SS1RSRUUQARIbChdXT1JLU1BBQ0VfTU9ERV9JTl9QTEFDRRACEhgKFFdPUktTUEFDRV9NT0RFX0NMT05FEAMqwQEKCEdhdGVLaW5kEhkKFUdBVEVfS0lORF9VTlNQRUNJRklFRBAAEhMKD0dBVEVfS0lORF9CVUlMRBABEhIKDkdBVEVfS0lORF9MSU5UEAISEgoOR0FURV9LSU5EX1RFU1QQAxIXChNHQVRFX0tJTkRfVFlQRUNIRUNLEAQSFgoSR0FURV9LSU5EX1NFQ1VSSVRZEAUSFgoSR0FURV9LSU5EX0NPVkVSQUdFEAYSFAoQR0FURV9LSU5EX0NVU1RPTRAHKnIKCkdhdGVTdGF0dXMSGwoXR0FURV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJHQVRFX1NUQVRVU19QQVNTRUQQARIWChJHQVRFX1NUQVRVU19GQUlMRUQQAhIXChNHQVRFX1NUQVRVU19FUlJPUkVEEAMq4QMKCFN0b3BLaW5kEhkKFVNUT1BfS0lORF9VTlNQRUNJRklFRBAAEhQKEFNUT1BfS0lORF9DQU5DRUwQARIXChNTVE9QX0tJTkRfVEVSTUlOQVRFEAISGQoVU1RPUF9LSU5EX0tJTExfU1dJVENIEAMSFQoRU1RPUF9LSU5EX1RJTUVPVVQQBBIdChlTVE9QX0tJTkRfQVRURU1QVF9USU1FT1VUEAUSGgoWU1RPUF9LSU5EX0ZJUlNUX09VVFBVVBAGEhMKD1NUT1BfS0lORF9TVEFMTBAHEhoKFlNUT1BfS0lORF9PVVRQVVRfTElNSVQQCBIYChRTVE9QX0tJTkRfVFVSTl9MSU1JVBAJEhkKFVNUT1BfS0lORF9UT0tFTl9MSU1JVBAKEhgKFFNUT1BfS0lORF9DT1NUX0xJTUlUEAsSGgoWU1RPUF9LSU5EX1VOU1VQRVJWSVNFRBAMEhkKFVNUT1BfS0lORF9ORVZFUl9FTkRFRBANEhkKFVNUT1BfS0lORF9OT19QUk9HUkVTUxAOEhcKE1NUT1BfS0lORF9ESVNLX0ZVTEwQDxIWChJTVE9QX0tJTkRfR0lWRU5fVVAQEBIbChdTVE9QX0tJTkRfQ09OVEVYVF9MSU1JVBARKmAKDFJldHJ5U2Vzc2lvbhIdChlSRVRSWV9TRVNTSU9OX1VOU1BFQ0lGSUVEEAASGAoUUkVUUllfU0VTU0lPTl9SRVNVTUUQARIXChNSRVRSWV9TRVNTSU9OX0ZSRVNIEAIqjQEKDkV2aWRlbmNlUmVzdWx0Eh8KG0VWSURFTkNFX1JFU1VMVF9VTlNQRUNJRklFRBAAEh0KGUVWSURFTkNFX1JFU1VMVF9DT01QTEVURUQQARIaChZFVklERU5DRV9SRVNVTFRfRkFJTEVEEAISHwobRVZJREVOQ0VfUkVTVUxUX0lOVEVSUlVQVEVEEAMqggEKDFNhbmRib3hMZXZlbBIdChlTQU5EQk9YX0xFVkVMX1VOU1BFQ0lGSUVEEAASGAoUU0FOREJPWF9MRVZFTF9NQVJLRVIQARIYChRTQU5EQk9YX0xFVkVMX0NHUk9VUBACEh8KG1NBTkRCT1hfTEVWRUxfUElEX05BTUVTUEFDRRADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion]);
 
 /**
  * The unit of work that a client creates: what was asked for, and how far it is.
@@ -864,6 +864,28 @@ export type Limits = Message<"singletree.v1.Limits"> & {
    * @generated from field: google.protobuf.Duration blocked_limit = 9;
    */
   blockedLimit?: Duration | undefined;
+
+  /**
+   * Most tokens of all kinds on both sides, over all attempts. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int64 max_tokens = 10;
+   */
+  maxTokens?: bigint | undefined;
+
+  /**
+   * Most cost over all attempts, in millionths of a US dollar. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int64 max_cost_usd_micros = 11;
+   */
+  maxCostUsdMicros?: bigint | undefined;
+
+  /**
+   * Largest context utilization of an attempt: above 0.0, at most 1.0. It ends the attempt, and the retry table says what follows.
+   * Absent for the configured one, else none.
+   *
+   * @generated from field: optional double max_context_utilization = 12;
+   */
+  maxContextUtilization?: number | undefined;
 };
 
 /**
@@ -934,6 +956,28 @@ export type LimitsJson = {
    * @generated from field: google.protobuf.Duration blocked_limit = 9;
    */
   blockedLimit?: DurationJson;
+
+  /**
+   * Most tokens of all kinds on both sides, over all attempts. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int64 max_tokens = 10;
+   */
+  maxTokens?: string;
+
+  /**
+   * Most cost over all attempts, in millionths of a US dollar. Absent for the configured one, else none.
+   *
+   * @generated from field: optional int64 max_cost_usd_micros = 11;
+   */
+  maxCostUsdMicros?: string;
+
+  /**
+   * Largest context utilization of an attempt: above 0.0, at most 1.0. It ends the attempt, and the retry table says what follows.
+   * Absent for the configured one, else none.
+   *
+   * @generated from field: optional double max_context_utilization = 12;
+   */
+  maxContextUtilization?: number | "NaN" | "Infinity" | "-Infinity";
 };
 
 /**
@@ -1550,6 +1594,55 @@ export type Attempt = Message<"singletree.v1.Attempt"> & {
    * @generated from field: optional int32 unknown_events = 26;
    */
   unknownEvents?: number | undefined;
+
+  /**
+   * True if the cost of some part is unknown, so that the real cost is higher.
+   *
+   * @generated from field: bool cost_lower_bound = 27;
+   */
+  costLowerBound: boolean;
+
+  /**
+   * Version of the price list, where the cost was priced with one.
+   *
+   * @generated from field: optional string price_version = 28;
+   */
+  priceVersion?: string | undefined;
+
+  /**
+   * The part of the tokens that sub-agents used. Absent where it cannot be told apart.
+   *
+   * @generated from field: optional singletree.v1.Usage subagent_usage = 29;
+   */
+  subagentUsage?: Usage | undefined;
+
+  /**
+   * Tokens by model. Empty if nothing is known.
+   *
+   * @generated from field: repeated singletree.v1.ModelUsage usage_by_model = 30;
+   */
+  usageByModel: ModelUsage[];
+
+  /**
+   * Compactions of its context. Absent if the harness does not tell.
+   *
+   * @generated from field: optional int32 context_compactions = 31;
+   */
+  contextCompactions?: number | undefined;
+
+  /**
+   * Size of the model's context window in tokens.
+   *
+   * @generated from field: optional int64 context_window_tokens = 32;
+   */
+  contextWindowTokens?: bigint | undefined;
+
+  /**
+   * Prompt-side tokens of the largest model call of the main thread, divided by the context window: 0.0 to 1.0.
+   *
+   * @generated from field: optional double context_utilization_peak = 33;
+   */
+  contextUtilizationPeak?: number | undefined;
 };
 
 /**
@@ -1739,6 +1832,55 @@ export type AttemptJson = {
    * @generated from field: optional int32 unknown_events = 26;
    */
   unknownEvents?: number;
+
+  /**
+   * True if the cost of some part is unknown, so that the real cost is higher.
+   *
+   * @generated from field: bool cost_lower_bound = 27;
+   */
+  costLowerBound?: boolean;
+
+  /**
+   * Version of the price list, where the cost was priced with one.
+   *
+   * @generated from field: optional string price_version = 28;
+   */
+  priceVersion?: string;
+
+  /**
+   * The part of the tokens that sub-agents used. Absent where it cannot be told apart.
+   *
+   * @generated from field: optional singletree.v1.Usage subagent_usage = 29;
+   */
+  subagentUsage?: UsageJson;
+
+  /**
+   * Tokens by model. Empty if nothing is known.
+   *
+   * @generated from field: repeated singletree.v1.ModelUsage usage_by_model = 30;
+   */
+  usageByModel?: ModelUsageJson[];
+
+  /**
+   * Compactions of its context. Absent if the harness does not tell.
+   *
+   * @generated from field: optional int32 context_compactions = 31;
+   */
+  contextCompactions?: number;
+
+  /**
+   * Size of the model's context window in tokens.
+   *
+   * @generated from field: optional int64 context_window_tokens = 32;
+   */
+  contextWindowTokens?: string;
+
+  /**
+   * Prompt-side tokens of the largest model call of the main thread, divided by the context window: 0.0 to 1.0.
+   *
+   * @generated from field: optional double context_utilization_peak = 33;
+   */
+  contextUtilizationPeak?: number | "NaN" | "Infinity" | "-Infinity";
 };
 
 /**
@@ -1747,6 +1889,232 @@ export type AttemptJson = {
  */
 export const AttemptSchema: GenMessage<Attempt, {jsonType: AttemptJson}> = /*@__PURE__*/
   messageDesc(file_singletree_v1_task, 9);
+
+/**
+ * What one model was used for.
+ *
+ * @generated from message singletree.v1.ModelUsage
+ */
+export type ModelUsage = Message<"singletree.v1.ModelUsage"> & {
+  /**
+   * The model. Absent where the harness does not name it.
+   *
+   * @generated from field: optional string model = 1;
+   */
+  model?: string | undefined;
+
+  /**
+   * Tokens by kind.
+   *
+   * @generated from field: singletree.v1.Usage usage = 2;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * Cost in millionths of a US dollar.
+   *
+   * @generated from field: optional int64 cost_usd_micros = 3;
+   */
+  costUsdMicros?: bigint | undefined;
+};
+
+/**
+ * What one model was used for.
+ *
+ * @generated from message singletree.v1.ModelUsage
+ */
+export type ModelUsageJson = {
+  /**
+   * The model. Absent where the harness does not name it.
+   *
+   * @generated from field: optional string model = 1;
+   */
+  model?: string;
+
+  /**
+   * Tokens by kind.
+   *
+   * @generated from field: singletree.v1.Usage usage = 2;
+   */
+  usage?: UsageJson;
+
+  /**
+   * Cost in millionths of a US dollar.
+   *
+   * @generated from field: optional int64 cost_usd_micros = 3;
+   */
+  costUsdMicros?: string;
+};
+
+/**
+ * Describes the message singletree.v1.ModelUsage.
+ * Use `create(ModelUsageSchema)` to create a new message.
+ */
+export const ModelUsageSchema: GenMessage<ModelUsage, {jsonType: ModelUsageJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task, 10);
+
+/**
+ * One entry of a task's usage ledger: a model call, or what a total of the harness's holds beyond every call that is known. The entries
+ * of an attempt add up to its usage.
+ *
+ * @generated from message singletree.v1.ModelCall
+ */
+export type ModelCall = Message<"singletree.v1.ModelCall"> & {
+  /**
+   * Number of the attempt.
+   *
+   * @generated from field: int32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * The harness's own id of the call, unique in the attempt. Absent for the rest of a total.
+   *
+   * @generated from field: optional string call_id = 2;
+   */
+  callId?: string | undefined;
+
+  /**
+   * Sub-agent that made the call. Absent for the main thread, and for the rest of a total.
+   *
+   * @generated from field: optional string subagent_id = 3;
+   */
+  subagentId?: string | undefined;
+
+  /**
+   * It wrote the summary that a compaction leaves: no turn of the conversation.
+   *
+   * @generated from field: bool compaction = 4;
+   */
+  compaction: boolean;
+
+  /**
+   * Model that was called. Absent where the harness does not name it.
+   *
+   * @generated from field: optional string model = 5;
+   */
+  model?: string | undefined;
+
+  /**
+   * When it was done. Absent if unknown.
+   *
+   * @generated from field: optional google.protobuf.Timestamp at = 6;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Tokens by kind, and where they come from.
+   *
+   * @generated from field: singletree.v1.Usage usage = 7;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * Cost in millionths of a US dollar. Absent if unknown.
+   *
+   * @generated from field: optional int64 cost_usd_micros = 8;
+   */
+  costUsdMicros?: bigint | undefined;
+
+  /**
+   * Where the cost comes from. Absent if there is none.
+   *
+   * @generated from field: optional singletree.v1.CostSource cost_source = 9;
+   */
+  costSource?: CostSource | undefined;
+
+  /**
+   * True while a kind of its tokens is missing that only a later word of the harness's or the session's files tell.
+   *
+   * @generated from field: bool provisional = 10;
+   */
+  provisional: boolean;
+};
+
+/**
+ * One entry of a task's usage ledger: a model call, or what a total of the harness's holds beyond every call that is known. The entries
+ * of an attempt add up to its usage.
+ *
+ * @generated from message singletree.v1.ModelCall
+ */
+export type ModelCallJson = {
+  /**
+   * Number of the attempt.
+   *
+   * @generated from field: int32 attempt = 1;
+   */
+  attempt?: number;
+
+  /**
+   * The harness's own id of the call, unique in the attempt. Absent for the rest of a total.
+   *
+   * @generated from field: optional string call_id = 2;
+   */
+  callId?: string;
+
+  /**
+   * Sub-agent that made the call. Absent for the main thread, and for the rest of a total.
+   *
+   * @generated from field: optional string subagent_id = 3;
+   */
+  subagentId?: string;
+
+  /**
+   * It wrote the summary that a compaction leaves: no turn of the conversation.
+   *
+   * @generated from field: bool compaction = 4;
+   */
+  compaction?: boolean;
+
+  /**
+   * Model that was called. Absent where the harness does not name it.
+   *
+   * @generated from field: optional string model = 5;
+   */
+  model?: string;
+
+  /**
+   * When it was done. Absent if unknown.
+   *
+   * @generated from field: optional google.protobuf.Timestamp at = 6;
+   */
+  at?: TimestampJson;
+
+  /**
+   * Tokens by kind, and where they come from.
+   *
+   * @generated from field: singletree.v1.Usage usage = 7;
+   */
+  usage?: UsageJson;
+
+  /**
+   * Cost in millionths of a US dollar. Absent if unknown.
+   *
+   * @generated from field: optional int64 cost_usd_micros = 8;
+   */
+  costUsdMicros?: string;
+
+  /**
+   * Where the cost comes from. Absent if there is none.
+   *
+   * @generated from field: optional singletree.v1.CostSource cost_source = 9;
+   */
+  costSource?: CostSourceJson;
+
+  /**
+   * True while a kind of its tokens is missing that only a later word of the harness's or the session's files tell.
+   *
+   * @generated from field: bool provisional = 10;
+   */
+  provisional?: boolean;
+};
+
+/**
+ * Describes the message singletree.v1.ModelCall.
+ * Use `create(ModelCallSchema)` to create a new message.
+ */
+export const ModelCallSchema: GenMessage<ModelCall, {jsonType: ModelCallJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task, 11);
 
 /**
  * What a harness said of its own ending.
@@ -1809,7 +2177,7 @@ export type EvidenceJson = {
  * Use `create(EvidenceSchema)` to create a new message.
  */
 export const EvidenceSchema: GenMessage<Evidence, {jsonType: EvidenceJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 10);
+  messageDesc(file_singletree_v1_task, 12);
 
 /**
  * A process that outlived what started it.
@@ -1858,7 +2226,7 @@ export type SurvivorJson = {
  * Use `create(SurvivorSchema)` to create a new message.
  */
 export const SurvivorSchema: GenMessage<Survivor, {jsonType: SurvivorJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 11);
+  messageDesc(file_singletree_v1_task, 13);
 
 /**
  * Verdict of one gate on one attempt.
@@ -2061,7 +2429,7 @@ export type GateResultJson = {
  * Use `create(GateResultSchema)` to create a new message.
  */
 export const GateResultSchema: GenMessage<GateResult, {jsonType: GateResultJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task, 12);
+  messageDesc(file_singletree_v1_task, 14);
 
 /**
  * States of the life cycle.
@@ -2670,6 +3038,13 @@ export const StopKind = {
    * @generated from enum value: STOP_KIND_GIVEN_UP = 16;
    */
   GIVEN_UP: 16,
+
+  /**
+   * A fuller context than the limit.
+   *
+   * @generated from enum value: STOP_KIND_CONTEXT_LIMIT = 17;
+   */
+  CONTEXT_LIMIT: 17,
 } as const;
 
 /**
@@ -2684,7 +3059,7 @@ export type StopKind = (typeof StopKind)[keyof typeof StopKind] | UnknownEnum;
  *
  * @generated from enum singletree.v1.StopKind
  */
-export type StopKindJson = "STOP_KIND_UNSPECIFIED" | "STOP_KIND_CANCEL" | "STOP_KIND_TERMINATE" | "STOP_KIND_KILL_SWITCH" | "STOP_KIND_TIMEOUT" | "STOP_KIND_ATTEMPT_TIMEOUT" | "STOP_KIND_FIRST_OUTPUT" | "STOP_KIND_STALL" | "STOP_KIND_OUTPUT_LIMIT" | "STOP_KIND_TURN_LIMIT" | "STOP_KIND_TOKEN_LIMIT" | "STOP_KIND_COST_LIMIT" | "STOP_KIND_UNSUPERVISED" | "STOP_KIND_NEVER_ENDED" | "STOP_KIND_NO_PROGRESS" | "STOP_KIND_DISK_FULL" | "STOP_KIND_GIVEN_UP";
+export type StopKindJson = "STOP_KIND_UNSPECIFIED" | "STOP_KIND_CANCEL" | "STOP_KIND_TERMINATE" | "STOP_KIND_KILL_SWITCH" | "STOP_KIND_TIMEOUT" | "STOP_KIND_ATTEMPT_TIMEOUT" | "STOP_KIND_FIRST_OUTPUT" | "STOP_KIND_STALL" | "STOP_KIND_OUTPUT_LIMIT" | "STOP_KIND_TURN_LIMIT" | "STOP_KIND_TOKEN_LIMIT" | "STOP_KIND_COST_LIMIT" | "STOP_KIND_UNSUPERVISED" | "STOP_KIND_NEVER_ENDED" | "STOP_KIND_NO_PROGRESS" | "STOP_KIND_DISK_FULL" | "STOP_KIND_GIVEN_UP" | "STOP_KIND_CONTEXT_LIMIT";
 
 /**
  * Describes the enum singletree.v1.StopKind.

@@ -9,7 +9,7 @@ import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Complexity, ComplexityJson, TaskType, TaskTypeJson } from "./completion_pb.ts";
 import { file_singletree_v1_completion } from "./completion_pb.ts";
-import type { ContextItem, ContextItemJson, Gate, GateJson, Limits, LimitsJson, PermissionMode, PermissionModeJson, RetryRule, RetryRuleJson, Task, TaskJson, TaskState, TaskStateJson, Waiting, WaitingJson, Workspace, WorkspaceJson } from "./task_pb.ts";
+import type { ContextItem, ContextItemJson, Gate, GateJson, Limits, LimitsJson, ModelCall, ModelCallJson, PermissionMode, PermissionModeJson, RetryRule, RetryRuleJson, Task, TaskJson, TaskState, TaskStateJson, Waiting, WaitingJson, Workspace, WorkspaceJson } from "./task_pb.ts";
 import { file_singletree_v1_task } from "./task_pb.ts";
 import type { ProcessRole, ProcessRoleJson, TaskEvent, TaskEventJson } from "./task_event_pb.ts";
 import { file_singletree_v1_task_event } from "./task_event_pb.ts";
@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/task_service.proto.
  */
 export const file_singletree_v1_task_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaW5nbGV0cmVlL3YxL3Rhc2tfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSKJCwoRQ3JlYXRlVGFza1JlcXVlc3QSNgoKcmVxdWVzdF9pZBgBIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBKFAQoFdGl0bGUYAiABKAlCdrpIc7oBawoPSU5WQUxJRF9SRVFVRVNUEjZob2xkcyBhIGNvbnRyb2wgY2hhcmFjdGVyOyBhIHRpdGxlIGlzIG9uZSBsaW5lIG9mIHRleHQaICF0aGlzLm1hdGNoZXMoJ1tceDAwLVx4MWZceDdmXScpcgMoyAEScAoMaW5zdHJ1Y3Rpb25zGAMgASgJQlq6SFe6AU4KDEVNUFRZX1BST01QVBIpaW5zdHJ1Y3Rpb25zIG11c3Qgc2F5IHdoYXQgc2hvdWxkIGJlIGRvbmUaE3RoaXMubWF0Y2hlcygnXFxTJylyBCiAgEASLgoTYWNjZXB0YW5jZV9jcml0ZXJpYRgEIAMoCUIRukgOkgELEEAiB3IFEAEogCASNQoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW1CCLpIBZIBAhBAEjQKCXRhc2tfdHlwZRgGIAEoDjIXLnNpbmdsZXRyZWUudjEuVGFza1R5cGVCCLpIBYIBAhABEjcKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlCCLpIBYIBAhABEjUKB2hhcm5lc3MYCCABKAlCJLpIIdgBAXIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIeCgVtb2RlbBgJIAEoCUIKukgHcgUQASiAAkgAiAEBEjwKC3Blcm1pc3Npb25zGAogASgOMh0uc2luZ2xldHJlZS52MS5QZXJtaXNzaW9uTW9kZUIIukgFggECEAESMwoJd29ya3NwYWNlGAsgASgLMhguc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VCBrpIA8gBARIhCgVzZXR1cBgMIAMoCUISukgPkgEMEBAiCHIGEAEogIACEoQBCgVnYXRlcxgNIAMoCzITLnNpbmdsZXRyZWUudjEuR2F0ZUJgukhdugFVCg5EVVBMSUNBVEVfR0FURRIfZ2F0ZXMgbXVzdCBoYXZlIGRpZmZlcmVudCBuYW1lcxoidGhpcy5tYXAoZ2F0ZSwgZ2F0ZS5uYW1lKS51bmlxdWUoKZIBAhAgEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEnUKBmxhYmVscxgPIAMoCzIsLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1JlcXVlc3QuTGFiZWxzRW50cnlCN7pINJoBMRBAIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjJ9JCoFcgMogAISVAoLdHJhY2VwYXJlbnQYECABKAlCOrpIN3I1MjNeWzAtOWEtZl17Mn0tWzAtOWEtZl17MzJ9LVswLTlhLWZdezE2fS1bMC05YS1mXXsyfSRIAYgBARIlCghwcmlvcml0eRgRIAEoBUITukgQGg4Y6AcomPj/////////ARKTAQoFcmV0cnkYEiADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZUJqukhnugFfChJJTlZBTElEX1JFVFJZX1JVTEUSI3RoZXJlIG11c3QgYmUgb25lIHJ1bGUgZm9yIGEgcmVhc29uGiR0aGlzLm1hcChydWxlLCBydWxlLnJlYXNvbikudW5pcXVlKCmSAQIQKBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnQiNwoSQ3JlYXRlVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2siQwoOR2V0VGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQiNAoPR2V0VGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si5wEKEExpc3RUYXNrc1JlcXVlc3QSOwoGc3RhdGVzGAEgAygOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGVCEbpIDpIBCxAIIgeCAQQQASAAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABJ3CgpwYWdlX3Rva2VuGAMgASgJQmO6SGC6AV0KEklOVkFMSURfUEFHRV9UT0tFThIycGFnZV90b2tlbiBpcyBsb25nZXIgdGhhbiBhbnkgdG9rZW4gb2YgdGhpcyBkYWVtb24aE3RoaXMuc2l6ZSgpIDw9IDEwMjQiUAoRTGlzdFRhc2tzUmVzcG9uc2USIgoFdGFza3MYASADKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrABChBXYXRjaFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEh8KDmFmdGVyX3NlcXVlbmNlGAIgASgDQge6SAQiAigAEkgKEmhlYXJ0YmVhdF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEIDC1y8iggEKEVdhdGNoVGFza1Jlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLnNpbmdsZXRyZWUudjEuVGFza0V2ZW50EjUKCWhlYXJ0YmVhdBgCIAEoCzIdLnNpbmdsZXRyZWUudjEuV2F0Y2hIZWFydGJlYXRIAIgBAUIMCgpfaGVhcnRiZWF0IpsBCg5XYXRjaEhlYXJ0YmVhdBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFc3RhdGUYAiABKA4yGC5zaW5nbGV0cmVlLnYxLlRhc2tTdGF0ZRIsCgd3YWl0aW5nGAMgASgLMhYuc2luZ2xldHJlZS52MS5XYWl0aW5nSACIAQFCCgoIX3dhaXRpbmcixAEKEUNhbmNlbFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEjYKCnJlcXVlc3RfaWQYAiABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSGQoCYnkYAyABKAlCCLpIBXIDKMgBSACIAQESGgoDd2h5GAQgASgJQgi6SAVyAyjoB0gBiAEBQgUKA19ieUIGCgRfd2h5IjcKEkNhbmNlbFRhc2tSZXNwb25zZRIhCgR0YXNrGAEgASgLMhMuc2luZ2xldHJlZS52MS5UYXNrIscBChRUZXJtaW5hdGVUYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEhkKAmJ5GAMgASgJQgi6SAVyAyjIAUgAiAEBEhoKA3doeRgEIAEoCUIIukgFcgMo6AdIAYgBAUIFCgNfYnlCBgoEX3doeSI6ChVUZXJtaW5hdGVUYXNrUmVzcG9uc2USIQoEdGFzaxgBIAEoCzITLnNpbmdsZXRyZWUudjEuVGFzayJ/ChJVbmJsb2NrVGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQSNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCI4ChNVbmJsb2NrVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sifQoQUmVydW5UYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kIjYKEVJlcnVuVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si1AEKD1JlYWRMb2dzUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIdCgdhdHRlbXB0GAIgASgFQge6SAQaAigBSACIAQESPAoFcm9sZXMYAyADKA4yGi5zaW5nbGV0cmVlLnYxLlByb2Nlc3NSb2xlQhG6SA6SAQsQAyIHggEEEAEgABIVCgRnYXRlGAQgASgJQge6SARyAihAEg4KBmZvbGxvdxgFIAEoCEIKCghfYXR0ZW1wdCLKAQoQUmVhZExvZ3NSZXNwb25zZRIPCgdhdHRlbXB0GAEgASgFEigKBHJvbGUYAiABKA4yGi5zaW5nbGV0cmVlLnYxLlByb2Nlc3NSb2xlEgwKBG5hbWUYAyABKAkSDgoGc291cmNlGAQgASgJEg4KBm9mZnNldBgFIAEoAxIMCgRkYXRhGAYgASgMEisKAmF0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEgsKA3J1bhgIIAEoBUIFCgNfYXQy8AUKC1Rhc2tTZXJ2aWNlElEKCkNyZWF0ZVRhc2sSIC5zaW5nbGV0cmVlLnYxLkNyZWF0ZVRhc2tSZXF1ZXN0GiEuc2luZ2xldHJlZS52MS5DcmVhdGVUYXNrUmVzcG9uc2USSAoHR2V0VGFzaxIdLnNpbmdsZXRyZWUudjEuR2V0VGFza1JlcXVlc3QaHi5zaW5nbGV0cmVlLnYxLkdldFRhc2tSZXNwb25zZRJOCglMaXN0VGFza3MSHy5zaW5nbGV0cmVlLnYxLkxpc3RUYXNrc1JlcXVlc3QaIC5zaW5nbGV0cmVlLnYxLkxpc3RUYXNrc1Jlc3BvbnNlElAKCVdhdGNoVGFzaxIfLnNpbmdsZXRyZWUudjEuV2F0Y2hUYXNrUmVxdWVzdBogLnNpbmdsZXRyZWUudjEuV2F0Y2hUYXNrUmVzcG9uc2UwARJRCgpDYW5jZWxUYXNrEiAuc2luZ2xldHJlZS52MS5DYW5jZWxUYXNrUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuQ2FuY2VsVGFza1Jlc3BvbnNlEloKDVRlcm1pbmF0ZVRhc2sSIy5zaW5nbGV0cmVlLnYxLlRlcm1pbmF0ZVRhc2tSZXF1ZXN0GiQuc2luZ2xldHJlZS52MS5UZXJtaW5hdGVUYXNrUmVzcG9uc2USVAoLVW5ibG9ja1Rhc2sSIS5zaW5nbGV0cmVlLnYxLlVuYmxvY2tUYXNrUmVxdWVzdBoiLnNpbmdsZXRyZWUudjEuVW5ibG9ja1Rhc2tSZXNwb25zZRJOCglSZXJ1blRhc2sSHy5zaW5nbGV0cmVlLnYxLlJlcnVuVGFza1JlcXVlc3QaIC5zaW5nbGV0cmVlLnYxLlJlcnVuVGFza1Jlc3BvbnNlEk0KCFJlYWRMb2dzEh4uc2luZ2xldHJlZS52MS5SZWFkTG9nc1JlcXVlc3QaHy5zaW5nbGV0cmVlLnYxLlJlYWRMb2dzUmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion, file_singletree_v1_task, file_singletree_v1_task_event]);
+  fileDesc("CiBzaW5nbGV0cmVlL3YxL3Rhc2tfc2VydmljZS5wcm90bxINc2luZ2xldHJlZS52MSKJCwoRQ3JlYXRlVGFza1JlcXVlc3QSNgoKcmVxdWVzdF9pZBgBIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBKFAQoFdGl0bGUYAiABKAlCdrpIc7oBawoPSU5WQUxJRF9SRVFVRVNUEjZob2xkcyBhIGNvbnRyb2wgY2hhcmFjdGVyOyBhIHRpdGxlIGlzIG9uZSBsaW5lIG9mIHRleHQaICF0aGlzLm1hdGNoZXMoJ1tceDAwLVx4MWZceDdmXScpcgMoyAEScAoMaW5zdHJ1Y3Rpb25zGAMgASgJQlq6SFe6AU4KDEVNUFRZX1BST01QVBIpaW5zdHJ1Y3Rpb25zIG11c3Qgc2F5IHdoYXQgc2hvdWxkIGJlIGRvbmUaE3RoaXMubWF0Y2hlcygnXFxTJylyBCiAgEASLgoTYWNjZXB0YW5jZV9jcml0ZXJpYRgEIAMoCUIRukgOkgELEEAiB3IFEAEogCASNQoHY29udGV4dBgFIAMoCzIaLnNpbmdsZXRyZWUudjEuQ29udGV4dEl0ZW1CCLpIBZIBAhBAEjQKCXRhc2tfdHlwZRgGIAEoDjIXLnNpbmdsZXRyZWUudjEuVGFza1R5cGVCCLpIBYIBAhABEjcKCmNvbXBsZXhpdHkYByABKA4yGS5zaW5nbGV0cmVlLnYxLkNvbXBsZXhpdHlCCLpIBYIBAhABEjUKB2hhcm5lc3MYCCABKAlCJLpIIdgBAXIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIeCgVtb2RlbBgJIAEoCUIKukgHcgUQASiAAkgAiAEBEjwKC3Blcm1pc3Npb25zGAogASgOMh0uc2luZ2xldHJlZS52MS5QZXJtaXNzaW9uTW9kZUIIukgFggECEAESMwoJd29ya3NwYWNlGAsgASgLMhguc2luZ2xldHJlZS52MS5Xb3Jrc3BhY2VCBrpIA8gBARIhCgVzZXR1cBgMIAMoCUISukgPkgEMEBAiCHIGEAEogIACEoQBCgVnYXRlcxgNIAMoCzITLnNpbmdsZXRyZWUudjEuR2F0ZUJgukhdugFVCg5EVVBMSUNBVEVfR0FURRIfZ2F0ZXMgbXVzdCBoYXZlIGRpZmZlcmVudCBuYW1lcxoidGhpcy5tYXAoZ2F0ZSwgZ2F0ZS5uYW1lKS51bmlxdWUoKZIBAhAgEiUKBmxpbWl0cxgOIAEoCzIVLnNpbmdsZXRyZWUudjEuTGltaXRzEnUKBmxhYmVscxgPIAMoCzIsLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1JlcXVlc3QuTGFiZWxzRW50cnlCN7pINJoBMRBAIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjJ9JCoFcgMogAISVAoLdHJhY2VwYXJlbnQYECABKAlCOrpIN3I1MjNeWzAtOWEtZl17Mn0tWzAtOWEtZl17MzJ9LVswLTlhLWZdezE2fS1bMC05YS1mXXsyfSRIAYgBARIlCghwcmlvcml0eRgRIAEoBUITukgQGg4Y6AcomPj/////////ARKTAQoFcmV0cnkYEiADKAsyGC5zaW5nbGV0cmVlLnYxLlJldHJ5UnVsZUJqukhnugFfChJJTlZBTElEX1JFVFJZX1JVTEUSI3RoZXJlIG11c3QgYmUgb25lIHJ1bGUgZm9yIGEgcmVhc29uGiR0aGlzLm1hcChydWxlLCBydWxlLnJlYXNvbikudW5pcXVlKCmSAQIQKBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9tb2RlbEIOCgxfdHJhY2VwYXJlbnQiNwoSQ3JlYXRlVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2siQwoOR2V0VGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQiNAoPR2V0VGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2si5wEKEExpc3RUYXNrc1JlcXVlc3QSOwoGc3RhdGVzGAEgAygOMhguc2luZ2xldHJlZS52MS5UYXNrU3RhdGVCEbpIDpIBCxAIIgeCAQQQASAAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABJ3CgpwYWdlX3Rva2VuGAMgASgJQmO6SGC6AV0KEklOVkFMSURfUEFHRV9UT0tFThIycGFnZV90b2tlbiBpcyBsb25nZXIgdGhhbiBhbnkgdG9rZW4gb2YgdGhpcyBkYWVtb24aE3RoaXMuc2l6ZSgpIDw9IDEwMjQiUAoRTGlzdFRhc2tzUmVzcG9uc2USIgoFdGFza3MYASADKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrABChBXYXRjaFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEh8KDmFmdGVyX3NlcXVlbmNlGAIgASgDQge6SAQiAigAEkgKEmhlYXJ0YmVhdF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgIIPDIFEIDC1y8iggEKEVdhdGNoVGFza1Jlc3BvbnNlEigKBmV2ZW50cxgBIAMoCzIYLnNpbmdsZXRyZWUudjEuVGFza0V2ZW50EjUKCWhlYXJ0YmVhdBgCIAEoCzIdLnNpbmdsZXRyZWUudjEuV2F0Y2hIZWFydGJlYXRIAIgBAUIMCgpfaGVhcnRiZWF0IpsBCg5XYXRjaEhlYXJ0YmVhdBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFc3RhdGUYAiABKA4yGC5zaW5nbGV0cmVlLnYxLlRhc2tTdGF0ZRIsCgd3YWl0aW5nGAMgASgLMhYuc2luZ2xldHJlZS52MS5XYWl0aW5nSACIAQFCCgoIX3dhaXRpbmcixAEKEUNhbmNlbFRhc2tSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEjYKCnJlcXVlc3RfaWQYAiABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSGQoCYnkYAyABKAlCCLpIBXIDKMgBSACIAQESGgoDd2h5GAQgASgJQgi6SAVyAyjoB0gBiAEBQgUKA19ieUIGCgRfd2h5IjcKEkNhbmNlbFRhc2tSZXNwb25zZRIhCgR0YXNrGAEgASgLMhMuc2luZ2xldHJlZS52MS5UYXNrIscBChRUZXJtaW5hdGVUYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEhkKAmJ5GAMgASgJQgi6SAVyAyjIAUgAiAEBEhoKA3doeRgEIAEoCUIIukgFcgMo6AdIAYgBAUIFCgNfYnlCBgoEX3doeSI6ChVUZXJtaW5hdGVUYXNrUmVzcG9uc2USIQoEdGFzaxgBIAEoCzITLnNpbmdsZXRyZWUudjEuVGFzayJ/ChJVbmJsb2NrVGFza1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQSNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCI4ChNVbmJsb2NrVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sifQoQUmVydW5UYXNrUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBI2CgpyZXF1ZXN0X2lkGAIgASgJQiK6SB/YAQFyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kIjYKEVJlcnVuVGFza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyEy5zaW5nbGV0cmVlLnYxLlRhc2sijQIKFUxpc3RNb2RlbENhbGxzUmVxdWVzdBIxCgd0YXNrX2lkGAEgASgJQiC6SB1yGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIdCgdhdHRlbXB0GAIgASgFQge6SAQaAigBSACIAQESHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEncKCnBhZ2VfdG9rZW4YBCABKAlCY7pIYLoBXQoSSU5WQUxJRF9QQUdFX1RPS0VOEjJwYWdlX3Rva2VuIGlzIGxvbmdlciB0aGFuIGFueSB0b2tlbiBvZiB0aGlzIGRhZW1vbhoTdGhpcy5zaXplKCkgPD0gMTAyNEIKCghfYXR0ZW1wdCJaChZMaXN0TW9kZWxDYWxsc1Jlc3BvbnNlEicKBWNhbGxzGAEgAygLMhguc2luZ2xldHJlZS52MS5Nb2RlbENhbGwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItQBCg9SZWFkTG9nc1JlcXVlc3QSMQoHdGFza19pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXVswLTlhLWYtXXswLDM1fSQSHQoHYXR0ZW1wdBgCIAEoBUIHukgEGgIoAUgAiAEBEjwKBXJvbGVzGAMgAygOMhouc2luZ2xldHJlZS52MS5Qcm9jZXNzUm9sZUIRukgOkgELEAMiB4IBBBABIAASFQoEZ2F0ZRgEIAEoCUIHukgEcgIoQBIOCgZmb2xsb3cYBSABKAhCCgoIX2F0dGVtcHQiygEKEFJlYWRMb2dzUmVzcG9uc2USDwoHYXR0ZW1wdBgBIAEoBRIoCgRyb2xlGAIgASgOMhouc2luZ2xldHJlZS52MS5Qcm9jZXNzUm9sZRIMCgRuYW1lGAMgASgJEg4KBnNvdXJjZRgEIAEoCRIOCgZvZmZzZXQYBSABKAMSDAoEZGF0YRgGIAEoDBIrCgJhdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARILCgNydW4YCCABKAVCBQoDX2F0Ms8GCgtUYXNrU2VydmljZRJRCgpDcmVhdGVUYXNrEiAuc2luZ2xldHJlZS52MS5DcmVhdGVUYXNrUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuQ3JlYXRlVGFza1Jlc3BvbnNlEkgKB0dldFRhc2sSHS5zaW5nbGV0cmVlLnYxLkdldFRhc2tSZXF1ZXN0Gh4uc2luZ2xldHJlZS52MS5HZXRUYXNrUmVzcG9uc2USTgoJTGlzdFRhc2tzEh8uc2luZ2xldHJlZS52MS5MaXN0VGFza3NSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5MaXN0VGFza3NSZXNwb25zZRJQCglXYXRjaFRhc2sSHy5zaW5nbGV0cmVlLnYxLldhdGNoVGFza1JlcXVlc3QaIC5zaW5nbGV0cmVlLnYxLldhdGNoVGFza1Jlc3BvbnNlMAESUQoKQ2FuY2VsVGFzaxIgLnNpbmdsZXRyZWUudjEuQ2FuY2VsVGFza1JlcXVlc3QaIS5zaW5nbGV0cmVlLnYxLkNhbmNlbFRhc2tSZXNwb25zZRJaCg1UZXJtaW5hdGVUYXNrEiMuc2luZ2xldHJlZS52MS5UZXJtaW5hdGVUYXNrUmVxdWVzdBokLnNpbmdsZXRyZWUudjEuVGVybWluYXRlVGFza1Jlc3BvbnNlElQKC1VuYmxvY2tUYXNrEiEuc2luZ2xldHJlZS52MS5VbmJsb2NrVGFza1JlcXVlc3QaIi5zaW5nbGV0cmVlLnYxLlVuYmxvY2tUYXNrUmVzcG9uc2USTgoJUmVydW5UYXNrEh8uc2luZ2xldHJlZS52MS5SZXJ1blRhc2tSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5SZXJ1blRhc2tSZXNwb25zZRJdCg5MaXN0TW9kZWxDYWxscxIkLnNpbmdsZXRyZWUudjEuTGlzdE1vZGVsQ2FsbHNSZXF1ZXN0GiUuc2luZ2xldHJlZS52MS5MaXN0TW9kZWxDYWxsc1Jlc3BvbnNlEk0KCFJlYWRMb2dzEh4uc2luZ2xldHJlZS52MS5SZWFkTG9nc1JlcXVlc3QaHy5zaW5nbGV0cmVlLnYxLlJlYWRMb2dzUmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_singletree_v1_completion, file_singletree_v1_task, file_singletree_v1_task_event]);
 
 /**
  * What should be done, where, by whom, and how it is judged.
@@ -1079,6 +1079,132 @@ export const RerunTaskResponseSchema: GenMessage<RerunTaskResponse, {jsonType: R
   messageDesc(file_singletree_v1_task_service, 16);
 
 /**
+ * Asks for the usage ledger of a task.
+ *
+ * @generated from message singletree.v1.ListModelCallsRequest
+ */
+export type ListModelCallsRequest = Message<"singletree.v1.ListModelCallsRequest"> & {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Only those of this attempt. Absent for all.
+   *
+   * @generated from field: optional int32 attempt = 2;
+   */
+  attempt?: number | undefined;
+
+  /**
+   * Most entries on the page, at most 1000. 0 means 200. A page may hold fewer although more follow.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * Token of the page before. Empty for the first page.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Asks for the usage ledger of a task.
+ *
+ * @generated from message singletree.v1.ListModelCallsRequest
+ */
+export type ListModelCallsRequestJson = {
+  /**
+   * Id of the task, or the beginning of it if no other task begins so.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Only those of this attempt. Absent for all.
+   *
+   * @generated from field: optional int32 attempt = 2;
+   */
+  attempt?: number;
+
+  /**
+   * Most entries on the page, at most 1000. 0 means 200. A page may hold fewer although more follow.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize?: number;
+
+  /**
+   * Token of the page before. Empty for the first page.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message singletree.v1.ListModelCallsRequest.
+ * Use `create(ListModelCallsRequestSchema)` to create a new message.
+ */
+export const ListModelCallsRequestSchema: GenMessage<ListModelCallsRequest, {jsonType: ListModelCallsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 17);
+
+/**
+ * A page of the ledger, by attempt and in the order in which the calls were made.
+ *
+ * @generated from message singletree.v1.ListModelCallsResponse
+ */
+export type ListModelCallsResponse = Message<"singletree.v1.ListModelCallsResponse"> & {
+  /**
+   * The entries.
+   *
+   * @generated from field: repeated singletree.v1.ModelCall calls = 1;
+   */
+  calls: ModelCall[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * A page of the ledger, by attempt and in the order in which the calls were made.
+ *
+ * @generated from message singletree.v1.ListModelCallsResponse
+ */
+export type ListModelCallsResponseJson = {
+  /**
+   * The entries.
+   *
+   * @generated from field: repeated singletree.v1.ModelCall calls = 1;
+   */
+  calls?: ModelCallJson[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message singletree.v1.ListModelCallsResponse.
+ * Use `create(ListModelCallsResponseSchema)` to create a new message.
+ */
+export const ListModelCallsResponseSchema: GenMessage<ListModelCallsResponse, {jsonType: ListModelCallsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_task_service, 18);
+
+/**
  * Asks for what the processes of a task wrote.
  *
  * @generated from message singletree.v1.ReadLogsRequest
@@ -1167,7 +1293,7 @@ export type ReadLogsRequestJson = {
  * Use `create(ReadLogsRequestSchema)` to create a new message.
  */
 export const ReadLogsRequestSchema: GenMessage<ReadLogsRequest, {jsonType: ReadLogsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task_service, 17);
+  messageDesc(file_singletree_v1_task_service, 19);
 
 /**
  * A piece of one log, in order per log.
@@ -1300,7 +1426,7 @@ export type ReadLogsResponseJson = {
  * Use `create(ReadLogsResponseSchema)` to create a new message.
  */
 export const ReadLogsResponseSchema: GenMessage<ReadLogsResponse, {jsonType: ReadLogsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_task_service, 18);
+  messageDesc(file_singletree_v1_task_service, 20);
 
 /**
  * The life cycle of tasks.
@@ -1387,6 +1513,16 @@ export const TaskService: GenService<{
     methodKind: "unary";
     input: typeof RerunTaskRequestSchema;
     output: typeof RerunTaskResponseSchema;
+  },
+  /**
+   * Lists the model calls of a task, oldest first: its usage ledger. Until an attempt has ended, what its harness has told of it so far.
+   *
+   * @generated from rpc singletree.v1.TaskService.ListModelCalls
+   */
+  listModelCalls: {
+    methodKind: "unary";
+    input: typeof ListModelCallsRequestSchema;
+    output: typeof ListModelCallsResponseSchema;
   },
   /**
    * Reads what the processes of a task wrote, as it is in their logs: untrusted bytes. Ends at the end of the logs, or of the task
