@@ -28,7 +28,7 @@ function refusal(text: string, environment: NodeJS.ProcessEnv = {}): string {
   throw new Error('the configuration was accepted');
 }
 
-const topKeys = 'known keys: version, concurrency, defaults, retry, watchdogs, supervision, harnesses';
+const topKeys = 'known keys: version, concurrency, defaults, retry, prices, watchdogs, supervision, harnesses';
 const retriable =
   'unauthenticated, rate_limited, quota_exhausted, transient_api_error, context_exhausted, stalled, no_first_output, attempt_timeout, ' +
   'disk_full, gate_failed, no_change_made, no_progress, permission_denied, harness_failed, harness_crashed, harness_never_ended, ' +
@@ -54,6 +54,7 @@ describe('a configuration', () => {
           blocked_limit: 86_400_000,
         },
         retry: {},
+        prices: {},
         watchdogs: {
           same_call: { warn: 5, stop: 30 },
           same_failure: { warn: 5, stop: 20 },
@@ -203,7 +204,7 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ],
     [
       'defaults:\n  max_atempts: 3\n',
-      'unknown key "defaults.max_atempts" in FILE, line 2\nknown keys: harness, permissions, max_attempts, timeout, max_output, gate_timeout, attempt_timeout, first_output, stall, max_turns, min_free_disk, blocked_limit\ndid you mean max_attempts?',
+      'unknown key "defaults.max_atempts" in FILE, line 2\nknown keys: harness, permissions, max_attempts, timeout, max_output, gate_timeout, attempt_timeout, first_output, stall, max_turns, max_tokens, max_cost_usd, max_context, min_free_disk, blocked_limit\ndid you mean max_attempts?',
     ],
     ['retry:\n  stall: {}\n', `unknown key "retry.stall" in FILE, line 2\nknown keys: ${retriable}\ndid you mean stalled?`],
     [
@@ -252,7 +253,7 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ['defaults: { blocked_limit: 366d }\n', 'defaults.blocked_limit in FILE, line 1: a duration must be at most 365d'],
     [
       'harnesses:\n  codex:\n    modle:\n      gpt-5\n',
-      'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, args, options\ndid you mean model?',
+      'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, secrets, args, options\ndid you mean model?',
     ],
     ['harnesses:\n  claud:\n    model: x\n', `unknown harness "claud" in FILE, line 2\n${builtIn}\ndid you mean claude_code?`],
     ['defaults:\n  timeout: 1h\n  harness: codx\n', `unknown harness "codx" in FILE, line 3\n${builtIn}\ndid you mean codex?`],
