@@ -11,7 +11,7 @@ import {
   reconciliationShape,
   sessionFilesShape,
   sessionQueriesShape,
-} from './shapes.ts';
+} from '@singletree/harness/shapes';
 
 /** A plugin broke its contract: it threw, or answered what it must not. Trying again would change nothing. */
 export class PluginFailure extends Error {

@@ -1,5 +1,6 @@
-import type { Command, Baseline, EndEvidence, HarnessEvent, Probe, Reconciliation, SessionQuery } from '@singletree/harness';
 import { z } from 'zod';
+import type { Baseline, Command, Probe, Reconciliation, SessionQuery } from './contract.ts';
+import type { EndEvidence, HarnessEvent } from './events.ts';
 
 /** What a plugin may answer. What is not named here is left out: it would be stored and sent without anybody knowing what it is. */
 
@@ -125,6 +126,7 @@ export const reconciliationShape: z.ZodType<Reconciliation | undefined> = z
           thread,
           model: optional(text),
           usage: tokens,
+          costUsdMicros: optional(count),
           at: optional(z.number().nonnegative().max(latestMs)),
           compaction: optional(z.literal(true)),
         }),
