@@ -77,6 +77,12 @@ export interface LimitsInput {
   readonly stallMs?: number | undefined;
   /** Model calls of the main thread, over all attempts. */
   readonly maxTurns?: number | undefined;
+  /** Tokens of all kinds on both sides, over all attempts, sub-agents and compactions included. */
+  readonly maxTokens?: number | undefined;
+  /** Millionths of a US dollar, over all attempts: the harness's own figure, else priced. */
+  readonly maxCostUsdMicros?: number | undefined;
+  /** Prompt of a call of the main thread by context window, above 0 and at most 1. It ends the attempt; the next one begins a fresh session. */
+  readonly maxContextUtilization?: number | undefined;
   /** Bytes that stay free on the disks of the workspace and of the state folder; 0 for none. */
   readonly minFreeDiskBytes?: number | undefined;
   /** Time that the task may be blocked, over all times. */
@@ -141,13 +147,16 @@ function limits(input: LimitsInput | undefined): MessageInitShape<typeof LimitsS
   if (!input) return undefined;
   return {
     timeout: duration(input.timeoutMs),
-    maxOutputBytes: bytes(input.maxOutputBytes),
+    maxOutputBytes: bigint(input.maxOutputBytes),
     maxAttempts: input.maxAttempts,
     attemptTimeout: duration(input.attemptTimeoutMs),
     firstOutput: duration(input.firstOutputMs),
     stall: duration(input.stallMs),
     maxTurns: input.maxTurns,
-    minFreeDiskBytes: bytes(input.minFreeDiskBytes),
+    maxTokens: bigint(input.maxTokens),
+    maxCostUsdMicros: bigint(input.maxCostUsdMicros),
+    maxContextUtilization: input.maxContextUtilization,
+    minFreeDiskBytes: bigint(input.minFreeDiskBytes),
     blockedLimit: duration(input.blockedLimitMs),
   };
 }
@@ -163,7 +172,7 @@ function retryRule(rule: RetryRuleInput): MessageInitShape<typeof RetryRuleSchem
   };
 }
 
-function bytes(amount: number | undefined): bigint | undefined {
+function bigint(amount: number | undefined): bigint | undefined {
   return amount === undefined ? undefined : BigInt(amount);
 }
 

@@ -17,6 +17,7 @@ function lines(fields: object): string[] {
     workspace: { path: '/src', mode: 'worktree' },
     permissions: 'all',
     labels: {},
+    limits: {},
     retry: [],
     attempts: [],
     gateResults: [],
@@ -52,4 +53,10 @@ test('the task that it does again, and how its attempts are contained', () => {
   const shown = lines({ rerunOf: 'a', attempts });
   expect(shown).toContain('  again       does task a again');
   expect(shown.slice(-2)).toEqual(['  ● attempt 1   ended · contained by PID namespace', '  ● attempt 2']);
+});
+
+test('what it may spend', () => {
+  const limits = { maxTurns: 1, maxTokens: 200_000, maxCostUsdMicros: 2_500_000, maxContextUtilization: 0.8 };
+  expect(lines({ limits })).toContain('  budget      1 turn · 200.0k tokens · $2.50 · context 80 %');
+  expect(lines({ limits: { maxAttempts: 3 } }).join('\n')).not.toContain('budget');
 });

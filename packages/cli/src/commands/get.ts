@@ -3,7 +3,7 @@ import type { CommandModule } from '../call.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { blockedUntil, blockedWhy } from '../terminal/blocked.ts';
 import { completionLines, completionRow } from '../terminal/completion.ts';
-import { age, cost, count, duration, facts, plural } from '../terminal/figures.ts';
+import { age, cost, count, duration, facts, percent, plural } from '../terminal/figures.ts';
 import { gateRow } from '../terminal/gate.ts';
 import type { Look } from '../terminal/look.ts';
 import { marks, markOf, markOfState, paint } from '../terminal/marks.ts';
@@ -48,6 +48,7 @@ export function taskLines(task: Task, look: Look, now: number): string[] {
       ['retry', task.retry.length === 0 ? undefined : task.retry.map(retryText).join(', ')],
       ['created', `${task.createdAt.toISOString()} (${age(now - task.createdAt.getTime())} ago)`],
       ['spent', spent(task)],
+      ['budget', budget(task)],
       ['change', task.frozenRef],
       ['trace', task.traceId],
       [
@@ -139,6 +140,18 @@ function stateText({ state, waiting, blocked, stopRequested }: Task, look: Look,
     more,
     stopRequested && state !== 'cancelled' && `${stopRequested.kind} asked for`,
   );
+}
+
+/** What it may spend, beside what it has spent. */
+function budget({ limits }: Task): string | undefined {
+  const { maxTurns, maxTokens, maxCostUsdMicros, maxContextUtilization } = limits;
+  const set = facts(
+    maxTurns !== undefined && plural(maxTurns, 'turn'),
+    maxTokens !== undefined && `${count(maxTokens)} tokens`,
+    maxCostUsdMicros !== undefined && cost(maxCostUsdMicros),
+    maxContextUtilization !== undefined && `context ${percent(maxContextUtilization)}`,
+  );
+  return set === '' ? undefined : set;
 }
 
 function spent({ tokensPerTask, turnsPerTask, costPerTaskUsdMicros }: Task): string | undefined {

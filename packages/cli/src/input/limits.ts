@@ -1,5 +1,5 @@
 import type { LimitsInput } from '@singletree/sdk';
-import { durationOf, fold, orNone, sizeOf, wholeNumber } from './values.ts';
+import { countOf, durationOf, fold, numberFrom, orNone, sizeOf, usdOf, wholeNumber } from './values.ts';
 import type { Place } from './yaml-place.ts';
 
 const keys: Readonly<Record<string, (place: Place) => LimitsInput>> = {
@@ -10,6 +10,9 @@ const keys: Readonly<Record<string, (place: Place) => LimitsInput>> = {
   blocked_limit: (place) => ({ blockedLimitMs: durationOf(place) }),
   max_attempts: (place) => ({ maxAttempts: wholeNumber(place) }),
   max_turns: (place) => ({ maxTurns: wholeNumber(place) }),
+  max_tokens: (place) => ({ maxTokens: countOf(place) }),
+  cost_usd: (place) => ({ maxCostUsdMicros: usdOf(place) }),
+  max_context: (place) => ({ maxContextUtilization: numberFrom(0.01, 1)(place) }),
   max_output: (place) => ({ maxOutputBytes: sizeOf(place) }),
   min_free_disk: (place) => ({ minFreeDiskBytes: orNone(sizeOf)(place) }),
 };

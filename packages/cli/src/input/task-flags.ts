@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 import type { Complexity, CreateTask, GateInput, PermissionMode, TaskType, WorkspaceMode } from '@singletree/sdk';
 import { badInput } from '../failure.ts';
 import { readDuration } from './durations.ts';
-import { wholeNumber } from './numbers.ts';
+import { share, usd, wholeNumber } from './numbers.ts';
 import type { FileTask } from './tasks-file.ts';
 import { complexities, permissionModes, taskTypes, workspaceModes } from './words.ts';
 
@@ -26,6 +26,11 @@ export interface TaskFlags {
   readonly permissions?: PermissionMode;
   readonly maxAttempts?: number;
   readonly timeout?: string;
+  readonly maxTokens?: number;
+  /** Millionths of a US dollar. */
+  readonly maxCost?: number;
+  readonly maxTurns?: number;
+  readonly maxContext?: number;
   readonly priority?: number;
   readonly label?: readonly string[];
   readonly requestId?: string;
@@ -50,6 +55,14 @@ export function defineTaskFlags(command: Command): void {
     .addOption(new Option('--permissions <MODE>', 'what the agent may do (default: all; edits with in_place)').choices(permissionModes))
     .addOption(new Option('--max-attempts <N>', 'most attempts').argParser(wholeNumber(1, 20)))
     .option('--timeout <DURATION>', 'longest time for everything that runs, such as 30m')
+    .addOption(new Option('--max-cost <USD>', 'most money for all attempts, such as 2.50').argParser(usd))
+    .addOption(
+      new Option('--max-tokens <N>', 'most tokens for all attempts, sub-agents included').argParser(
+        wholeNumber(1, Number.MAX_SAFE_INTEGER),
+      ),
+    )
+    .addOption(new Option('--max-turns <N>', 'most model calls of the main thread for all attempts').argParser(wholeNumber(1, 2 ** 31 - 1)))
+    .addOption(new Option('--max-context <SHARE>', 'fullest context, such as 0.8: then a fresh session goes on').argParser(share))
     .addOption(new Option('--priority <N>', 'higher goes first').argParser(wholeNumber(-1000, 1000)))
     .option('--label <K=V>', 'free mark (repeatable)', repeatable)
     .option('--request-id <ID>', 'the same id again gives the same task, not another one');
@@ -78,6 +91,10 @@ export async function taskFrom(from: FileTask & { readonly instructions: string 
       ...from.limits,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(flags.maxAttempts === undefined ? {} : { maxAttempts: flags.maxAttempts }),
+      ...(flags.maxCost === undefined ? {} : { maxCostUsdMicros: flags.maxCost }),
+      ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
+      ...(flags.maxTurns === undefined ? {} : { maxTurns: flags.maxTurns }),
+      ...(flags.maxContext === undefined ? {} : { maxContextUtilization: flags.maxContext }),
     },
     retry: from.retry,
     labels: flags.label ? Object.fromEntries(flags.label.map(labelOf)) : from.labels,

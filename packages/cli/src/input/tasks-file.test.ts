@@ -25,7 +25,7 @@ test('every key', () => {
   setup: [npm ci]
   permissions: edits
   limits:
-    { timeout: 1h30m, max_attempts: 2, max_output: 64MiB, attempt_timeout: 20m, first_output: 90s, stall: 3m, max_turns: 50, min_free_disk: 0, blocked_limit: 2h }
+    { timeout: 1h30m, max_attempts: 2, max_output: 64MiB, attempt_timeout: 20m, first_output: 90s, stall: 3m, max_turns: 50, max_tokens: 8000000000, cost_usd: 2.50, max_context: 0.8, min_free_disk: 0, blocked_limit: 2h }
   retry:
     stalled: { retry: false }
     rate_limited: { charged: true, session: fresh, initial: 30s, factor: 1.5, cap: 0, jitter: 0, max_retries: 4 }
@@ -59,6 +59,9 @@ test('every key', () => {
       firstOutputMs: 90_000,
       stallMs: 180_000,
       maxTurns: 50,
+      maxTokens: 8_000_000_000,
+      maxCostUsdMicros: 2_500_000,
+      maxContextUtilization: 0.8,
       minFreeDiskBytes: 0,
       blockedLimitMs: 7_200_000,
     },
@@ -105,13 +108,14 @@ test('one task without a list', () => expect(parse('instructions: x')).toEqual([
 
 test.each([
   ['- instructions: x\n  titel: y', 'unknown key "titel" in tasks.yaml, line 2', 'did you mean title?'],
+  ['- instructions: x\n  limits: { max_cost_usd: 2.5 }', 'unknown key "max_cost_usd"', 'did you mean cost_usd?'],
   ['- prompt: x', 'unknown key "prompt" in tasks.yaml, line 1', 'did you mean instructions?'],
   ['- instructions: x\n  gates: { test: { command: y } }', 'unknown key "command" in tasks.yaml, line 2', 'did you mean run?'],
   ['- instructions: x\n  limits:\n    timout: 3m', 'unknown key "timout" in tasks.yaml, line 3', 'did you mean timeout?'],
   [
-    '- instructions: x\n  limits: { cost_usd: 2.5 }',
-    'unknown key "cost_usd" in tasks.yaml, line 2',
-    'known keys: timeout, attempt_timeout, first_output, stall, blocked_limit, max_attempts, max_turns, max_output, min_free_disk',
+    '- instructions: x\n  limits: { budget_usd: 2.5 }',
+    'unknown key "budget_usd" in tasks.yaml, line 2',
+    'known keys: timeout, attempt_timeout, first_output, stall, blocked_limit, max_attempts, max_turns, max_tokens, cost_usd, max_context, max_output, min_free_disk',
   ],
   [
     '- instructions: x\n  gates:\n  - name: a\n    run: b\n    requird: true',
@@ -141,6 +145,10 @@ test.each([
   // What has no words on the wire is no lost daemon.
   ['- instructions: x\n  limits: { stall: 366d }', 'a duration must be at most 365d', undefined],
   ['- instructions: x\n  limits: { max_output: 9999999GiB }', 'a size must be less than 8192 TiB', undefined],
+  ['- instructions: x\n  limits: { max_tokens: 0 }', 'expected a whole number from 1 on, found 0', undefined],
+  ['- instructions: x\n  limits: { cost_usd: 2.50 USD }', 'expected US dollars such as 2.50, found "2.50 USD"', undefined],
+  ['- instructions: x\n  limits: { cost_usd: 0 }', 'expected US dollars such as 2.50, found 0', undefined],
+  ['- instructions: x\n  limits: { max_context: 80 }', 'expected a number from 0.01 to 1, found 80', undefined],
   ['- instructions: x\n  limits: { max_turns: 2147483648 }', '2147483648 is too large a number', undefined],
   ['instructions: [', 'tasks.yaml, line 1', undefined],
   ['just text', 'tasks.yaml, line 1: expected a task: a mapping with instructions', undefined],

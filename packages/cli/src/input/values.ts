@@ -1,6 +1,7 @@
 import { nearest, parseDuration, parseSize } from '@singletree/core/local';
 import { badInput } from '../failure.ts';
 import { longestMs } from './durations.ts';
+import { microsOf } from './numbers.ts';
 import type { Place } from './yaml-place.ts';
 
 /** All that the members of a mapping say together. */
@@ -26,6 +27,8 @@ const otherNames: ReadonlyMap<string, string> = new Map([
   ['type', 'task_type'],
   ['agent', 'harness'],
   ['command', 'run'],
+  // In the configuration.
+  ['max_cost_usd', 'cost_usd'],
 ]);
 
 export function unknownKey(key: string, place: Place, known: readonly string[]): Error {
@@ -63,6 +66,19 @@ export function wholeNumber(place: Place): number {
   if (typeof value !== 'number' || !Number.isInteger(value)) throw place.wrong(`expected a whole number, found ${JSON.stringify(value)}`);
   if (Math.abs(value) >= 2 ** 31) throw place.wrong(`${value} is too large a number`);
   return value;
+}
+
+/** As many as a number can count. */
+export function countOf(place: Place): number {
+  if (typeof place.value === 'number' && Number.isSafeInteger(place.value) && place.value > 0) return place.value;
+  throw place.wrong(`expected a whole number from 1 on, found ${JSON.stringify(place.value)}`);
+}
+
+/** US dollars, as millionths. */
+export function usdOf(place: Place): number {
+  const micros = typeof place.value === 'number' ? microsOf(place.value) : undefined;
+  if (micros !== undefined) return micros;
+  throw place.wrong(`expected US dollars such as 2.50, found ${JSON.stringify(place.value)}`);
 }
 
 /** A number of a range, which need not be whole. */

@@ -48,7 +48,7 @@ describe('what a request asks for', () => {
   });
 
   test('has the limits that only the configuration sets, too', () => {
-    const set = { attemptTimeoutMs: 60_000, maxTurns: 9 };
+    const set = { attemptTimeoutMs: 60_000, maxTurns: 9, maxTokens: 7, maxCostUsdMicros: 2_500_000, maxContextUtilization: 0.5 };
     expect(spec({}, set).limits).toStrictEqual({ ...limits, ...set, blockedLimitMs: 86_400_000 });
     expect(spec({ limits: { minFreeDiskBytes: 0n } }).limits.minFreeBytes).toBe(0);
   });
@@ -77,6 +77,9 @@ describe('what a request asks for', () => {
         firstOutput: { seconds: 3n },
         stall: { nanos: 250_000_000 },
         maxTurns: 8,
+        maxTokens: 2n ** 40n,
+        maxCostUsdMicros: 9n,
+        maxContextUtilization: 0.25,
         minFreeDiskBytes: 1_024n,
         blockedLimit: { seconds: 2n },
       },
@@ -125,6 +128,9 @@ describe('what a request asks for', () => {
         firstOutputMs: 3_000,
         stallMs: 250,
         maxTurns: 8,
+        maxTokens: 2 ** 40,
+        maxCostUsdMicros: 9,
+        maxContextUtilization: 0.25,
         minFreeBytes: 1_024,
         blockedLimitMs: 2_000,
       },

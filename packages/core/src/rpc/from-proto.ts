@@ -38,6 +38,9 @@ export interface TaskDefaults {
   readonly firstOutputMs: number;
   readonly stallMs: number;
   readonly maxTurns?: number | undefined;
+  readonly maxTokens?: number | undefined;
+  readonly maxCostUsdMicros?: number | undefined;
+  readonly maxContextUtilization?: number | undefined;
   readonly minFreeBytes: number;
   readonly blockedLimitMs: number;
   readonly retry: RetryOverrides;
@@ -81,6 +84,9 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
       firstOutputMs: request.limits?.firstOutput ? durationMs(request.limits.firstOutput) : defaults.firstOutputMs,
       stallMs: request.limits?.stall ? durationMs(request.limits.stall) : defaults.stallMs,
       ...opt('maxTurns', request.limits?.maxTurns ?? defaults.maxTurns),
+      ...opt('maxTokens', request.limits?.maxTokens ?? defaults.maxTokens, Number),
+      ...opt('maxCostUsdMicros', request.limits?.maxCostUsdMicros ?? defaults.maxCostUsdMicros, Number),
+      ...opt('maxContextUtilization', request.limits?.maxContextUtilization ?? defaults.maxContextUtilization),
       minFreeBytes: Number(request.limits?.minFreeDiskBytes ?? defaults.minFreeBytes),
       blockedLimitMs: request.limits?.blockedLimit ? durationMs(request.limits.blockedLimit) : defaults.blockedLimitMs,
     },
