@@ -52,8 +52,12 @@ export type HarnessEventBody =
       readonly usage: TokenUsage;
       /** True where a kind is still missing from `usage` and only a later call event, a total or the session's files tell it. */
       readonly provisional?: boolean;
+      /** True where it is known that its answer calls tools, whose results only another call can read: that one follows unless somebody stops it. */
+      readonly goesOn?: boolean;
       /** As in `ModelUsage`. */
       readonly costUsdMicros?: number;
+      /** It writes the summary that a compaction leaves: no turn of the conversation, and its prompt is not the conversation's context. */
+      readonly compaction?: true;
     }
   | {
       /** A total that the CLI itself states for the span since the previous total (or the start of the process, less the baseline).

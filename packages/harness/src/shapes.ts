@@ -55,6 +55,7 @@ export const eventsShape: z.ZodType<readonly HarnessEvent[]> = z.array(
       model: optional(text),
       usage: tokens,
       provisional: optional(z.boolean()),
+      goesOn: optional(z.boolean()),
       costUsdMicros: optional(count),
       ...place,
     }),
