@@ -1,6 +1,6 @@
 /** What the commands for harness plugins need: the plugins as the daemon loads them, and its own account of what they say. */
 export { countsOf, figuresOf } from './attempt/account.ts';
-export { contextOf } from './attempt/reconcile.ts';
+export { contextOf } from './attempt/context.ts';
 export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
 export { readRows } from './attempt/session-rows.ts';
 export { configuredPlugin, guardHarness, importPlugin } from './load-plugins.ts';

@@ -1,7 +1,10 @@
 import type { AttemptUsage } from '@singletree/harness';
 import { expect, test } from 'vitest';
-import type { Attempt } from '../task/task.ts';
+import { noPrices } from '../pricing/prices.ts';
+import type { Attempt, AttemptAccount } from '../task/task.ts';
 import { accountOf } from './account.ts';
+import { costOf } from './costs.ts';
+import { ledgerOf } from './ledger.ts';
 
 const attempt: Attempt = { number: 1, state: 'ended', harness: 'fake', preparedAt: 0, recorded: { stdout: 0, stderr: 0 } };
 const nothing = { uncachedInputTokens: 0, cacheReadInputTokens: 0, cacheWriteInputTokens: 0, outputTokens: 0 };
@@ -21,23 +24,30 @@ function usageOf(changes: Partial<AttemptUsage>): AttemptUsage {
   };
 }
 
+/** Of an attempt of which no call is told. */
+function account(changes: Partial<AttemptUsage>): AttemptAccount {
+  const usage = usageOf(changes);
+  const entries = ledgerOf({ attempt: 1, events: [], usage, timeOf: () => undefined });
+  return accountOf(usage, costOf(1, entries, usage, noPrices, undefined), undefined, attempt);
+}
+
 test('at least nothing is no figure: a call may have been under way that nobody counted', () => {
-  expect(accountOf(usageOf({ lowerBound: true, turns: 0, costUsdMicros: 0 }), undefined, attempt)).toEqual({ context: {} });
+  expect(account({ lowerBound: true, turns: 0, costUsdMicros: 0 })).toEqual({ context: {} });
 });
 
 test('nothing, if that is all there was, is a figure', () => {
-  expect(accountOf(usageOf({ turns: 0, costUsdMicros: 0 }), undefined, attempt)).toEqual({
+  expect(account({ turns: 0, costUsdMicros: 0 })).toEqual({
     usage: { ...nothing, provenance: 'reported', lowerBound: false },
     turns: 0,
+    usageByModel: [],
     costUsdMicros: 0,
-    costSource: 'harness',
     context: {},
   });
 });
 
 test('at least something is a lower bound, with the kinds that are 0', () => {
   const total = { ...nothing, outputTokens: 5 };
-  expect(accountOf(usageOf({ lowerBound: true, total, turns: 1 }), undefined, attempt)).toMatchObject({
+  expect(account({ lowerBound: true, total, turns: 1 })).toMatchObject({
     usage: { ...total, provenance: 'reported', lowerBound: true },
     turns: 1,
   });
@@ -45,5 +55,5 @@ test('at least something is a lower bound, with the kinds that are 0', () => {
 
 test('a sum that is no count any more is unknown, and makes the rest a lower bound', () => {
   const total = { uncachedInputTokens: 2 ** 60, outputTokens: 5 };
-  expect(accountOf(usageOf({ total }), undefined, attempt).usage).toEqual({ outputTokens: 5, provenance: 'reported', lowerBound: true });
+  expect(account({ total }).usage).toEqual({ outputTokens: 5, provenance: 'reported', lowerBound: true });
 });

@@ -1,22 +1,36 @@
 import { countOf, defined, type AttemptUsage, type TokenUsage } from '@singletree/harness';
-import type { Attempt, AttemptAccount } from '../task/task.ts';
+import type { Attempt, AttemptAccount, UsageOfModel } from '../task/task.ts';
+import { sumIfAllKnown } from '../task/usage.ts';
+import type { PricedLedger } from './costs.ts';
 import { isSessionId } from './session-files.ts';
 
 /** What an attempt used and said, in the life cycle's words. */
-export function accountOf(usage: AttemptUsage, provider: string | undefined, attempt: Attempt): AttemptAccount {
-  const { compactions, context, model, harnessVersion, lastText, unknownEvents } = usage;
+export function accountOf(usage: AttemptUsage, ledger: PricedLedger, provider: string | undefined, attempt: Attempt): AttemptAccount {
+  const { compactions, context, model, harnessVersion, lastText, unknownEvents, subagents } = usage;
   const sessionId = sessionIdOf(usage, attempt);
+  const { usage: told, turns } = figuresOf(usage);
   return {
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(model === undefined ? {} : { model }),
     ...(provider === undefined ? {} : { provider }),
     ...(harnessVersion === undefined ? {} : { harnessVersion }),
-    ...figuresOf(usage),
+    ...(told === undefined ? {} : { usage: told, usageByModel: modelsOf(usage, ledger) }),
+    ...(told === undefined || subagents === undefined ? {} : { subagentUsage: countsOf(subagents) }),
+    ...(turns === undefined ? {} : { turns }),
+    ...ledger.cost,
     ...(compactions === undefined ? {} : { compactions }),
     ...(unknownEvents === 0 ? {} : { unknownEvents }),
     context,
     ...(lastText === undefined ? {} : { summary: lastText }),
   };
+}
+
+/** What each model was used for. The cost of one is the sum of its entries, if each of them has one. */
+function modelsOf({ byModel }: AttemptUsage, { entries }: PricedLedger): readonly UsageOfModel[] {
+  return byModel.map(({ model, usage, costUsdMicros }) => {
+    const costs = entries.filter((entry) => entry.model === model).map((entry) => entry.costUsdMicros);
+    return defined({ model, usage: countsOf(usage), costUsdMicros: countOf(costUsdMicros || sumIfAllKnown(costs)) });
+  });
 }
 
 /** The figures of an attempt that can be told. One that is no count, or that says only "at least nothing", is unknown. */
@@ -37,11 +51,12 @@ export function figuresOf(usage: AttemptUsage): Pick<AttemptAccount, 'usage' | '
 }
 
 /** The kinds of tokens of which the sum is a count. */
-export function countsOf(tokens: TokenUsage): Omit<TokenUsage, 'cacheWrite1hInputTokens'> {
+export function countsOf(tokens: TokenUsage): TokenUsage {
   return defined({
     uncachedInputTokens: countOf(tokens.uncachedInputTokens),
     cacheReadInputTokens: countOf(tokens.cacheReadInputTokens),
     cacheWriteInputTokens: countOf(tokens.cacheWriteInputTokens),
+    cacheWrite1hInputTokens: countOf(tokens.cacheWrite1hInputTokens),
     outputTokens: countOf(tokens.outputTokens),
     reasoningOutputTokens: countOf(tokens.reasoningOutputTokens),
   });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
 import { Concerns } from './concerns.ts';
+import { toldCalls } from './ledger.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
@@ -17,7 +18,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
   const { maxOutputBytes } = task.spec.limits;
-  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, attempt.recorded, maxOutputBytes, rooms.watchdogs);
+  const transcript = new Transcript(directory, plugin, attempt, attempt.recorded, maxOutputBytes, rooms.watchdogs);
   const concerns = new Concerns(task, directory, transcript, rooms);
   const told = new Set(attempt.warned);
   /** Why it is stopped: what an earlier daemon has found is in no event of the harness's. */
@@ -33,7 +34,8 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     if (stop === 'given_up') return;
     try {
       for await (const batch of transcript.read(final)) {
-        const command = { kind: 'record' as const, attempt: attempt.number, ...batch, live: live() };
+        const calls = toldCalls(attempt.number, batch.events, rooms.now());
+        const command = { kind: 'record' as const, attempt: attempt.number, ...batch, calls, live: live() };
         await execute(command, `${batch.source} from ${batch.from}`);
       }
     } catch (error) {

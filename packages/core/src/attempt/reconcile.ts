@@ -1,11 +1,16 @@
 import { join } from 'node:path';
-import { defined, type AttemptUsage, type EndEvidence, type HarnessEvent, type Reconciliation } from '@singletree/harness';
+import type { EndEvidence, HarnessEvent, Reconciliation } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { PluginFailure } from '../plugins/guard.ts';
+import { readClock, type ClockLine } from '../supervision/directory.ts';
 import { readSpec } from '../supervision/look.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, type Attempt, type Instant, type Task, type TaskProcess } from '../task/task.ts';
 import { accountOf, sessionIdOf } from './account.ts';
+import { contextOf } from './context.ts';
+import { correctionOf } from './correction.ts';
+import { costOf } from './costs.ts';
+import { ledgerOf } from './ledger.ts';
 import type { Rooms } from './rooms.ts';
 import { logEnd } from './output-end.ts';
 import { readSessionFiles } from './session-files.ts';
@@ -21,30 +26,33 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
   const read = await readAll(task, attempt, plugin, directory, lengths, rooms);
   const { reconciliation, incomplete } = await fromSessionFiles(plugin, attempt, read, rooms);
-  const told = read.transcript.fold.summary(reconciliation);
+  const { fold } = read.transcript;
+  const told = fold.summary(reconciliation);
   const unread = read.failure !== undefined && told.provenance === 'reported';
   const usage = incomplete || unread ? { ...told, lowerBound: true } : told;
   const evidence = usage.evidence ?? (await exitEvidence(plugin, process, directory, lengths));
+  const timeOf = timesOf(await readClock(directory), process.exit?.endedAt);
+  const { provider } = plugin.harness;
+  const entries = ledgerOf({ attempt: attempt.number, events: read.events, reconciliation, usage, timeOf });
+  const ledger = costOf(attempt.number, entries, usage, rooms.prices, provider);
+  const correction = reconciliation && correctionOf(fold.summary(), usage, read.events, entries);
   return {
     kind: 'reconciled',
-    account: accountOf({ ...usage, context: contextOf(usage, plugin, attempt) }, plugin.harness.provider, attempt),
+    account: accountOf({ ...usage, context: contextOf(usage, plugin, attempt) }, ledger, provider, attempt),
+    calls: ledger.entries,
+    ...(correction ? { correction } : {}),
     ...(evidence ? { evidence: { ...evidence, ...resetBehind(evidence, read.events, reconciliation) } } : {}),
     tree: await rooms.workspaces.freeze(task, attempt.number),
     ...(read.failure === undefined ? {} : { failure: { reason: 'decoder_failed' as const, message: read.failure } }),
   };
 }
 
-/** What the configuration tells the CLI of its model's context counts before what the CLI's files say of the model. */
-export function contextOf(usage: AttemptUsage, plugin: Plugin, attempt: Pick<Attempt, 'requestedModel'>): AttemptUsage['context'] {
-  const model = usage.model ?? attempt.requestedModel ?? plugin.settings.model;
-  if (model === undefined) return usage.context;
-  try {
-    const windowTokens = plugin.harness.contextWindow?.(model, plugin.settings) ?? usage.context.windowTokens;
-    return defined({ ...usage.context, windowTokens });
-  } catch (error) {
-    if (error instanceof PluginFailure) return usage.context;
-    throw error;
-  }
+/** When each event's line was written, to the second in which its shim looked: the CLIs print no times that could be trusted more. */
+function timesOf(clock: readonly ClockLine[], end: Instant | undefined): (event: HarnessEvent) => Instant | undefined {
+  return ({ source, endsAt }) => {
+    const line = clock.find((each) => each[source] >= endsAt);
+    return line ? Math.round(line.wall) : end;
+  };
 }
 
 /** When the provider's limit ends for which the attempt failed: what the harness was told last. Other refusals it has got over. */
@@ -74,7 +82,7 @@ async function readAll(
 ): Promise<ReadAll> {
   const nothingRecorded = { stdout: 0, stderr: 0 };
   const { maxOutputBytes } = task.spec.limits;
-  const transcript = new Transcript(directory, plugin.harness, attempt.baseline, nothingRecorded, maxOutputBytes, watchdogs);
+  const transcript = new Transcript(directory, plugin, attempt, nothingRecorded, maxOutputBytes, watchdogs);
   const events: HarnessEvent[] = [];
   try {
     for await (const batch of transcript.read(lengths)) events.push(...batch.events);

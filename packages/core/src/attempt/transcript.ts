@@ -1,15 +1,8 @@
-import {
-  countOf,
-  createUsageFold,
-  type Baseline,
-  type Decoder,
-  type Harness,
-  type HarnessEvent,
-  type OutputSource,
-  type UsageFold,
-} from '@singletree/harness';
+import { countOf, createUsageFold, type Decoder, type HarnessEvent, type OutputSource, type UsageFold } from '@singletree/harness';
+import type { Plugin } from '../plugins/catalogue.ts';
 import { logLength, readLog } from '../supervision/directory.ts';
-import type { LiveProgress } from '../task/task.ts';
+import type { Attempt, LiveProgress } from '../task/task.ts';
+import { contextOf } from './context.ts';
 import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
 import { UnknownEvents } from './unknown-events.ts';
 import { Watchdogs } from './watchdogs/watchdogs.ts';
@@ -51,25 +44,29 @@ export class Transcript {
   readonly watchdogs: Watchdogs;
   readonly unknown: UnknownEvents = new UnknownEvents();
   readonly #directory: string;
+  readonly #plugin: Plugin;
+  readonly #attempt: Pick<Attempt, 'baseline' | 'requestedModel'>;
   readonly #limitBytes: number;
   readonly #positions: readonly Position[];
   #activity: string | undefined;
 
   constructor(
     directory: string,
-    harness: Harness,
-    baseline: Baseline | undefined,
+    plugin: Plugin,
+    attempt: Pick<Attempt, 'baseline' | 'requestedModel'>,
     recorded: Readonly<Record<OutputSource, number>>,
     limitBytes: number,
     thresholds: WatchdogThresholds,
   ) {
     this.#directory = directory;
+    this.#plugin = plugin;
+    this.#attempt = attempt;
     this.#limitBytes = limitBytes;
-    this.fold = createUsageFold(harness.capabilities);
+    this.fold = createUsageFold(plugin.harness.capabilities);
     this.watchdogs = new Watchdogs(thresholds);
     this.#positions = sources.map((source) => ({
       source,
-      decoder: harness.decoder(source, baseline),
+      decoder: plugin.harness.decoder(source, attempt.baseline),
       read: 0,
       lineEnd: 0,
       recorded: recorded[source],
@@ -84,8 +81,10 @@ export class Transcript {
 
   /** What a watcher is shown of an attempt that runs. */
   live(): LiveProgress {
-    const { turns, total, context, model, ...rest } = this.fold.summary();
-    const costUsdMicros = countOf(rest.costUsdMicros);
+    const summary = this.fold.summary();
+    const { turns, total, model } = summary;
+    const { finalTokens, windowTokens } = contextOf(summary, this.#plugin, this.#attempt);
+    const costUsdMicros = countOf(summary.costUsdMicros);
     const tokens = [
       total.uncachedInputTokens,
       total.cacheReadInputTokens,
@@ -99,9 +98,7 @@ export class Transcript {
       turns: turns ?? 0,
       ...(sum === undefined ? {} : { tokens: sum }),
       ...(costUsdMicros === undefined ? {} : { costUsdMicros }),
-      ...(context.finalTokens !== undefined && context.windowTokens
-        ? { contextUtilization: context.finalTokens / context.windowTokens }
-        : {}),
+      ...(finalTokens !== undefined && windowTokens ? { contextUtilization: Math.min(1, finalTokens / windowTokens) } : {}),
       ...(this.#activity === undefined ? {} : { activity: this.#activity }),
       ...(model === undefined ? {} : { model }),
       ...(concern === undefined ? {} : { concern }),

@@ -1,4 +1,6 @@
 import type { CompletionEvent } from '../task/completion.ts';
+import type { TaskEvent } from '../task/events.ts';
+import type { LedgerEntry } from '../task/ledger.ts';
 import type { Instant, Task } from '../task/task.ts';
 
 /** A receiver may ask for more patience than our own backoff has, but not for ever. */
@@ -8,6 +10,8 @@ export const mostRetryAfterMs = 3_600_000;
 export interface OutboxStore {
   /** Rows of a destination that are due, oldest first; also those whose time was told by a clock that was set back since. */
   pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]>;
+  /** What a task's spans tell beside its record. */
+  history(taskId: string, wanted: HistoryWanted): Promise<TaskHistory>;
   /** Commits the serialised bytes of a row, once: what is returned is what is stored, whoever came first. */
   freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array>;
   delivered(row: OutboxKey, at: Instant): Promise<void>;
@@ -21,6 +25,19 @@ export interface OutboxStore {
   backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }>;
   /** Identifies this store for ever: the resource's `service.instance.id`. */
   instanceId(): Promise<string>;
+}
+
+/** What is asked of a task's history beside its changes of state. */
+export interface HistoryWanted {
+  readonly tools: boolean;
+  readonly modelCalls: boolean;
+}
+
+export interface TaskHistory {
+  /** Changes of state, and the tools that the harness told of if they are wanted; oldest first. */
+  readonly events: readonly TaskEvent[];
+  /** The usage ledger, if it is wanted. */
+  readonly calls: readonly LedgerEntry[];
 }
 
 export interface OutboxKey {

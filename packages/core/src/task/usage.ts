@@ -20,18 +20,26 @@ export interface TaskUsage extends TokenKinds {
   readonly lowerBound: boolean;
 }
 
-const kinds = ['uncachedInputTokens', 'cacheReadInputTokens', 'cacheWriteInputTokens', 'outputTokens', 'reasoningOutputTokens'] as const;
+/** Every kind. All but `cacheWrite1hInputTokens`, which is a part of another one, add up to all tokens. */
+export const tokenKinds = [
+  'uncachedInputTokens',
+  'cacheReadInputTokens',
+  'cacheWriteInputTokens',
+  'cacheWrite1hInputTokens',
+  'outputTokens',
+  'reasoningOutputTokens',
+] as const satisfies readonly (keyof TokenKinds)[];
 
 /** From the most to the least trustworthy: a sum is worth as much as its weakest part. */
 const trust: readonly Provenance[] = ['reported', 'priced', 'recovered', 'estimated', 'missing'];
 
 /** All prompt-side tokens; absent if no prompt-side kind is known. */
-export function inputTokens(usage: TaskUsage): number | undefined {
+export function inputTokens(usage: TokenKinds): number | undefined {
   return sumKnown([usage.uncachedInputTokens, usage.cacheReadInputTokens, usage.cacheWriteInputTokens]);
 }
 
 /** Output and reasoning; absent if neither is known. */
-export function generatedTokens(usage: TaskUsage): number | undefined {
+export function generatedTokens(usage: TokenKinds): number | undefined {
   return sumKnown([usage.outputTokens, usage.reasoningOutputTokens]);
 }
 
@@ -47,7 +55,7 @@ export function sumUsage(parts: readonly (TaskUsage | undefined)[]): TaskUsage |
     ),
     lowerBound: known.length < parts.length || known.some((part) => part.lowerBound),
   };
-  for (const kind of kinds) {
+  for (const kind of tokenKinds) {
     const total = sumKnown(known.map((part) => part[kind]));
     if (total !== undefined) sum[kind] = total;
   }

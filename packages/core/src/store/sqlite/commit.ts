@@ -117,7 +117,7 @@ function writeLedger(statements: Statements, taskId: string, { attempt, entries,
       'INSERT INTO model_calls (task_id, attempt, call_id, doc) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc',
       taskId,
       attempt,
-      entry.callId ?? '',
+      entry.callId ?? null,
       JSON.stringify(entry),
     );
   }

@@ -66,10 +66,13 @@ async function check(path: string, acknowledged: ReadonlyMap<string, number>): P
     const lost = [...acknowledged].filter(([id, version]) => (versions.get(id) ?? 0) < version);
     expect(lost).toEqual([]);
     let ended = 0;
-    for (const { id, sequence, state } of tasks) {
+    for (const { id, sequence, state, version } of tasks) {
       const events = await store.events(id, 0, 1000);
       expect(events.map((event) => event.sequence)).toEqual(Array.from({ length: sequence }, (_, index) => index + 1));
       expect((await store.completion(id)) !== undefined).toBe(isFinal(state));
+      // Two entries with each version after the first, and at the end three in their place.
+      const ledger = await store.ledger({ taskId: id, skip: 0, limit: 100 });
+      expect(ledger.length).toBe(isFinal(state) ? 3 : 2 * (version - 1));
       if (isFinal(state)) ended++;
     }
     expect((await outbox.backlog()).rows).toBe(2 * ended);

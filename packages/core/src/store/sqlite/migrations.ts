@@ -114,15 +114,16 @@ export const migrations: readonly Migration[] = [
   },
   {
     name: 'model calls',
-    // The order of their rows is the order in which they first came. A rest of a total, which no call explains, has the empty id.
+    // The order of their rows is the order in which they first came. What a total holds beyond every call, by model, has no id.
     sql: `
       CREATE TABLE model_calls (
         task_id TEXT NOT NULL REFERENCES tasks (id),
         attempt INTEGER NOT NULL,
-        call_id TEXT NOT NULL,
+        call_id TEXT,
         doc TEXT NOT NULL,
         UNIQUE (task_id, attempt, call_id)
       ) STRICT;
+      CREATE INDEX model_calls_in_order ON model_calls (task_id, attempt);
     `,
   },
 ];

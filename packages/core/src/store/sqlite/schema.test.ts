@@ -9,7 +9,7 @@ import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
 import { pendingRows } from './sqlite-outbox.ts';
-import { dueTasks, nextDueTime, SqliteStore } from './sqlite-store.ts';
+import { dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
 let path: string;
@@ -27,6 +27,10 @@ function tamper(sql: string): void {
   const database = new DatabaseSync(path);
   database.exec(sql);
   database.close();
+}
+
+function quoted(value: unknown): string {
+  return `'${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
 }
 
 function valueOf(sql: string): unknown {
@@ -84,7 +88,6 @@ describe('an older schema', () => {
     open(migrations.slice(0, 1)).close();
     const task = created({ labels: { team: 'a' }, workspace: { path: '/home/me', mode: 'worktree' } });
     const { spec, ...doc } = task;
-    const quoted = (value: unknown): string => `'${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
     tamper(`
       INSERT INTO tasks (id, state, priority, created_at, fence, version, sequence, harness, doc)
         VALUES (${quoted(task.id)}, 'created', 0, 0, 0, 1, 1, ${quoted(spec.harness)}, ${quoted(doc)});
@@ -94,6 +97,24 @@ describe('an older schema', () => {
     expect(await store.request('first')).toEqual({ hash: 'hash', taskId: task.id });
     await store.close();
     expect(JSON.parse(String(valueOf('SELECT scopes FROM tasks')))).toEqual(scopesOf(task));
+  });
+
+  test('from before the usage ledger gets an empty one, which takes entries for the tasks that it had', async () => {
+    const before = migrations.findIndex(({ name }) => name === 'model calls');
+    open(migrations.slice(0, before)).close();
+    const { spec, ...doc } = created();
+    tamper(`
+      INSERT INTO tasks (id, state, priority, created_at, fence, version, sequence, harness, doc)
+        VALUES (${quoted(doc.id)}, 'created', 0, 0, 0, 1, 1, ${quoted(spec.harness)}, ${quoted(doc)});
+      INSERT INTO specs VALUES (${quoted(doc.id)}, ${quoted(spec)})`);
+    const store = new SqliteStore(open());
+    expect(await store.ledger({ taskId: doc.id, skip: 0, limit: 10 })).toEqual([]);
+    const entry = { attempt: 1, callId: 'a', outputTokens: 3, provenance: 'reported' as const };
+    const task = { ...doc, spec, version: 2 };
+    const ledger = { attempt: 1, entries: [entry], whole: true };
+    expect(await store.commit({ task, expectedVersion: 1, events: [], ledger })).toBe('committed');
+    expect(await store.ledger({ taskId: doc.id, skip: 0, limit: 10 })).toEqual([entry]);
+    await store.close();
   });
 
   test('stays whole if one of several steps fails', () => {
@@ -159,6 +180,8 @@ test.each([
   ['leases', 'SELECT doc FROM tasks WHERE lease_owner IS NOT NULL ORDER BY id', 'tasks_leased'],
   ['a page of a state', `SELECT doc FROM tasks WHERE state = 'failed' AND id < 'x' ORDER BY id DESC LIMIT 9`, 'tasks_by_state'],
   ['the count by state', 'SELECT state, count(*) FROM tasks GROUP BY state', 'tasks_by_state'],
+  ['the usage ledger of a task', ledgerOfTask, 'model_calls_in_order'],
+  ['the usage ledger of an attempt', ledgerOfAttempt, 'model_calls_in_order'],
   ['rows to send', pendingRows, 'outbox_by_age'],
   ['the next row to send', `SELECT min(due_at) FROM outbox WHERE state = 'pending' AND destination = 'x'`, 'outbox_by_due'],
 ])('%s follow an index, without sorting', (_, sql, index) => {

@@ -1,8 +1,8 @@
 import type { Instant } from '../../task/task.ts';
-import { mostRetryAfterMs, type OutboxKey, type OutboxRow, type OutboxStore } from '../outbox.ts';
+import { mostRetryAfterMs, type HistoryWanted, type OutboxKey, type OutboxRow, type OutboxStore, type TaskHistory } from '../outbox.ts';
 import type { Database } from './database.ts';
 import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
-import { isCompletion, taskOf } from './task-rows.ts';
+import { isCompletion, isEventBody, isLedgerEntry, taskOf } from './task-rows.ts';
 
 const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
 
@@ -20,6 +20,13 @@ export const pendingRows = `
     AND (outbox.due_at <= ?2 OR outbox.created_at > ?2 OR outbox.due_at > ?2 + ${mostRetryAfterMs})
   ORDER BY outbox.created_at, outbox.task_id LIMIT ?3`;
 
+const eventsOf = (which: string): string => `SELECT sequence, at, doc FROM events WHERE task_id = ? AND (${which}) ORDER BY sequence`;
+const isChange = `doc ->> '$.kind' = 'state_changed'`;
+const isTool = `doc ->> '$.event.kind' IN ('tool.started', 'tool.finished')`;
+const changesOfState = eventsOf(isChange);
+const changesAndTools = eventsOf(`${isChange} OR ${isTool}`);
+const selectLedger = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid';
+
 /** The outbox port on the database whose commits insert its rows. */
 export class SqliteOutbox implements OutboxStore {
   readonly #database: Database;
@@ -30,6 +37,17 @@ export class SqliteOutbox implements OutboxStore {
 
   pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]> {
     return this.#database.read((statements) => statements.all(pendingRows, destination, now, limit).map(outboxRow));
+  }
+
+  history(taskId: string, { tools, modelCalls }: HistoryWanted): Promise<TaskHistory> {
+    return this.#database.read((statements) => ({
+      events: statements.all(tools ? changesAndTools : changesOfState, taskId).map((row) => ({
+        sequence: integerOf(row, 'sequence'),
+        at: integerOf(row, 'at'),
+        body: documentOf(row, 'doc', isEventBody),
+      })),
+      calls: modelCalls ? statements.all(selectLedger, taskId).map((row) => documentOf(row, 'doc', isLedgerEntry)) : [],
+    }));
   }
 
   freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array> {

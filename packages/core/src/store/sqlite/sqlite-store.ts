@@ -32,6 +32,9 @@ export const nextDueTime = `
 const afterAll = '\u{10ffff}';
 
 /** The Store port on one SQLite database. */
+export const ledgerOfTask = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid LIMIT ? OFFSET ?';
+export const ledgerOfAttempt = 'SELECT doc FROM model_calls WHERE task_id = ? AND attempt = ? ORDER BY rowid LIMIT ? OFFSET ?';
+
 export class SqliteStore implements Store {
   readonly #database: Database;
   readonly #listeners = new Set<(taskId: string, state: TaskState) => void>();
@@ -112,11 +115,9 @@ export class SqliteStore implements Store {
   }
 
   ledger({ taskId, attempt, skip, limit }: LedgerQuery): Promise<LedgerEntry[]> {
-    const which = attempt === undefined ? '' : 'AND attempt = ?';
-    return this.#many(
-      `SELECT doc FROM model_calls WHERE task_id = ? ${which} ORDER BY attempt, rowid LIMIT ? OFFSET ?`,
-      [taskId, ...(attempt === undefined ? [] : [attempt]), limit, skip],
-      (row) => documentOf(row, 'doc', isLedgerEntry),
+    const isOfTask = attempt === undefined;
+    return this.#many(isOfTask ? ledgerOfTask : ledgerOfAttempt, [taskId, ...(isOfTask ? [] : [attempt]), limit, skip], (row) =>
+      documentOf(row, 'doc', isLedgerEntry),
     );
   }
 

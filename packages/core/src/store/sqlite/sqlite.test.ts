@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { killSwitchCases } from '../kill-switches.testsuite.ts';
+import { ledgerCases } from '../ledger.testsuite.ts';
 import { outboxCases } from '../outbox.testsuite.ts';
 import { queryCases } from '../queries.testsuite.ts';
 import type { StoreFixture } from '../samples.testsuite.ts';
@@ -35,6 +36,7 @@ async function makeStore(): Promise<StoreFixture> {
 describe.each([
   ['store', storeCases],
   ['queries', queryCases],
+  ['usage ledger', ledgerCases],
   ['outbox', outboxCases],
   ['kill switches', killSwitchCases],
 ])('%s', (_, cases) => {

@@ -21,8 +21,12 @@ async function acknowledge(next: ChangeSet): Promise<ChangeSet['task']> {
 async function write(): Promise<never> {
   for (;;) {
     let task = await acknowledge(creation({ instructions: 'x'.repeat(500) }));
-    for (let count = 0; count < 3; count++) task = await acknowledge(change(task, {}, 4));
-    await acknowledge(ending(task, 'completed', ['here', 'there']));
+    for (let count = 0; count < 3; count++) {
+      const entries = [`${count} a`, `${count} b`].map((callId) => ({ attempt: 1, callId, provenance: 'reported' as const }));
+      task = await acknowledge({ ...change(task, {}, 4), ledger: { attempt: 1, entries, whole: false } });
+    }
+    const entries = ['x', 'y', 'z'].map((callId) => ({ attempt: 1, callId, provenance: 'recovered' as const }));
+    await acknowledge({ ...ending(task, 'completed', ['here', 'there']), ledger: { attempt: 1, entries, whole: true } });
   }
 }
 

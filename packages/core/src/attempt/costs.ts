@@ -1,0 +1,121 @@
+import { countOf, defined, usesTokens, type AttemptUsage, type ModelUsage } from '@singletree/harness';
+import type { Prices } from '../pricing/prices.ts';
+import type { CostSource, LedgerEntry } from '../task/ledger.ts';
+import type { AttemptAccount } from '../task/task.ts';
+import { sumKnown } from '../task/usage.ts';
+import { figuresOf } from './account.ts';
+import { restsOf } from './rests.ts';
+
+export interface PricedLedger {
+  readonly entries: readonly LedgerEntry[];
+  /** Of all entries together. */
+  readonly cost: Pick<AttemptAccount, 'costUsdMicros' | 'costSource' | 'costLowerBound' | 'priceVersion'>;
+}
+
+/**
+ * What the calls of an attempt cost, and their sum. Where the harness has a figure of its own for a model, the model's calls have what it says of
+ * them and an entry without an id has the rest; else each call has its own figure, or is priced.
+ */
+export function costOf(
+  attempt: number,
+  entries: readonly LedgerEntry[],
+  usage: AttemptUsage,
+  prices: Prices,
+  provider: string | undefined,
+): PricedLedger {
+  const settled = ownFigures(usage.byModel);
+  const settlesAll = usage.byModel.length > 0 && settled.length === usage.byModel.length;
+  const isSettled = ({ model }: LedgerEntry): boolean =>
+    settled.some((part) => part.model === model) || (settlesAll && usage.byModel.every((part) => part.model !== model));
+  const claims = entries.filter(isSettled).map(({ model, costUsdMicros }) => ({ model, amount: costUsdMicros ?? 0 }));
+  const beyond = restsOf(settled, claims);
+  const list = new PriceList(prices, provider, usage.model);
+  const costed = entries.map((entry) => (isSettled(entry) ? (beyond ? entry : withoutCost(entry)) : list.price(entry)));
+  const all = withRests(costed, beyond ?? settled, attempt);
+
+  const { usage: account } = figuresOf(usage);
+  // A call without tokens is in a rest, or the account is a lower bound by itself.
+  const isUnpriced = all.some((entry) => !isSettled(entry) && entry.costUsdMicros === undefined && usesTokens(entry));
+  const isLowerBound = account?.lowerBound !== false || isUnpriced;
+  const sum = countOf(sumKnown(all.map(({ costUsdMicros }) => costUsdMicros)) ?? 0);
+  // At least nothing is no figure.
+  if (account === undefined || sum === undefined || (sum === 0 && isLowerBound)) return { entries: all, cost: {} };
+  return {
+    entries: all,
+    cost: defined({
+      costUsdMicros: sum,
+      costSource: sourceOf(all),
+      costLowerBound: isLowerBound ? (true as const) : undefined,
+      priceVersion: list.version,
+    }),
+  };
+}
+
+/** Prices entry by entry. Their costs are differences of rounded running sums, so that they add up to the rounded sum. */
+class PriceList {
+  version: string | undefined;
+  readonly #prices: Prices;
+  readonly #provider: string | undefined;
+  readonly #model: string | undefined;
+  #usd = 0;
+  #micros = 0;
+
+  constructor(prices: Prices, provider: string | undefined, model: string | undefined) {
+    this.#prices = prices;
+    this.#provider = provider;
+    this.#model = model;
+  }
+
+  price(entry: LedgerEntry): LedgerEntry {
+    if (entry.costUsdMicros !== undefined && entry.costUsdMicros > 0) return entry;
+    const unpriced = withoutCost(entry);
+    if (!usesTokens(entry)) return unpriced;
+    // What the harness says of no model, the attempt's own model has done.
+    const model = entry.model ?? (entry.subagent === undefined ? this.#model : undefined);
+    const price = this.#prices.price({ model, provider: this.#provider, usage: entry, at: entry.at });
+    if ('unknown' in price) return unpriced;
+    this.version = price.version;
+    this.#usd += price.usd;
+    const micros = Math.round(this.#usd * 1_000_000);
+    const costUsdMicros = micros - this.#micros;
+    this.#micros = micros;
+    return { ...unpriced, costUsdMicros, costSource: price.source };
+  }
+}
+
+/** The harness's own figures by model. One of 0 for tokens that were used says that it knows no price. */
+function ownFigures(byModel: readonly ModelUsage[]): { readonly model: string | undefined; readonly amount: number }[] {
+  return byModel.flatMap(({ model, usage, costUsdMicros }) => {
+    const amount = countOf(costUsdMicros);
+    return amount === undefined || (amount === 0 && usesTokens(usage)) ? [] : [{ model, amount }];
+  });
+}
+
+function withRests(
+  entries: readonly LedgerEntry[],
+  beyond: readonly { readonly model: string | undefined; readonly amount: number }[],
+  attempt: number,
+): readonly LedgerEntry[] {
+  const left = new Map(beyond.flatMap(({ model, amount }) => (amount > 0 ? [[model, amount]] : [])));
+  const costSource = 'harness' as const;
+  const held = entries.map((entry): LedgerEntry => {
+    const costUsdMicros = entry.callId === undefined ? left.get(entry.model) : undefined;
+    if (costUsdMicros === undefined) return entry;
+    left.delete(entry.model);
+    return { ...entry, costUsdMicros, costSource };
+  });
+  const alone = [...left].map(([model, costUsdMicros]): LedgerEntry =>
+    defined({ attempt, model, provenance: 'reported' as const, costUsdMicros, costSource }),
+  );
+  return [...held, ...alone];
+}
+
+function sourceOf(entries: readonly LedgerEntry[]): CostSource | 'mixed' | undefined {
+  const [source, ...others] = new Set(entries.flatMap(({ costSource }) => costSource ?? []));
+  return others.length > 0 ? 'mixed' : source;
+}
+
+function withoutCost(entry: LedgerEntry): LedgerEntry {
+  const { costUsdMicros: _, costSource: __, ...rest } = entry;
+  return rest;
+}
