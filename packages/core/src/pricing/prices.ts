@@ -17,10 +17,18 @@ export interface CallToPrice {
   readonly at?: Instant | undefined;
 }
 
+/** What a call costs: never less than nothing, and not rounded. */
+export interface KnownPrice {
+  readonly usd: number;
+  readonly source: 'priced' | 'declared_free';
+  /** Of what it was priced with: the list and its version, or `configuration`. */
+  readonly version: string;
+  /** How many tokens went in, or how many came out, is not told: it cost this at least. */
+  readonly lowerBound?: true;
+}
+
 /** `unknown`: why there is no price, as a clause for people. */
-export type Price =
-  | { readonly usd: number; readonly source: 'priced' | 'declared_free'; readonly version: string }
-  | { readonly unknown: string };
+export type Price = KnownPrice | { readonly unknown: string };
 
 /** Knows no price at all. */
 export const noPrices: Prices = { price: () => ({ unknown: 'no prices are known' }) };
