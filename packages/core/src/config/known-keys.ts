@@ -6,7 +6,7 @@ type Path = readonly (string | number)[];
 /** The keys that may stand at a place of the configuration; none where any may, or where there is a value. */
 export function knownKeys(path: Path): readonly string[] {
   let at: unknown = configurationSchema;
-  for (const key of path) at = below(at, String(key));
+  for (const key of path) at = asMapping(below(at, String(key)));
   return keysOf(at);
 }
 
@@ -29,7 +29,14 @@ function keysOf(schema: unknown): readonly string[] {
 function below(schema: unknown, key: string): unknown {
   const inner = within(schema);
   if (inner instanceof z.ZodObject) return inner.shape[key];
+  if (inner instanceof z.ZodArray) return inner.element;
   return inner instanceof z.ZodRecord ? inner.valueType : undefined;
+}
+
+/** Of what may be one word or a mapping, the mapping. */
+function asMapping(schema: unknown): unknown {
+  const inner = within(schema);
+  return inner instanceof z.ZodUnion ? inner.options.find((option) => option instanceof z.ZodObject) : inner;
 }
 
 /** Without what only says that it may be left out. */

@@ -129,6 +129,23 @@ retry:
     });
   });
 
+  test('has prices and secrets', () => {
+    const rates = {
+      input: 3,
+      output: 15,
+      cache_read: 0.3,
+      cache_write: 3.75,
+      cache_write_1h: 6,
+      tiers: [{ above: 200_000, input: 6, output: 22.5 }],
+    };
+    const secrets = { GITHUB_TOKEN: { env: 'TOKEN' }, OTHER: { file: '/run/other' }, THIRD: { command: ['pass', 'third'] } };
+    const text = JSON.stringify({ prices: { 'openrouter/x': rates, 'ollama/*': 'free', '*': 'free' }, harnesses: { codex: { secrets } } });
+    expect(load(text).configuration).toMatchObject({
+      prices: { 'openrouter/x': rates, 'ollama/*': 'free', '*': 'free' },
+      harnesses: { codex: { secrets } },
+    });
+  });
+
   test.each([
     ['{ warn: 10 }', { warn: 10, stop: 30 }],
     ['{ stop: 60 }', { warn: 5, stop: 60 }],
@@ -269,6 +286,46 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'harnesses:\n  codex:\n    api_key: sk-secret\n',
       'harnesses.codex.api_key in FILE, line 3: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
     ],
+    [
+      'harnesses:\n  codex:\n    secrets:\n      TOKEN: ghp_secret\n',
+      'harnesses.codex.secrets.TOKEN in FILE, line 4: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
+    ],
+    ...['PATH', 'HOME', 'SINGLETREE_PROCESS', 'SINGLETREE_X'].map((name) => [
+      `harnesses:\n  codex:\n    secrets:\n      ${name}: { env: A }\n`,
+      `harnesses.codex.secrets.${name} in FILE, line 4: PATH, HOME and SINGLETREE_… are set by Singletree itself, and no secrets`,
+    ]),
+    ['harnesses:\n  codex:\n    secrets: { A-B: { env: A } }\n', 'harnesses.codex.secrets.A-B in FILE, line 3: not a variable name'],
+    [
+      'harnesses:\n  codex:\n    env: { A: x }\n    secrets:\n      A: { env: A }\n',
+      'harnesses.codex.secrets.A in FILE, line 5: the variable stands in env too: leave one of them out',
+    ],
+    [
+      'prices: { m: fre }\n',
+      'prices.m in FILE, line 1: expected free, or a mapping such as { input: 3, output: 15 } in US dollars per million tokens',
+    ],
+    [
+      'prices:\n  m:\n',
+      'prices.m in FILE, line 2: expected free, or a mapping such as { input: 3, output: 15 } in US dollars per million tokens',
+    ],
+    ['prices:\n  m: { input: 3 }\n', 'prices.m.output in FILE, line 2: expected a number from 0 to 1000000, got undefined'],
+    [
+      'prices:\n  gpt-5.6:\n    input: 3\n    outptu: 4\n    output: 15\n',
+      'unknown key "prices.gpt-5.6.outptu" in FILE, line 4\nknown keys: input, output, cache_read, cache_write, cache_write_1h, tiers\ndid you mean output?',
+    ],
+    [
+      'prices:\n  m:\n    input: 3\n    output: 15\n    tiers:\n      - { above: 200, inptu: 4 }\n',
+      'unknown key "prices.m.tiers.0.inptu" in FILE, line 6\nknown keys: above, input, output, cache_read, cache_write, cache_write_1h\ndid you mean input?',
+    ],
+    ['prices:\n  m:\n    input: -3\n    output: 15\n', 'prices.m.input in FILE, line 3: expected a number from 0 to 1000000, got -3'],
+    [
+      'prices: { m: { input: 3, output: 15, cache_write_1h: 6 } }\n',
+      'prices.m in FILE, line 1: cache_write_1h needs cache_write beside it',
+    ],
+    [
+      'prices: { m: { input: 3, output: 15, tiers: [{ above: 9, cache_read: 1 }] } }\n',
+      'prices.m in FILE, line 1: a tier has cache_read, so that smaller calls need it too',
+    ],
+    ['prices: { a*b: free }\n', 'prices.a*b in FILE, line 1: a model is a name without spaces; a * stands at its end only'],
     ['version: 2\n', 'version in FILE, line 1: this program reads version 1'],
     ['concurrency: { total: 0 }\n', 'concurrency.total in FILE, line 1: expected a whole number from 1 to 1000, got 0'],
     ['concurrency: { total: 1001 }\n', 'concurrency.total in FILE, line 1: expected a whole number from 1 to 1000, got 1001'],
@@ -297,6 +354,8 @@ describe('a variable sets one value above the file', () => {
     ['SINGLETREE_DEFAULTS_TIMEOUT', '90s', { defaults: { timeout: 90_000 } }],
     ['SINGLETREE_RETRY_STALLED_MAX_RETRIES', '0', { retry: { stalled: { max_retries: 0 } } }],
     ['SINGLETREE_WATCHDOGS_UNCHANGED_TURNS_STOP', '50', { watchdogs: { unchanged_turns: { stop: 50 } } }],
+    ['SINGLETREE_PRICES', '{ "ollama/*": free }', { prices: { 'ollama/*': 'free' } }],
+    ['SINGLETREE_HARNESSES_CODEX_SECRETS', '{ A: { env: B } }', { harnesses: { codex: { secrets: { A: { env: 'B' } } } } }],
     ['SINGLETREE_WATCHDOGS_END_GRACE', '2s', { watchdogs: { end_grace: 2_000 } }],
     ['SINGLETREE_SUPERVISION_CONTAINMENT', 'marker', { supervision: { containment: 'marker' } }],
     ['SINGLETREE_HARNESSES_CLAUDE_CODE_BASE_URL', 'http://127.0.0.1:1', { harnesses: { claude_code: { base_url: 'http://127.0.0.1:1' } } }],

@@ -126,8 +126,9 @@ function variablePaths(harnessIds: readonly string[]): Map<string, readonly stri
   return new Map(valuePaths(harnessIds).map((path) => [`SINGLETREE_${path.join('_').toUpperCase()}`, path]));
 }
 
-function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => string): DomainError {
-  if (!issue) return invalid('the configuration is not valid');
+function describe(found: z.core.$ZodIssue | undefined, place: (path: Path) => string): DomainError {
+  if (!found) return invalid('the configuration is not valid');
+  const issue = ofMapping(found);
   const path = issue.path.filter((key) => typeof key !== 'symbol');
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
@@ -143,6 +144,13 @@ function describe(issue: z.core.$ZodIssue | undefined, place: (path: Path) => st
   // A key that breaks its rule is told by an issue of its own inside.
   const rule = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
   return invalid(`${path.join('.')} in ${place(path)}: ${withoutMapping(issue) ?? (rule ?? issue).message}`);
+}
+
+/** Of what may be one word or a mapping, and says nothing itself: what is wrong inside the mapping. */
+function ofMapping(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return issue;
+  const inside = issue.errors.flat().find(({ path }) => path.length > 0);
+  return inside ? { ...inside, path: [...issue.path, ...inside.path] } : issue;
 }
 
 /** A key whose own keys have all been commented out has nothing below it. */

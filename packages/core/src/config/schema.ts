@@ -39,21 +39,34 @@ const key = z.union(
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a variable name');
 
-const harness = z.strictObject({
-  /** A package name, or a path to a module. */
-  plugin: z.string().min(1).optional(),
-  /** Found on the PATH, or an absolute path. */
-  executable: z.string().min(1).optional(),
-  model: z.string().min(1).optional(),
-  base_url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
-  api_key: key.optional(),
-  env: z.record(variable, z.string()).default({}),
-  /** Variables whose values are read when a process starts, and stand in no file, argument or log. */
-  secrets: z.record(variable, key).default({}),
-  args: z.array(z.string()).default([]),
-  /** The plugin's own, checked against the schema that it brings. */
-  options: z.record(z.string(), z.unknown()).default({}),
-});
+/** Without those that say where the agent's programs and its own files are, or by which we find it again. */
+const secretVariable = variable.regex(
+  /^(?!(PATH|HOME|SINGLETREE_.*)$)/,
+  'PATH, HOME and SINGLETREE_… are set by Singletree itself, and no secrets',
+);
+
+const harness = z
+  .strictObject({
+    /** A package name, or a path to a module. */
+    plugin: z.string().min(1).optional(),
+    /** Found on the PATH, or an absolute path. */
+    executable: z.string().min(1).optional(),
+    model: z.string().min(1).optional(),
+    base_url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
+    api_key: key.optional(),
+    env: z.record(variable, z.string()).default({}),
+    /** Variables whose values are read when a process starts, and stand in no file, argument or log. */
+    secrets: z.record(secretVariable, key).default({}),
+    args: z.array(z.string()).default([]),
+    /** The plugin's own, checked against the schema that it brings. */
+    options: z.record(z.string(), z.unknown()).default({}),
+  })
+  .superRefine(({ env, secrets }, context) => {
+    for (const name of Object.keys(secrets)) {
+      if (name in env)
+        context.addIssue({ code: 'custom', path: ['secrets', name], message: 'the variable stands in env too: leave one of them out' });
+    }
+  });
 
 const sizeOrNone = z
   .union([z.string(), z.number().int()], 'expected a size such as 256MiB, or 0 for none')
@@ -70,21 +83,31 @@ const numberFrom = (least: number, most: number): z.ZodNumber => {
 const usd = numberFrom(0.000_001, 1_000_000).transform((dollars) => Math.round(dollars * 1_000_000));
 
 const rate = numberFrom(0, 1_000_000);
+const cacheRates = { cache_read: rate.optional(), cache_write: rate.optional(), cache_write_1h: rate.optional() };
 
-/** US dollars per million tokens. A kind without a rate costs as uncached input or as output. */
-const price = z.union(
-  [
-    z.literal('free'),
-    z.strictObject({
-      input: rate,
-      output: rate,
-      cache_read: rate.optional(),
-      cache_write: rate.optional(),
-      cache_write_1h: rate.optional(),
-    }),
-  ],
-  'expected free, or a mapping such as { input: 3, output: 15 } in US dollars per million tokens',
-);
+/** What calls with more prompt tokens cost; a rate that is left out is as for smaller ones. */
+const tier = z.strictObject({ above: wholeNumber(1), input: rate.optional(), output: rate.optional(), ...cacheRates });
+
+/** US dollars per million tokens. Calls that use a kind without a rate have no known price. */
+const rates = z
+  .strictObject({ input: rate, output: rate, ...cacheRates, tiers: z.array(tier).optional() })
+  .superRefine((price, context) => {
+    for (const kind of ['cache_read', 'cache_write', 'cache_write_1h'] as const) {
+      if (price[kind] === undefined && price.tiers?.some((each) => each[kind] !== undefined))
+        wrong(context, `a tier has ${kind}, so that smaller calls need it too`);
+    }
+    if (price.cache_write_1h !== undefined && price.cache_write === undefined) wrong(context, 'cache_write_1h needs cache_write beside it');
+  });
+
+const price = z.union([z.literal('free'), rates], {
+  error: ({ input }) =>
+    typeof input === 'object' && input !== null
+      ? undefined
+      : 'expected free, or a mapping such as { input: 3, output: 15 } in US dollars per million tokens',
+});
+
+/** Before a slash whose model it is; a star at the end alone. */
+const pricedModel = z.string().regex(/^(\*|[^\s*]+\*?)$/, 'a model is a name without spaces; a * stands at its end only');
 
 const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s, or 0');
 
@@ -149,7 +172,7 @@ export const configurationSchema = z.strictObject({
   /** Changes to the built-in retry table, by failure reason. */
   retry: z.partialRecord(z.enum(retriable), retryRule).default({}),
   /** Prices that count before the bundled list's, by model: a name, PROVIDER/NAME, or the beginning of one with a `*` at its end. */
-  prices: z.record(z.string().min(1), price).default({}),
+  prices: z.record(pricedModel, price).default({}),
   /** What is done about a harness that talks and gets nowhere. */
   watchdogs: z
     .strictObject({
