@@ -36,7 +36,9 @@ export function costOf(
   const { usage: account } = figuresOf(usage);
   // A call without tokens is in a rest, or the account is a lower bound by itself.
   const isUnpriced = all.some((entry) => !isSettled(entry) && entry.costUsdMicros === undefined && usesTokens(entry));
-  const isLowerBound = account?.lowerBound !== false || isUnpriced;
+  const costSource = sourceOf(all);
+  // What more such models did costs nothing either.
+  const isLowerBound = isUnpriced || (account?.lowerBound !== false && costSource !== 'declared_free');
   const sum = countOf(sumKnown(all.map(({ costUsdMicros }) => costUsdMicros)) ?? 0);
   // At least nothing is no figure.
   if (account === undefined || sum === undefined || (sum === 0 && isLowerBound)) return { entries: all, cost: {} };
@@ -44,7 +46,7 @@ export function costOf(
     entries: all,
     cost: defined({
       costUsdMicros: sum,
-      costSource: sourceOf(all),
+      costSource,
       costLowerBound: isLowerBound ? (true as const) : undefined,
       priceVersion: list.version,
     }),

@@ -51,10 +51,11 @@ export function ledgerOf({ attempt, events, reconciliation, usage, timeOf }: Led
     }
   }
   const provenance = reconciliation?.provenance ?? 'reported';
+  const beyondCalls = usage.byModel.map(({ model }): LedgerEntry => defined({ attempt, model, ...rests.get(model), provenance }));
   return [
-    ...calls.map((call) => (hasKinds(call) ? call : { ...call, provenance: 'missing' as const })),
-    ...[...rests].map(([model, kinds]): LedgerEntry => defined({ attempt, model, ...kinds, provenance })),
-  ].map(withSoundLifetime);
+    ...calls.map(withSoundLifetime).map((call) => (hasKinds(call) ? call : { ...call, provenance: 'missing' as const })),
+    ...beyondCalls.map(withSoundLifetime).filter(hasKinds),
+  ];
 }
 
 /** The entries for calls that have just been told. A later event of the same call replaces its entry. */
@@ -79,11 +80,12 @@ function callEvents(events: readonly HarnessEvent[]): readonly Told[] {
 }
 
 function toldCall(attempt: number, event: CallEvent, at: Instant | undefined, isProvisional: boolean): LedgerEntry {
-  const { callId, thread, model, usage } = event;
+  const { callId, thread, model, usage, compaction } = event;
   return defined({
     attempt,
     callId,
     subagent: thread === 'main' ? undefined : thread.subagent,
+    compaction,
     model,
     at,
     ...countsOf(usage),
