@@ -1,6 +1,8 @@
 /** What the commands for harness plugins need: the plugins as the daemon loads them, and its own account of what they say. */
 export { countsOf, figuresOf } from './attempt/account.ts';
 export { contextOf } from './attempt/context.ts';
+export { costOf, type PricedLedger } from './attempt/costs.ts';
+export { ledgerOf } from './attempt/ledger.ts';
 export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
 export { readRows } from './attempt/session-rows.ts';
 export { configuredPlugin, guardHarness, importPlugin } from './load-plugins.ts';
