@@ -1,5 +1,5 @@
 import { costOf, figuresOf, ledgerOf } from '@singletree/core/kit';
-import { foldUsage, promptTokens, type AttemptUsage, type Harness } from '@singletree/harness';
+import { foldUsage, promptTokens, type Harness } from '@singletree/harness';
 import { readFixtures, type Fixture } from '@singletree/harness/testing';
 import claude from '@singletree/harness-claude';
 import codex from '@singletree/harness-codex';
