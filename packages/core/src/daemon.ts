@@ -13,10 +13,10 @@ import { Engine } from './engine/engine.ts';
 import { KillSwitches } from './engine/kill-switches.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
-import { openOutbox } from './outbox/outbox.ts';
+import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
-import { noPrices } from './pricing/prices.ts';
+import { createPrices } from './pricing/price-list.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
@@ -33,6 +33,7 @@ import { refuseOwnTask } from './supervision/own-task.ts';
 import { settle } from './supervision/settle.ts';
 import { isFinal, type Instant, type Task, type WorkspaceSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
+import { trustFile } from './trust/record.ts';
 import { version } from './version.ts';
 import { createGit } from './workspace/git.ts';
 
@@ -89,6 +90,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       store: outboxStore,
       now,
       random: Math.random,
+      spans: spansOf(configuration.telemetry),
       onHint: (listener) => store.onCommit((_, state) => isFinal(state) && listener()),
       report: (event) => log.info({ event }, 'telemetry'),
     });
@@ -115,8 +117,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       containment,
       environment: children,
       root: process.getuid?.() === 0,
+      trustFile: trustFile(environment),
       watchdogs: watchdogThresholds(configuration),
-      prices: noPrices,
+      prices: createPrices(configuration.prices),
       unsupervisedMs: configuration.supervision.unsupervised_limit,
     };
     await settleLeftovers(store, rooms, log);
@@ -253,6 +256,10 @@ async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger)
       log.warn({ err: error, task: id }, 'the workspace of a task that has ended could not be removed');
     }
   }
+}
+
+function spansOf({ spans, max_spans: most }: LoadedConfiguration['configuration']['telemetry']): OutboxParts['spans'] {
+  return { tools: spans.includes('tools'), modelCalls: spans.includes('model_calls'), most };
 }
 
 function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {

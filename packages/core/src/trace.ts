@@ -37,8 +37,23 @@ export function gateSpanId(taskId: string, attempt: number, ordinal: number): st
   return spanId(taskId, 'gate', `${attempt}.${ordinal}`);
 }
 
+/** The span of one of the task's waits, by its place among them. */
+export function waitSpanId(taskId: string, ordinal: number): string {
+  return spanId(taskId, 'wait', String(ordinal));
+}
+
+/** The span of a tool that an agent called, by its place among all of the task. */
+export function toolSpanId(taskId: string, ordinal: number): string {
+  return spanId(taskId, 'tool', String(ordinal));
+}
+
+/** The span of a model call, by its place among all of the task. */
+export function modelCallSpanId(taskId: string, ordinal: number): string {
+  return spanId(taskId, 'model_call', String(ordinal));
+}
+
 /** Computed, not drawn: whoever needs the id, before or after the span exists and in whichever process, gets the same. */
-function spanId(taskId: string, role: 'workflow' | 'agent' | 'gate', ordinal: string): string {
+function spanId(taskId: string, role: 'workflow' | 'agent' | 'gate' | 'wait' | 'tool' | 'model_call', ordinal: string): string {
   return validSpanId(createHash('sha256').update(`${taskId}/${role}/${ordinal}`).digest('hex').slice(0, 16));
 }
 

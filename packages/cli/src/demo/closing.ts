@@ -35,8 +35,13 @@ export function eventPanel(event: TaskCompletionEvent, look: Look): Panel {
   return { title: 'the completion event', lines: labelled(look, pairs, '').map((line) => typeset(look, line)) };
 }
 
+/** Of a wait that is worth a line. */
+const leastWaitNs = 1_000_000_000n;
+
 export function tracePanel(spans: readonly ReceivedSpan[], look: Look): Panel {
-  return { title: 'the trace that the receiver got', lines: traceTree(spans, look) };
+  // In a demonstration nothing waits for longer than it takes to be claimed.
+  const shown = spans.filter(({ name, start, end }) => !name.startsWith('wait ') || end - start >= leastWaitNs);
+  return { title: 'the trace that the receiver got', lines: traceTree(shown, look) };
 }
 
 const heads: Readonly<Record<Kind, string>> = { input: 'input', cacheRead: 'cache read', cacheWrite: 'cache write', output: 'output' };

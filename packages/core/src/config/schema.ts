@@ -198,6 +198,14 @@ export const configurationSchema = z.strictObject({
         .prefault('10m'),
     })
     .prefault({}),
+  telemetry: z
+    .strictObject({
+      /** What traces show of an attempt beside itself. */
+      spans: z.array(z.enum(['tools', 'model_calls'])).default([]),
+      /** How many of these one trace may hold; the rest is counted. */
+      max_spans: wholeNumber(1, 10_000).default(500),
+    })
+    .prefault({}),
   harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),
 });
 

@@ -37,7 +37,15 @@ async function aReceiver(dropped: number): Promise<Receiver> {
 }
 
 async function started(store: MemoryOutbox, environment: Record<string, string>, version = '1.0.0'): Promise<Outbox> {
-  const outbox = await openOutbox({ environment, version, store, now: () => noon, random: () => 0, onHint: store.onHint });
+  const outbox = await openOutbox({
+    environment,
+    version,
+    store,
+    now: () => noon,
+    spans: { tools: false, modelCalls: false, most: 10 },
+    random: () => 0,
+    onHint: store.onHint,
+  });
   outbox.start();
   closing.push(() => outbox.stop(0));
   return outbox;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OutboxStore } from '../store/outbox.ts';
+import type { HistoryWanted, OutboxStore } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import { otlpName, readDestination } from './destination.ts';
 import type { Environment } from './pairs.ts';
@@ -13,6 +13,8 @@ export interface OutboxParts {
   readonly version: string;
   readonly store: OutboxStore;
   readonly now: () => Instant;
+  /** What traces show of the agents' own doings. */
+  readonly spans: HistoryWanted & { readonly most: number };
   /** From 0 to 1. */
   readonly random: () => number;
   /** Calls back when rows may have been added. Returns how to stop that. */
@@ -49,7 +51,7 @@ export interface OutboxStatus {
 
 /** Composes the export of completion events. Throws INVALID_CONFIGURATION where an endpoint is configured that could not be used. */
 export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { environment, version, store, now } = parts;
+  const { environment, version, store, now, spans } = parts;
   const { destination, names, warnings } = readDestination(environment);
   const backlog = async (): Promise<{ pending: number; oldest?: Instant }> => {
     const { rows, oldest } = await store.backlog();
@@ -69,7 +71,8 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
   const relay = new Relay({
     ...parts,
     destination: otlpName,
-    serialise: ({ task, completion }) => serialise(task, completion, own.sender),
+    wanted: spans,
+    serialise: (finished) => serialise(finished, own.sender, spans.most),
     send: httpSend(destination, { now, userAgent: `singletree/${version}` }),
     sleep: wait,
   });

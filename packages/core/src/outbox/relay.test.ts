@@ -33,6 +33,7 @@ function aRelay(rows: number, answers: readonly SendResult[], parts: Partial<Rel
   const relay = new Relay({
     store,
     destination: 'otlp',
+    wanted: { tools: false, modelCalls: false },
     serialise: ({ taskId }) => Buffer.from(taskId.slice(-1)),
     send: async (payload) => {
       sent.push(Buffer.from(payload).toString());

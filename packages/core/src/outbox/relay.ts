@@ -1,5 +1,5 @@
 import { failpoint } from '../failpoints.ts';
-import { mostRetryAfterMs, type OutboxRow, type OutboxStore } from '../store/outbox.ts';
+import { mostRetryAfterMs, type HistoryWanted, type OutboxRow, type OutboxStore, type TaskHistory } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import type { Send } from './send.ts';
 
@@ -7,8 +7,10 @@ export interface RelayParts {
   readonly store: OutboxStore;
   /** Name of the destination in the outbox. */
   readonly destination: string;
+  /** What the spans tell of a task beside its record. */
+  readonly wanted: HistoryWanted;
   /** Gives the bytes of a row that has none yet. */
-  readonly serialise: (row: OutboxRow) => Uint8Array;
+  readonly serialise: (row: OutboxRow & { readonly history: TaskHistory }) => Uint8Array;
   readonly send: Send;
   readonly now: () => Instant;
   /** From 0 to 1, for the jitter. */
@@ -150,9 +152,10 @@ export class Relay {
 
   /** Commits what this row will be, whatever changes later. A row that cannot be written as spans must not stop those behind it. */
   async #freeze(row: OutboxRow): Promise<Uint8Array | undefined> {
+    const history = await this.#parts.store.history(row.taskId, this.#parts.wanted);
     let payload: Uint8Array;
     try {
-      payload = this.#parts.serialise(row);
+      payload = this.#parts.serialise({ ...row, history });
     } catch (error) {
       await this.#bury(row, `cannot be written as spans: ${messageOf(error)}`);
       return undefined;

@@ -1,7 +1,9 @@
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { expect, test } from 'vitest';
+import type { TaskHistory } from '../store/outbox.ts';
 import { completionOf } from '../task/completion.ts';
+import type { TaskEvent } from '../task/events.ts';
 import type { Task } from '../task/task.ts';
 import { readSender, serialise } from './serialise.ts';
 import { spansOf } from './spans.ts';
@@ -9,6 +11,12 @@ import { aGate, anAttempt, aTask, fields, noon, spanBytes } from './stand-ins.te
 
 const own = { version: '0.1.0', instanceId: 'b7a1c0de-0000-4000-8000-000000000001' };
 const { sender } = readSender({}, own);
+const dispatched: TaskEvent = {
+  sequence: 2,
+  at: noon,
+  body: { kind: 'state_changed', from: 'created', to: 'assigned', edge: 'assign' },
+};
+const history: TaskHistory = { events: [dispatched], calls: [] };
 
 const task = aTask(1, { attempts: [anAttempt(1), anAttempt(2)], gateResults: [aGate(1, 0, 'failed'), aGate(2, 0, 'passed')] });
 
@@ -19,14 +27,14 @@ function hex(bytes: Uint8Array | undefined): string {
 test("the bytes are those of OpenTelemetry's own serializer, one request with one resource and one scope", () => {
   const resource = resourceFromAttributes(sender.resource);
   const instrumentationScope = { name: 'singletree', version: '0.1.0' };
-  const spans = spansOf(task, completionOf(task)).map((span) => ({ ...span, resource, instrumentationScope }));
-  const bytes = serialise(task, completionOf(task), sender);
+  const spans = spansOf(task, completionOf(task), history, 10).map((span) => ({ ...span, resource, instrumentationScope }));
+  const bytes = serialise({ task, completion: completionOf(task), history }, sender, 10);
   expect(hex(bytes)).toBe(hex(ProtobufTraceSerializer.serializeRequest(spans)));
   expect(fields(bytes, 1)).toHaveLength(1);
 });
 
 test('ids, parents and times stand in the bytes', () => {
-  const spans = spanBytes(serialise(task, completionOf(task), sender));
+  const spans = spanBytes(serialise({ task, completion: completionOf(task), history }, sender, 10));
   const traceId = task.id.replaceAll('-', '');
   expect(spans).toHaveLength(5);
   // Span: trace_id 1, span_id 2, parent_span_id 4.
@@ -40,13 +48,14 @@ test('ids, parents and times stand in the bytes', () => {
 });
 
 test('the same task gives the same bytes, also after a way through JSON', () => {
-  const bytes = serialise(task, completionOf(task), sender);
+  const bytes = serialise({ task, completion: completionOf(task), history }, sender, 10);
   const stored = JSON.parse(JSON.stringify(task)) as Task;
-  expect(hex(serialise(stored, completionOf(stored), sender))).toBe(hex(bytes));
+  expect(hex(serialise({ task: stored, completion: completionOf(stored), history }, sender, 10))).toBe(hex(bytes));
 });
 
 /** Strings that spans may carry, by their place in the task. Whoever adds one decides that it may leave the machine. */
 const mayLeave = [
+  /^tools\.(kind|tool|toolId)$/,
   /^id$/,
   /^state$/,
   /^spec\.(taskType|complexity|harness|model)$/,
@@ -145,7 +154,18 @@ test('no text of a task leaves: not a title, prompt, label, command, message, su
   const completion = completionOf(canaried);
   expect(JSON.stringify(canaried).split('CANARY').length).toBeGreaterThan(40);
   expect(completion.summary).toBe('CANARY');
-  const bytes = Buffer.from(serialise(canaried, completion, sender));
+  const told = [
+    { kind: 'tool.started', thread: { subagent: 'x' }, toolId: 'x', tool: 'Bash', summary: 'x', inputDigest: 'x' },
+    { kind: 'tool.finished', thread: 'main', toolId: 'x', failed: true, summary: 'x' },
+  ];
+  const events = told.map((event, index) => ({
+    sequence: index,
+    at: noon,
+    body: { kind: 'harness' as const, attempt: 1, event: withCanaries({ source: 'stdout' as const, endsAt: 1, ...event }, 'tools') },
+  }));
+  const finished = { task: canaried, completion, history: { events, calls: [] } };
+  const bytes = Buffer.from(serialise(finished, sender, 10));
+  expect(bytes.includes('execute_tool')).toBe(true);
   expect(bytes.includes('CANARY')).toBe(false);
   expect(bytes.includes('sonnet')).toBe(true);
 });

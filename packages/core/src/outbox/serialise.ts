@@ -1,6 +1,7 @@
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { DomainError } from '../errors.ts';
+import type { TaskHistory } from '../store/outbox.ts';
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Task } from '../task/task.ts';
 import { readPairs, variable, type Environment } from './pairs.ts';
@@ -10,6 +11,12 @@ import { spansOf } from './spans.ts';
 export interface Sender {
   readonly resource: Readonly<Record<string, string>>;
   readonly version: string;
+}
+
+export interface FinishedTask {
+  readonly task: Task;
+  readonly completion: CompletionEvent;
+  readonly history: TaskHistory;
 }
 
 /**
@@ -43,13 +50,15 @@ export function readSender(
 /**
  * One `ExportTraceServiceRequest` with the whole trace of a task. Called once per task and destination: the bytes are stored before
  * they are first sent, since backends recognise a repeated span by its content, and another version of us would write another one.
+ *
+ * @param most spans of tools and model calls that the trace may hold
  */
-export function serialise(task: Task, completion: CompletionEvent, sender: Sender): Uint8Array {
+export function serialise({ task, completion, history }: FinishedTask, sender: Sender, most: number): Uint8Array {
   // The serializer groups spans by identity, so all of them share these two objects.
   const resource = resourceFromAttributes(sender.resource);
   const instrumentationScope = { name: 'singletree', version: sender.version };
   const bytes = ProtobufTraceSerializer.serializeRequest(
-    spansOf(task, completion).map((span) => ({ ...span, resource, instrumentationScope })),
+    spansOf(task, completion, history, most).map((span) => ({ ...span, resource, instrumentationScope })),
   );
   if (!bytes) throw new Error(`task ${task.id} gives no OTLP request`);
   return bytes;

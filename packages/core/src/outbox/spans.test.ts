@@ -1,14 +1,24 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { describe, expect, test } from 'vitest';
+import type { TaskHistory } from '../store/outbox.ts';
 import { completionOf } from '../task/completion.ts';
+import type { TaskEvent } from '../task/events.ts';
+import type { LedgerEntry } from '../task/ledger.ts';
 import { failureReasons } from '../task/reasons.ts';
 import type { Attempt, AttemptAccount, FrozenTree, Task } from '../task/task.ts';
 import { attemptSpanId, gateSpanId, rootSpanId } from '../trace.ts';
 import { spansOf, type TaskSpan } from './spans.ts';
 import { aGate, anAttempt, aTask, noon } from './stand-ins.testsuite.ts';
 
-function traceOfTask(task: Task): TaskSpan[] {
-  return spansOf(task, completionOf(task));
+const change = (at: number, to: 'assigned' | 'created', reason?: 'lost'): TaskEvent => ({
+  sequence: at,
+  at: noon + at,
+  body: { kind: 'state_changed', from: 'created', to, edge: 'assign', ...(reason ? { reason } : {}) },
+});
+
+/** Dispatched at once, unless the history says otherwise. */
+function traceOfTask(task: Task, history: Partial<TaskHistory> = {}, most = 10): TaskSpan[] {
+  return spansOf(task, completionOf(task), { events: [change(0, 'assigned')], calls: [], ...history }, most);
 }
 
 /** What a person sees in a trace view: names, red marks and what is below what. */
@@ -177,6 +187,7 @@ describe('the trace of a task that was sent back once', () => {
       'singletree.session.resumed': false,
       'singletree.cost_usd_micros': 31_000,
       'singletree.cost.source': 'harness',
+      'singletree.cost.lower_bound': false,
       'singletree.context.compactions': 1,
       'singletree.context.utilization': 0.1,
       'singletree.context.utilization_peak': 0.25,
@@ -335,4 +346,82 @@ test('a wall clock that was set back gives no span that ends before it begins', 
 test('an attempt whose end nobody saw ends with the task', () => {
   const { endedAt: _, ...unended }: Attempt = anAttempt(1);
   expect(nanoseconds(traceOfTask(aTask(8, { attempts: [unended] }))[1]!.endTime)).toBe(BigInt(noon + 9_000) * 1_000_000n);
+});
+
+test('waits are children of the task, and say what they were for', () => {
+  const events = [change(12, 'assigned'), change(1_500, 'created', 'lost'), change(1_900, 'assigned')];
+  const spans = traceOfTask(aTask(9, { attempts: [anAttempt(1)] }), { events });
+  expect(outline(spans)).toEqual(['invoke_workflow debugging', '- invoke_agent claude_code', '- wait queue', '- wait backoff']);
+  expect(spans.slice(2).map(({ attributes }) => attributes['singletree.wait.reason'])).toEqual([undefined, 'lost']);
+  expect(spans[3]?.parentSpanContext?.spanId).toBe(rootSpanId(aTask(9).id));
+  expect([spans[3]?.startTime, spans[3]?.endTime].map((time) => nanoseconds(time!) / 1_000_000n)).toEqual([
+    BigInt(noon + 1_500),
+    BigInt(noon + 1_900),
+  ]);
+});
+
+const tool = (at: number, toolId: string, more: object): TaskEvent => {
+  const event = { kind: '', source: 'stdout' as const, endsAt: at, toolId, thread: 'main', ...more };
+  return { sequence: at, at: noon + at, body: { kind: 'harness', attempt: 1, event } };
+};
+const doings = {
+  events: [
+    change(0, 'assigned'),
+    tool(1_200, 'a', { kind: 'tool.started', tool: 'Bash' }),
+    tool(1_300, 'a', { kind: 'tool.finished', failed: true }),
+    tool(1_400, 'b', { kind: 'tool.started', tool: 'Edit' }),
+    tool(1_450, 'b', { kind: 'tool.finished', failed: false }),
+  ],
+  calls: [
+    {
+      attempt: 1,
+      callId: 'm1',
+      at: noon + 1_100,
+      model: 'sonnet',
+      provenance: 'reported',
+      uncachedInputTokens: 5,
+      cacheReadInputTokens: 7,
+    },
+  ] satisfies LedgerEntry[],
+};
+
+test('what the agent did stands below its attempt, in the order of time', () => {
+  const spans = traceOfTask(aTask(10, { attempts: [anAttempt(1, { account })] }), doings);
+  expect(outline(spans)).toEqual([
+    'invoke_workflow debugging',
+    '- invoke_agent claude_code',
+    '- chat sonnet',
+    '- execute_tool Bash ✗ tool_failed',
+    '- execute_tool Edit',
+  ]);
+  const [, attempt, call, bash] = spans;
+  for (const span of spans.slice(2)) expect(span.parentSpanContext).toEqual(attempt?.spanContext());
+  expect(call).toMatchObject({ kind: SpanKind.CLIENT });
+  expect(call?.attributes).toEqual({
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'anthropic',
+    'gen_ai.response.model': 'sonnet',
+    'singletree.task.id': aTask(10).id,
+    'singletree.thread': 'main',
+    'singletree.usage.input_tokens': 12,
+    'singletree.usage.cache_read.input_tokens': 7,
+    'singletree.usage.provenance': 'reported',
+  });
+  expect(bash?.attributes).toEqual({
+    'gen_ai.operation.name': 'execute_tool',
+    'gen_ai.tool.name': 'Bash',
+    'gen_ai.tool.call.id': 'a',
+    'singletree.task.id': aTask(10).id,
+    'singletree.thread': 'main',
+    'error.type': 'tool_failed',
+  });
+  expect(new Set(spans.map((span) => span.spanContext().spanId)).size).toBe(5);
+});
+
+test('what a trace has no room for is counted on the root; the first ones stay', () => {
+  const task = aTask(11, { attempts: [anAttempt(1)] });
+  const [root, ...rest] = traceOfTask(task, doings, 2);
+  expect(root?.attributes['singletree.spans.omitted']).toBe(1);
+  expect(outline(rest)).toEqual(['- invoke_agent claude_code', '- chat sonnet', '- execute_tool Bash ✗ tool_failed']);
+  expect(traceOfTask(task, doings, 3)[0]?.attributes).not.toHaveProperty('singletree.spans.omitted');
 });

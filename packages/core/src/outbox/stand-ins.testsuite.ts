@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { OutboxKey, OutboxRow, OutboxStore } from '../store/outbox.ts';
+import type { OutboxKey, OutboxRow, OutboxStore, TaskHistory } from '../store/outbox.ts';
 import { completionOf, type CompletionEvent } from '../task/completion.ts';
 import type { Attempt, GateResult, Instant, Task } from '../task/task.ts';
 
@@ -96,6 +96,10 @@ export class MemoryOutbox implements OutboxStore {
       .filter(({ due }) => due <= now)
       .slice(0, limit)
       .map(({ row }) => row);
+  }
+
+  async history(): Promise<TaskHistory> {
+    return { events: [], calls: [] };
   }
 
   async freeze(key: OutboxKey, payload: Uint8Array): Promise<Uint8Array> {

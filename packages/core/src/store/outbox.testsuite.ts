@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import type { TaskEventBody } from '../task/events.ts';
+import type { LedgerEntry } from '../task/ledger.ts';
 import type { OutboxKey } from './outbox.ts';
-import { commit, created, ending, newId, noon, type StoreCase, type StoreFixture } from './samples.testsuite.ts';
+import { change, commit, created, ending, newId, noon, type StoreCase, type StoreFixture } from './samples.testsuite.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -68,6 +70,32 @@ export const outboxCases: readonly StoreCase[] = [
       const empty = await ended(at, ['there']);
       assert.deepEqual(await at.outbox.freeze(empty, new Uint8Array()), new Uint8Array());
       assert.deepEqual(await at.outbox.freeze(empty, bytes('late')), new Uint8Array());
+    },
+  },
+  {
+    name: 'the history of a task is its changes of state; its tools and its ledger only where they are wanted',
+    async run(make) {
+      await using at = await make();
+      const harness = (kind: string): TaskEventBody => ({ kind: 'harness', attempt: 1, event: { kind, source: 'stdout', endsAt: 1 } });
+      const bodies: TaskEventBody[] = [
+        { kind: 'state_changed', from: 'created', to: 'assigned', edge: 'assign' },
+        harness('tool.started'),
+        harness('text'),
+        harness('tool.finished'),
+      ];
+      const task = await created(at.store);
+      const next = change(task, {}, bodies.length);
+      const events = next.events.map((event, index) => ({ ...event, body: bodies[index] ?? event.body }));
+      const entries: LedgerEntry[] = [{ attempt: 1, callId: 'a', provenance: 'reported', outputTokens: 1 }];
+      await commit(at.store, { ...next, events, ledger: { attempt: 1, entries, whole: true } });
+      const [assigned, started, , finished] = events;
+      const nothing = { tools: false, modelCalls: false };
+      assert.deepEqual(await at.outbox.history(task.id, nothing), { events: [assigned], calls: [] });
+      assert.deepEqual(await at.outbox.history(task.id, { tools: true, modelCalls: true }), {
+        events: [assigned, started, finished],
+        calls: entries,
+      });
+      assert.deepEqual(await at.outbox.history(newId(), nothing), { events: [], calls: [] });
     },
   },
   {
