@@ -13,7 +13,7 @@ import {
   type OutputSource,
 } from '@singletree/harness';
 import { AppServer } from './app-server.ts';
-import { baselineTotal } from './baseline.ts';
+import { baselineTotal, callsBefore } from './baseline.ts';
 import { brokeOff, failure, statusOf } from './ending.ts';
 import { brokenOff, uncountedSubagents } from './incomplete.ts';
 import { itemEvents } from './items.ts';
@@ -27,13 +27,13 @@ type Events = readonly HarnessEventBody[];
  * `exec --json` of codex 0.150 and later, and between its lines what the CLI logs on standard error.
  *
  * `turn.completed` is a total over the whole thread, earlier runs of it included and sub-agents left out; the log tells each call of every
- * thread. A top-level `error` announces a retry or repeats what `turn.failed` says; it ends nothing. Messages of `app-server`, which have a
+ * thread, and then counts alone. A top-level `error` announces a retry or repeats what `turn.failed` says; it ends nothing. Messages of `app-server`, which have a
  * method or a result, are read too.
  */
 export function createDecoder(source: OutputSource, baseline: Baseline | undefined): Decoder {
   // Both go into one log.
   if (source === 'stderr') return silentDecoder();
-  const state = new Exec(baselineTotal(baseline));
+  const state = new Exec(baseline);
   return lineDecoder(
     source,
     (json) => state.read(json),
@@ -42,15 +42,16 @@ export function createDecoder(source: OutputSource, baseline: Baseline | undefin
 }
 
 class Exec {
-  readonly #telemetry = new Telemetry();
+  readonly #telemetry: Telemetry;
   readonly #appServer = new AppServer();
   readonly #tools = new Set<string>();
   #before: JsonObject;
   #delegates = false;
   #brokeOff = false;
 
-  constructor(before: JsonObject) {
-    this.#before = before;
+  constructor(baseline: Baseline | undefined) {
+    this.#telemetry = new Telemetry((threadId) => callsBefore(baseline, threadId));
+    this.#before = baselineTotal(baseline);
   }
 
   read(json: JsonObject): Events | undefined {
@@ -74,7 +75,7 @@ class Exec {
       case 'error':
         return this.#retry(stringOf(json['message']) ?? 'no reason given');
       case 'turn.completed':
-        return [...this.#total(json['usage']), { kind: 'ended', evidence: { result: 'completed' } }];
+        return [...this.#telemetry.end(), ...this.#total(json['usage']), { kind: 'ended', evidence: { result: 'completed' } }];
       case 'turn.failed': {
         const message = stringOf(objectOf(json['error'])['message']) ?? 'no reason given';
         this.#brokeOff ||= brokeOff(message);
@@ -105,11 +106,12 @@ class Exec {
     return [retried, brokenOff];
   }
 
+  /** Only where the log does not tell the calls: a total holds those before a resume or fork too, and not all that compact a context. */
   #total(usage: unknown): Events {
-    if (!isJsonObject(usage)) return this.#missing();
+    if (!isJsonObject(usage) || this.#telemetry.counts) return this.#missing();
     const main = defined({ model: this.#telemetry.model, usage: tokensSince(usage, this.#before) });
     this.#before = usage;
-    return [{ kind: 'usage.total', byModel: [main, ...this.#telemetry.takeSubagentUsage()] }, ...this.#missing()];
+    return [{ kind: 'usage.total', byModel: [main] }, ...this.#missing()];
   }
 
   /** What no figure holds. */

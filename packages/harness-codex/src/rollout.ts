@@ -13,16 +13,33 @@ export interface RolloutCall {
   readonly isCompaction: boolean;
 }
 
+export interface RolloutCompaction {
+  /** Where its line ends. */
+  readonly endsAt: number;
+  /** The call that wrote its summary is among those that are told. */
+  readonly isCounted: boolean;
+}
+
+/** Where a process went on in a thread that was there before. */
+export interface Resumption {
+  /** Where the line ends with which its turn begins. */
+  readonly endsAt: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** What the CLI wrote down of one thread. */
 export interface Rollout {
   readonly threadId: string;
   /** The thread that is spoken to from outside: this one, or the one that it works for, however many are between them. */
   readonly rootId: string;
   readonly version: string | undefined;
-  /** Those that it tells: in older versions not the last one of a process that was killed. */
+  /** In the order in which they were made; in older versions not the last one of a process that was killed. One that it does not tell the
+   *  tokens of uses none of any kind. */
   readonly calls: readonly RolloutCall[];
-  /** Where the line of each compaction ends. */
-  readonly compactions: readonly number[];
+  readonly compactions: readonly RolloutCompaction[];
+  /** The last one; undefined where one process has made the whole thread. */
+  readonly resumed: Resumption | undefined;
   readonly model: string | undefined;
   readonly windowTokens: number | undefined;
   /** What the CLI goes on counting from when the thread is resumed. */
@@ -55,7 +72,9 @@ export function readRollout(bytes: Uint8Array): Rollout | undefined {
 class Reader {
   #meta: JsonObject | undefined;
   readonly #calls: { -readonly [field in keyof RolloutCall]: RolloutCall[field] }[] = [];
-  readonly #compactions: number[] = [];
+  readonly #compactions: RolloutCompaction[] = [];
+  /** Beginnings of turns that somebody asked for from outside. */
+  readonly #starts: Resumption[] = [];
   readonly #subagents = new Set<string>();
   readonly #openTools = new Set<string>();
   #model: string | undefined;
@@ -64,12 +83,18 @@ class Reader {
   #resetsAtMs: number | undefined;
   /** Each call has a line of its own: from 0.160 on at the latest. In 0.150 only the difference of totals tells them. */
   #tellsCalls = false;
-  /** Nothing but totals has followed the last call. */
+  /** The last call has asked for no tool, and nothing but totals has followed it. */
   #isFresh = false;
+  /** What the model has answered, and is not counted yet, asks for a tool. */
+  #asksForTool = false;
   /** The model has all that it needs to be called. */
   #isDue = false;
-  /** The model has answered, and what that used is not told yet. */
-  #isUntold = false;
+  /** Where the last answer ends of which it is not told yet what it used. */
+  #untold: { readonly endsAt: number; readonly at: number } | undefined;
+  /** The model has been given something since its last answer. */
+  #hasInput = false;
+  /** The line before told the settings of the thread, as a process does that goes on in it. */
+  #isSettled = false;
 
   result(): Rollout | undefined {
     const threadId = stringOf(this.#meta?.['id']);
@@ -80,13 +105,14 @@ class Reader {
       version: stringOf(this.#meta['cli_version']),
       calls: this.#calls,
       compactions: this.#compactions,
+      resumed: this.#starts.length > 1 ? this.#starts.at(-1) : undefined,
       model: this.#model,
       windowTokens: this.#windowTokens,
       total: this.#total,
       resetsAtMs: this.#resetsAtMs,
       subagents: [...this.#subagents].filter((id) => id !== threadId),
       isCallDue: this.#isDue,
-      isAnswerUntold: this.#isUntold,
+      isAnswerUntold: this.#untold !== undefined,
     };
   }
 
@@ -97,8 +123,9 @@ class Reader {
       case 'session_meta':
         this.#meta ??= payload; // a second one is the parent's, in the history that a sub-agent begins with
         return;
-      case 'turn_context':
+      case 'turn_context': // written right before the turn's first call: a turn that is given up at once has none
         this.#model = stringOf(payload['model']) ?? this.#model;
+        this.#isDue = true;
         return;
       case 'token_usage_record':
         // A copied history may hold the calls of the thread that it was copied from.
@@ -109,25 +136,32 @@ class Reader {
         this.#compacted(endsAt);
         return;
       case 'response_item':
-        return this.#item(payload);
+        return this.#item(payload, endsAt, at);
       case 'event_msg':
         return this.#event(payload, endsAt, at);
     }
   }
 
   #event(payload: JsonObject, endsAt: number, at: number): void {
+    const wasSettled = this.#isSettled;
+    this.#isSettled = payload['type'] === 'thread_settings_applied';
     switch (payload['type']) {
-      case 'task_started':
+      case 'task_started': {
+        const trigger = objectOf(payload['turn_attribution'])['turn_trigger'];
+        const isStart = trigger === undefined ? wasSettled || this.#starts.length === 0 : trigger === 'exec';
+        if (isStart && !Number.isNaN(at)) this.#starts.push({ endsAt, at });
         this.#windowTokens = countOf(payload['model_context_window']) ?? this.#windowTokens;
         this.#openTools.clear();
         this.#isFresh = false;
-        this.#isDue = true;
-        this.#isUntold = false;
+        this.#asksForTool = false;
+        this.#untold = undefined;
         return;
+      }
       case 'token_count':
         return this.#counted(payload, endsAt, at);
       case 'task_complete': {
         const error = stringOf(objectOf(payload['error'])['message']);
+        if (error === undefined) this.#passOver();
         // A request that was refused has used nothing.
         if (error === undefined || !brokeOff(error)) this.#isDue = false;
         return;
@@ -156,44 +190,55 @@ class Reader {
 
   #call(usage: TokenUsage, endsAt: number, at: number): void {
     this.#calls.push({ endsAt, model: this.#model, usage, at: Number.isNaN(at) ? undefined : at, isCompaction: false });
-    this.#isFresh = true;
-    this.#isUntold = false;
+    this.#isFresh = !this.#asksForTool;
+    this.#asksForTool = false;
+    this.#untold = undefined;
   }
 
   #compacted(endsAt: number): void {
-    this.#compactions.push(endsAt);
-    const call = this.#calls.at(-1);
-    if (call && this.#isFresh) call.isCompaction = true;
+    const call = this.#isFresh ? this.#calls.at(-1) : undefined;
+    if (call) call.isCompaction = true;
+    this.#compactions.push({ endsAt, isCounted: call !== undefined });
+    this.#isFresh = false;
     this.#isDue = true;
-    this.#isUntold = false;
+    this.#untold = undefined;
   }
 
-  #item(item: JsonObject): void {
+  #item(item: JsonObject, endsAt: number, at: number): void {
     const id = stringOf(item['call_id']);
     switch (item['type']) {
       case 'function_call':
       case 'custom_tool_call':
       case 'local_shell_call':
         if (id !== undefined) this.#openTools.add(id);
-        return this.#answered();
+        this.#asksForTool = true;
+        return this.#answered(endsAt, at);
       case 'reasoning':
-        return this.#answered();
+        return this.#answered(endsAt, at);
       case 'message':
-        if (item['role'] === 'assistant') this.#answered();
+        if (item['role'] === 'assistant') this.#answered(endsAt, at);
         return;
       case 'function_call_output':
       case 'custom_tool_call_output':
         if (id !== undefined) this.#openTools.delete(id);
         this.#isFresh = false;
+        this.#hasInput = true;
         // What a stop has ended is told to no model.
         this.#isDue = this.#openTools.size === 0 && !/aborted by user/.test(stringOf(item['output']) ?? '');
     }
   }
 
-  #answered(): void {
+  #answered(endsAt: number, at: number): void {
+    if (this.#hasInput) this.#passOver();
+    this.#hasInput = false;
     this.#isFresh = false;
     this.#isDue = false;
-    this.#isUntold = true;
+    this.#untold = { endsAt, at };
+  }
+
+  /** The session has gone on, and what its last answer used was not told. */
+  #passOver(): void {
+    if (this.#untold) this.#call({}, this.#untold.endsAt, this.#untold.at);
   }
 
   #noteSubagents(item: JsonObject): void {

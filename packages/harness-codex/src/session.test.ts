@@ -151,8 +151,9 @@ test.each([
   ['unexpected status 401 Unauthorized', false],
 ])('a turn that failed with "%s" leaves a call open: %s', (message, isCallDue) => {
   const began = line('event_msg', { type: 'task_started' });
+  const context = line('turn_context', { model: 'gpt-5.5' });
   const failed = line('event_msg', { type: 'task_complete', error: { message } });
-  expect(rollout(line('session_meta', { id: 't' }), began, failed)).toMatchObject({ isCallDue });
+  expect(rollout(line('session_meta', { id: 't' }), began, context, failed)).toMatchObject({ isCallDue });
 });
 
 test('what is no rollout, or only the beginning of one, is none', () => {

@@ -4,17 +4,16 @@ import {
   defined,
   foldUsage,
   promptTokens,
-  type HarnessEvent,
   type ReconcileInput,
   type Reconciliation,
   type RecordedCall,
   type SessionFile,
-  type Thread,
 } from '@singletree/harness';
-import { ownFrom } from './baseline.ts';
+import { callsOf } from './calls.ts';
 import { capabilities } from './capabilities.ts';
 import { brokenOff } from './incomplete.ts';
-import { readRollout, type Rollout, type RolloutCall } from './rollout.ts';
+import { ownPart } from './own-part.ts';
+import { readRollout, type Rollout } from './rollout.ts';
 
 /** The thread's rollout, in a folder for the day on which it began, and those of the sub-agents that it and they name. Resumes append. */
 export function sessionFiles(sessionId: string, found: readonly SessionFile[] = []): readonly string[] {
@@ -29,23 +28,21 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
   const main = rollouts.find(({ threadId }) => threadId === input.sessionId);
   if (!main) return undefined;
   const told = foldUsage(input.events, capabilities);
-  const threads = rollouts.map((rollout) => own(rollout, input));
-  const calls = threads.flatMap((thread) => thread.calls);
+  const isOwn = ownPart(main, input.baseline);
+  const { calls, isComplete } = callsOf(input, rollouts, isOwn);
   const subagentCalls = calls.filter(({ thread }) => thread !== 'main');
   const turns = calls.filter(({ thread, compaction }) => thread === 'main' && !compaction);
   const prompts = turns.flatMap(({ usage }) => promptTokens(usage) ?? []);
-  const from = ownFrom(input.baseline, main.threadId);
-  const missesSubagents = hasDelegated(input.events) && subagentCalls.length === 0;
   return defined({
     usage: addByModel(calls.map(({ model, usage }) => defined({ model, usage }))),
     subagentUsage: subagentCalls.length === 0 ? undefined : addTokens(...subagentCalls.map(({ usage }) => usage)),
     turns: turns.length,
     provenance: told.provenance === 'reported' && !told.lowerBound ? 'reported' : 'recovered',
-    lowerBound: missesSubagents || hasBrokenOff(input.events) || threads.some(({ isComplete }) => !isComplete),
+    lowerBound: !isComplete || hasBrokenOff(input) || missesSubagents(input, rollouts, subagentCalls),
     calls,
     model: main.model,
     harnessVersion: told.harnessVersion ?? (input.baseline ? undefined : main.version),
-    compactions: main.compactions.filter((endsAt) => endsAt > from).length,
+    compactions: main.compactions.filter((compaction) => isOwn(main, compaction)).length,
     context: defined({
       windowTokens: main.windowTokens,
       finalTokens: prompts.at(-1),
@@ -55,53 +52,27 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
   });
 }
 
-/** The main thread and all that work for it, each once. */
+/** The main thread, then all that work for it in the order in which they began, each once. Of copies the longest: a rollout only grows. */
 function threadsOf({ sessionId, files }: ReconcileInput): readonly Rollout[] {
   const rollouts = new Map<string, Rollout>();
-  for (const { bytes } of files) {
+  for (const { bytes } of files.toSorted((one, other) => one.bytes.length - other.bytes.length)) {
     const rollout = readRollout(bytes);
-    if (rollout) rollouts.set(rollout.threadId, rollout);
+    if (rollout?.rootId === sessionId) rollouts.set(rollout.threadId, rollout);
   }
-  return [...rollouts.values()].filter(({ rootId }) => rootId === sessionId);
+  const rank = ({ threadId }: Rollout): string => (threadId === sessionId ? '' : threadId);
+  return [...rollouts.values()].toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1));
 }
 
-interface OwnCalls {
-  readonly calls: readonly RecordedCall[];
-  readonly isComplete: boolean;
+/** Somebody has been given work whose calls nobody tells. */
+function missesSubagents({ events }: ReconcileInput, rollouts: readonly Rollout[], calls: readonly RecordedCall[]): boolean {
+  const told = new Set([
+    ...rollouts.map(({ threadId }) => threadId),
+    ...calls.flatMap(({ thread }) => (thread === 'main' ? [] : thread.subagent)),
+  ]);
+  const hasDelegated = events.some((event) => event.kind === 'tool.started' && event.tool.startsWith('collab.'));
+  return (hasDelegated && calls.length === 0) || rollouts.some(({ subagents }) => subagents.some((id) => !told.has(id)));
 }
 
-/** The attempt's calls in one thread. Where the CLI was killed before it wrote one down, its log may still tell it. */
-function own(rollout: Rollout, { sessionId, baseline, events }: ReconcileInput): OwnCalls {
-  const thread: Thread = rollout.threadId === sessionId ? 'main' : { subagent: rollout.threadId };
-  const from = ownFrom(baseline, rollout.threadId);
-  const written = rollout.calls.filter(({ endsAt }) => endsAt > from).map((call) => recorded(call, rollout.threadId, thread));
-  // Calls are written in the order in which they are logged, so that the first ones are the same.
-  const onlyLogged = loggedCalls(events, thread).slice(written.length);
-  const isTold = !rollout.isAnswerUntold || onlyLogged.length > 0;
-  return { calls: [...written, ...onlyLogged], isComplete: isTold && !rollout.isCallDue };
-}
-
-function recorded({ endsAt, model, usage, at, isCompaction }: RolloutCall, threadId: string, thread: Thread): RecordedCall {
-  return defined({ callId: `${threadId}@${endsAt}`, thread, model, usage, at, compaction: isCompaction ? true : undefined });
-}
-
-function loggedCalls(events: readonly HarnessEvent[], thread: Thread): readonly RecordedCall[] {
-  return events.flatMap((event): RecordedCall[] => {
-    if (event.kind !== 'model.call' || !isSame(event.thread, thread)) return [];
-    const { callId, model, usage } = event;
-    return [defined({ callId, thread, model, usage })];
-  });
-}
-
-/** Somebody has been given work who may have a thread of his own. */
-function hasDelegated(events: readonly HarnessEvent[]): boolean {
-  return events.some((event) => event.kind === 'tool.started' && event.tool.startsWith('collab.'));
-}
-
-function hasBrokenOff(events: readonly HarnessEvent[]): boolean {
+function hasBrokenOff({ events }: ReconcileInput): boolean {
   return events.some((event) => event.kind === 'usage.incomplete' && event.reason === brokenOff.reason);
-}
-
-function isSame(one: Thread, other: Thread): boolean {
-  return one === 'main' || other === 'main' ? one === other : one.subagent === other.subagent;
 }

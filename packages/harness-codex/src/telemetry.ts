@@ -1,4 +1,4 @@
-import { addByModel, clip, countOf, defined, type HarnessEventBody, type ModelUsage, type Thread } from '@singletree/harness';
+import { clip, countOf, defined, type HarnessEventBody, type Thread, type TokenUsage } from '@singletree/harness';
 import { brokeOff } from './ending.ts';
 import { brokenOff, untoldCall } from './incomplete.ts';
 import { fieldsOf, isTelemetry, type LogLine } from './log.ts';
@@ -7,16 +7,30 @@ import { disjoint } from './tokens.ts';
 type Events = readonly HarnessEventBody[];
 type Fields = ReadonlyMap<string, string>;
 
+interface ThreadState {
+  model: string | undefined;
+  version: string | undefined;
+  calls: number;
+  /** A request has been answered, and what that used is not told yet. */
+  isUntold: boolean;
+}
+
 /** What the CLI logs while it works: the only place where calls, their model and sub-agents' tokens are told at the time. Its words are no
  *  interface: whatever is not understood is passed over, and the session's files have the last word. */
 export class Telemetry {
   #main: string | undefined;
-  readonly #threads = new Map<string, { model: string | undefined; version: string | undefined; calls: number }>();
+  readonly #threads = new Map<string, ThreadState>();
   /** Whether each is at work. */
   readonly #subagents = new Map<string, boolean>();
   readonly #failures = new Map<string, { readonly status: number | undefined; readonly reason: string }>();
-  #untold: ModelUsage[] = [];
+  readonly #callsBefore: (threadId: string) => number;
+  #counts = false;
   #brokeOff = false;
+
+  /** @param callsBefore how many calls of a thread there were before this process */
+  constructor(callsBefore: (threadId: string) => number) {
+    this.#callsBefore = callsBefore;
+  }
 
   /** From here on whatever another thread does is a sub-agent's. */
   begin(main: string): { readonly model: string | undefined; readonly version: string | undefined } {
@@ -42,11 +56,9 @@ export class Telemetry {
     return this.#subagents.size > 0;
   }
 
-  /** What sub-agents have used since this was asked last. */
-  takeSubagentUsage(): readonly ModelUsage[] {
-    const used = addByModel(this.#untold);
-    this.#untold = [];
-    return used;
+  /** It has told what calls of the main thread use. */
+  get counts(): boolean {
+    return this.#counts;
   }
 
   read(line: LogLine): Events {
@@ -54,7 +66,7 @@ export class Telemetry {
     const fields = fieldsOf(line);
     const id = fields.get('conversation.id');
     if (id === undefined) return fields.get('event.name') === 'codex.sandbox_outcome' ? denial(fields) : [];
-    const thread = this.#threads.get(id) ?? { model: undefined, version: undefined, calls: 0 };
+    const thread = this.#threads.get(id) ?? { model: undefined, version: undefined, calls: this.#callsBefore(id), isUntold: false };
     thread.model = fields.get('model') ?? thread.model;
     thread.version = fields.get('app.version') ?? thread.version;
     this.#threads.set(id, thread);
@@ -62,12 +74,12 @@ export class Telemetry {
       case 'codex.conversation_starts':
         return this.#started(id);
       case 'codex.api_request':
-        return this.#requested(id, fields);
+        return this.#requested(id, thread, fields);
       case 'codex.sse_event':
       case 'codex.websocket_event':
         return this.#answered(id, thread, fields, line);
       case 'codex.turn_profile':
-        return this.#ended(id);
+        return [...this.#passOver(id, thread), ...this.#ended(id)];
       case 'codex.sandbox_outcome':
         return denial(fields);
       default:
@@ -88,25 +100,38 @@ export class Telemetry {
   }
 
   /** A request that is repeated is told with what the one before it met. */
-  #requested(id: string, fields: Fields): Events {
+  #requested(id: string, thread: ThreadState, fields: Fields): Events {
     const before = this.#failures.get(id);
     const status = numberOf(fields.get('http.response.status_code'));
     const error = fields.get('error.message');
-    if (error === undefined && (status === undefined || status < 400)) this.#failures.delete(id);
+    const isAnswered = error === undefined && (status === undefined || status < 400);
+    if (isAnswered) this.#failures.delete(id);
     else this.#failures.set(id, { status, reason: clip(error ?? `http ${status}`, 2048) });
+    const untold = this.#passOver(id, thread);
+    thread.isUntold = isAnswered && fields.get('endpoint') === '/responses';
     const isRepeated = (numberOf(fields.get('attempt')) ?? 0) > 0;
-    return isRepeated && before ? [defined({ kind: 'model.retried', reason: before.reason, status: before.status })] : [];
+    return isRepeated && before ? [...untold, defined({ kind: 'model.retried', reason: before.reason, status: before.status })] : untold;
   }
 
-  #answered(id: string, thread: { model: string | undefined; calls: number }, fields: Fields, { text }: LogLine): Events {
+  /** The turn of the main thread has come to its end. */
+  end(): Events {
+    const thread = this.#threads.get(this.#main ?? '');
+    return this.#main !== undefined && thread ? this.#passOver(this.#main, thread) : [];
+  }
+
+  /** The thread has gone on, and what the last answer used was not told. */
+  #passOver(id: string, thread: ThreadState): Events {
+    return thread.isUntold ? this.#called(id, thread, {}) : [];
+  }
+
+  #answered(id: string, thread: ThreadState, fields: Fields, { text }: LogLine): Events {
     if (fields.get('event.kind') !== 'response.completed') return [];
+    thread.isUntold = false;
     if (fields.has('error.message')) {
       if (!brokeOff(text)) return [];
       this.#brokeOff = true;
       return [brokenOff];
     }
-    thread.calls += 1;
-    const who: Thread = this.#main === undefined || id === this.#main ? 'main' : { subagent: id };
     const usage = disjoint({
       input: numberOf(fields.get('input_token_count')),
       cacheRead: numberOf(fields.get('cached_token_count')),
@@ -114,15 +139,18 @@ export class Telemetry {
       output: numberOf(fields.get('output_token_count')),
       reasoning: numberOf(fields.get('reasoning_token_count')),
     });
-    if (who !== 'main') this.#untold.push(defined({ model: thread.model, usage }));
-    const call: HarnessEventBody = defined({
-      kind: 'model.call',
-      callId: `${id}:${thread.calls}`,
-      thread: who,
-      model: thread.model,
-      usage,
-    });
-    return [...this.#started(id), call, ...(Object.keys(usage).length > 0 ? [] : [untoldCall])];
+    return this.#called(id, thread, usage);
+  }
+
+  #called(id: string, thread: ThreadState, usage: TokenUsage): Events {
+    thread.isUntold = false;
+    thread.calls += 1;
+    const who: Thread = this.#main === undefined || id === this.#main ? 'main' : { subagent: id };
+    const isTold = Object.keys(usage).length > 0;
+    if (who === 'main' && isTold) this.#counts = true;
+    const callId = `${id}:${thread.calls}`;
+    const call: HarnessEventBody = defined({ kind: 'model.call', callId, thread: who, model: thread.model, usage });
+    return [...this.#started(id), call, ...(isTold ? [] : [untoldCall])];
   }
 }
 
