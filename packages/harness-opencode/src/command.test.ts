@@ -1,4 +1,13 @@
-import { objectOf, RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type JsonObject } from '@singletree/harness';
+import { existsSync } from 'node:fs';
+import {
+  arrayOf,
+  objectOf,
+  RefusedAttempt,
+  type AttemptContext,
+  type Command,
+  type HarnessSettings,
+  type JsonObject,
+} from '@singletree/harness';
 import { expect, test } from 'vitest';
 import { command } from './command.ts';
 import { options, type OpenCodeOptions } from './options.ts';
@@ -50,6 +59,16 @@ test('what a project configures is ignored until somebody trusts it, but not wha
   const trusted = build({ trusted: true });
   expect(trusted.env).not.toHaveProperty('OPENCODE_DISABLE_PROJECT_CONFIG');
   expect(configuration(trusted)).not.toHaveProperty('instructions');
+});
+
+test('where usage is limited a plugin of ours tells each call, and the start does not wait long for npm', () => {
+  const metered = build({ metered: true });
+  const [file] = arrayOf(configuration(metered)['plugin']);
+  expect(existsSync(new URL(String(file)))).toBe(true);
+  expect(metered.env).toMatchObject({ npm_config_fetch_retries: '0' });
+  expect(configuration(build())).not.toHaveProperty('plugin');
+  expect(Object.keys(build().env).filter((name) => name.startsWith('npm_'))).toEqual([]);
+  expect(() => build({ metered: true }, { args: ['--pure'] })).toThrow(RefusedAttempt);
 });
 
 test('rules of a mode come last, under names that no other rule has, for all agents and for the one that works', () => {

@@ -39,6 +39,9 @@ const ownFlags: ReadonlySet<string> = new Set([
  */
 export function command(attempt: AttemptContext, settings: HarnessSettings<OpenCodeOptions>): Command {
   refuseOwnArguments(settings.args);
+  if (attempt.metered && settings.args.some((arg) => flagOf(arg) === '--pure')) {
+    throw new RefusedAttempt('args: --pure keeps out what counts each call of a task with a limit on tokens, cost or context');
+  }
   const { agent, effort } = settings.options;
   const model = attempt.model ?? settings.model;
   return {
@@ -61,6 +64,7 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       ...(attempt.trusted ? {} : { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
+      ...(attempt.metered ? meterEnvironment : {}),
       OPENCODE_CONFIG_CONTENT: JSON.stringify(configurationOf(attempt, model, settings)),
     },
     apiKeyVariable,
@@ -68,6 +72,9 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
     oneOutput: true,
   };
 }
+
+/** Where it has a plugin to load, the CLI first waits for a package of its own that it fetches from npm once: not for minutes where there is no network. */
+const meterEnvironment = { npm_config_fetch_retries: '0', npm_config_fetch_timeout: '10000' };
 
 /** Words that follow no flag would be a second prompt. */
 function refuseOwnArguments(args: readonly string[]): void {

@@ -1,6 +1,10 @@
+import { extname } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type HarnessSettings } from '@singletree/harness';
 import type { McpServer, OpenCodeOptions } from './options.ts';
 import { permissionRules } from './permissions.ts';
+
+/** The file beside this one: source where this is source, built where this is built. */
+const meterFile = new URL(`./meter${extname(import.meta.url)}`, import.meta.url).href;
 
 export const apiKeyVariable = 'OPENCODE_PROVIDER_API_KEY';
 
@@ -17,6 +21,8 @@ export function configurationOf(attempt: AttemptContext, model: string | undefin
     permission,
     // The rules of an agent come after those of all.
     agent: { [agent]: { permission } },
+    // Added to the user's own.
+    ...(attempt.metered ? { plugin: [meterFile] } : {}),
     ...(small_model === undefined ? {} : { small_model }),
     ...(instructions.length === 0 ? {} : { instructions }),
     ...(Object.keys(mcp_servers).length === 0 ? {} : { mcp: mapValues(mcp_servers, mcpServer) }),

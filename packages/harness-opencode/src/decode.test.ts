@@ -111,6 +111,64 @@ describe('calls', () => {
   });
 });
 
+describe('our plugin in the CLI', () => {
+  const meter = { type: 'singletree_meter', sessionID: undefined };
+  const step = (type: string, messageID: string, sessionID = 'ses_1', more: object = {}): object => ({
+    type: 'singletree_step',
+    sessionID,
+    model: 'mk/m1',
+    part: { type, messageID, ...more },
+  });
+  const used = { reason: 'tool-calls', tokens: { total: 3, input: 1, output: 2, reasoning: 0, cache: { read: 0, write: 0 } }, cost: 0.5 };
+  const callsIn = (...lines: (object | string)[]): HarnessEvent[] => decode(...lines).filter(({ kind }) => kind === 'model.call');
+  const asks = (session: string, messageID: string): string => log('process', `session.id=${session} messageID=${messageID}`);
+
+  test('tells a call before it begins, its figures once, and that others follow; what is printed later takes nothing back', () => {
+    const calls = callsIn(
+      meter,
+      stream('ses_1'),
+      asks('ses_1', 'msg_1'),
+      step('step-start', 'msg_1'),
+      step('step-finish', 'msg_1', 'ses_1', used),
+      stepStart(),
+      { ...stepFinish('tool-calls'), part: { messageID: 'msg_1', ...used } },
+    );
+    expect(calls).toMatchObject([
+      { callId: 'msg_1', usage: {}, provisional: true },
+      { callId: 'msg_1', usage: {}, provisional: true },
+      { callId: 'msg_1', usage: { uncachedInputTokens: 1 }, goesOn: true, costUsdMicros: 500_000 },
+    ]);
+  });
+
+  test('tells the calls of sub-agents, whose tokens are then no longer unknown', () => {
+    const created = log('created', 'id=ses_2 version=1.18.33 parentID=ses_1 agent=general');
+    const sub = [stream('ses_1'), created, asks('ses_2', 'msg_2'), step('step-finish', 'msg_2', 'ses_2', used)];
+    expect(callsIn(meter, ...sub)).toMatchObject([
+      { callId: 'msg_2', thread: { subagent: 'ses_2' }, provisional: true },
+      { callId: 'msg_2', thread: { subagent: 'ses_2' }, model: 'mk/m1', usage: { outputTokens: 2 } },
+    ]);
+    expect(kinds(decode(meter, ...sub))).not.toContain('usage.incomplete');
+    expect(kinds(decode(...sub))).toContain('usage.incomplete');
+  });
+});
+
+test('a call has the model that was asked for its answer, though the log is ahead of what is printed', () => {
+  const asks = (messageID: string, agent: string, model: string): string[] => [
+    log('process', `session.id=ses_1 messageID=${messageID}`),
+    stream('ses_1', agent).replace('modelID=m1', `modelID=${model}`),
+  ];
+  const events = decode(
+    ...asks('msg_1', 'build', 'm1'),
+    ...asks('msg_s', 'compaction', 'small'),
+    stepStart(),
+    said('Hello.'),
+    stepFinish('stop'),
+  );
+  expect(events.findLast(({ kind }) => kind === 'model.call')).toMatchObject({ model: 'mk/m1' });
+  expect(kinds(events).slice(-2)).toEqual(['model.call', 'ended']);
+  expect(events.some((event) => event.kind === 'text' && event.text === 'Hello.')).toBe(true);
+});
+
 describe('a compaction', () => {
   const compactions = (...lines: (object | string)[]): number => kinds(decode(...lines)).filter((kind) => kind === 'compaction').length;
   const summary = [stepStart('msg_s'), said('SUMMARY'), stepFinish('stop', undefined, 'msg_s')];

@@ -10,6 +10,7 @@ import {
   type HarnessEventBody,
   type JsonObject,
   type OutputSource,
+  type Thread,
 } from '@singletree/harness';
 import { failure, stepEnd } from './ending.ts';
 import { readLogLine } from './log.ts';
@@ -40,10 +41,19 @@ export function createDecoder(source: OutputSource): Decoder {
   );
 }
 
+interface Call {
+  readonly callId: string;
+  readonly thread: Thread;
+  readonly model: string | undefined;
+  readonly isCompaction: boolean;
+}
+
 class RunReader {
   readonly #log = new OwnLog();
   readonly #serve = new ServeEvents();
   readonly #rounding = new Rounding();
+  /** Calls of which the meter has told what they used. */
+  readonly #metered = new Set<string>();
   #rejected = false;
   /** The call whose answer has begun and not ended. */
   #openCall: string | undefined;
@@ -54,6 +64,7 @@ class RunReader {
   read(json: JsonObject): Events | undefined {
     const { type, properties } = json;
     if (typeof type === 'string' && isJsonObject(properties)) return this.#serve.read(type, properties);
+    if (type === 'singletree_step') return this.#meteredStep(json, objectOf(json['part']));
     const events = this.#events(json, objectOf(json['part']));
     return events && [...this.#log.begin(stringOf(json['sessionID'])), ...events];
   }
@@ -67,6 +78,9 @@ class RunReader {
 
   #events(json: JsonObject, part: JsonObject): Events | undefined {
     switch (json['type']) {
+      case 'singletree_meter':
+        this.#log.metered();
+        return [];
       case 'step_start':
         return this.#stepStart(part);
       case 'reasoning':
@@ -84,22 +98,32 @@ class RunReader {
     }
   }
 
+  /** What our own plugin in the CLI tells of a call in any session, before the CLI prints it, or instead. */
+  #meteredStep(json: JsonObject, part: JsonObject): Events {
+    const [session, callId] = [stringOf(json['sessionID']), stringOf(part['messageID'])];
+    if (session === undefined || callId === undefined || this.#metered.has(callId)) return [];
+    const thread: Thread = this.#log.main === undefined || session === this.#log.main ? 'main' : { subagent: session };
+    const about = {
+      callId,
+      thread,
+      model: stringOf(json['model']),
+      isCompaction: thread === 'main' && this.#log.call(callId).isCompaction,
+    };
+    const isFinished = part['type'] === 'step-finish';
+    if (isFinished) this.#metered.add(callId);
+    return [...this.#log.begin(session), isFinished ? this.#finished(about, part) : begun(about)];
+  }
+
   /** Also told for each time that an answer which broke off is asked for again. An answer is a message; its call has that id. */
   #stepStart(part: JsonObject): Events {
     const callId = stringOf(part['messageID']);
-    const begun = defined({
-      kind: 'model.call' as const,
-      callId,
-      thread: 'main' as const,
-      model: this.#log.callModel,
-      usage: {},
-      provisional: true,
-    });
-    const events = [...this.#brokenOff(), ...(callId === undefined ? [] : [{ ...begun, callId }])];
+    const { model, isCompaction } = this.#log.call(callId);
+    const events = this.#brokenOff();
     this.#openCall = callId;
     this.#rejected = false;
-    this.#compaction = this.#compaction === 'due' || this.#log.isCompaction ? 'summary' : undefined;
-    return events;
+    this.#compaction = this.#compaction === 'due' || isCompaction ? 'summary' : undefined;
+    if (callId === undefined || this.#metered.has(callId)) return events;
+    return [...events, begun({ callId, thread: 'main', model, isCompaction: this.#compaction === 'summary' })];
   }
 
   #brokenOff(): Events {
@@ -145,25 +169,31 @@ class RunReader {
 
   #stepFinish(part: JsonObject): Events {
     this.#openCall = undefined;
-    const callId = stringOf(part['messageID']);
-    if (callId === undefined) return [];
-    const usage = stepTokens(objectOf(part['tokens']));
-    const isUntold = Object.keys(usage).length === 0;
-    const call = defined({
-      kind: 'model.call',
-      callId,
-      thread: 'main',
-      model: this.#log.callModel,
-      usage,
-      provisional: isUntold ? true : undefined,
-      costUsdMicros: isUntold ? undefined : this.#rounding.apply(part['cost']),
-    });
-    if (this.#compaction === 'summary') {
+    const callId = callIdOf(part);
+    const { model } = this.#log.call(callId);
+    const isCompaction = this.#compaction === 'summary';
+    const call =
+      callId === undefined || this.#metered.has(callId) ? [] : [this.#finished({ callId, thread: 'main', model, isCompaction }, part)];
+    if (isCompaction) {
       this.#compaction = 'told';
-      return [call, { kind: 'compaction', trigger: 'auto' }];
+      return [...call, { kind: 'compaction', trigger: 'auto' }];
     }
     const evidence = stepEnd(part['reason'], this.#rejected);
-    return evidence ? [call, { kind: 'ended', evidence }] : [call];
+    return evidence ? [...call, { kind: 'ended', evidence }] : call;
+  }
+
+  #finished({ isCompaction, ...about }: Call, part: JsonObject): HarnessEventBody {
+    const usage = stepTokens(objectOf(part['tokens']));
+    const isUntold = Object.keys(usage).length === 0;
+    return defined({
+      kind: 'model.call',
+      ...about,
+      usage,
+      provisional: isUntold ? true : undefined,
+      goesOn: part['reason'] === 'tool-calls' ? true : undefined,
+      costUsdMicros: isUntold ? undefined : this.#rounding.apply(part['cost']),
+      compaction: isCompaction ? true : undefined,
+    });
   }
 
   /** Where the context was too long, a compaction may follow: a call that takes a minute, and of which nothing is told. */
@@ -175,4 +205,13 @@ class RunReader {
     this.#compaction = 'due';
     return [...events, { kind: 'ended', evidence, pending: 1 }];
   }
+}
+
+function begun({ isCompaction, ...about }: Call): HarnessEventBody {
+  return defined({ kind: 'model.call', ...about, usage: {}, provisional: true, compaction: isCompaction ? true : undefined });
+}
+
+/** A call has the id of its answer; a step of none has its own. */
+function callIdOf(part: JsonObject): string | undefined {
+  return stringOf(part['messageID']) ?? stringOf(part['id']);
 }

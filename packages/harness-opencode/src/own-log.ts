@@ -11,6 +11,13 @@ interface Failure {
   readonly at: number | undefined;
 }
 
+interface Call {
+  /** As `provider/model`. */
+  readonly model: string | undefined;
+  /** It writes the summary of a compaction. */
+  readonly isCompaction: boolean;
+}
+
 /**
  * What the CLI logs of its sessions: which model is asked in which of them, and what of that failed and is tried again. Session and CLI
  * version come with the session's making, the model with each call. The first session that is named is the one of the run.
@@ -19,19 +26,27 @@ export class OwnLog {
   #main: string | undefined;
   #version: string | undefined;
   #model: string | undefined;
-  #callModel: string | undefined;
-  #isCompaction = false;
+  /** The main session's calls by the id of their answer, and the newest one. */
+  readonly #calls = new Map<string, Call>();
+  #newest: Call = { model: undefined, isCompaction: false };
+  /** The id of the answer that each session asks for next. */
+  readonly #answers = new Map<string, string>();
+  #isMetered = false;
   readonly #subagents = new Map<string, 'running' | 'ended'>();
   readonly #failures = new Map<string, Failure>();
 
-  /** The model of the main session's newest call, as `provider/model`. */
-  get callModel(): string | undefined {
-    return this.#callModel;
+  get main(): string | undefined {
+    return this.#main;
   }
 
-  /** Whether the main session's newest call writes the summary of a compaction. */
-  get isCompaction(): boolean {
-    return this.#isCompaction;
+  /** The call for this answer of the main session. What is printed comes late: another one may have begun by then. */
+  call(answer: string | undefined): Call {
+    return (answer === undefined ? undefined : this.#calls.get(answer)) ?? this.#newest;
+  }
+
+  /** From now on every call is told: before it begins, whatever becomes of it, and in whichever session. */
+  metered(): void {
+    this.#isMetered = true;
   }
 
   /** Called with every line of output: one may come without a log before it. */
@@ -49,8 +64,7 @@ export class OwnLog {
       case 'loop':
         return this.begin(session);
       case 'process': // another call, and not the same again
-        if (session !== undefined) this.#failures.delete(session);
-        return [];
+        return session === undefined ? [] : this.#begin(session, line.field('messageID'));
       case 'stream':
         return session === undefined ? [] : [...this.begin(session), ...this.#stream(line, session)];
       case 'stream error':
@@ -86,15 +100,23 @@ export class OwnLog {
   #beginSubagent(subagent: string, name: string | undefined): Events {
     if (this.#subagents.has(subagent)) return [];
     this.#subagents.set(subagent, 'running');
-    return [
-      defined({ kind: 'subagent.started', subagent, name }),
-      { kind: 'usage.incomplete', reason: 'a sub-agent has a session of its own' },
-    ];
+    const incomplete: HarnessEventBody = { kind: 'usage.incomplete', reason: 'a sub-agent has a session of its own' };
+    return [defined({ kind: 'subagent.started', subagent, name }), ...(this.#isMetered ? [] : [incomplete])];
   }
 
   #stream(line: LogLine, session: string): Events {
     if (line.field('small') === 'true') return [{ kind: 'usage.incomplete', reason: untoldTitle }];
     return [...this.#retry(line, session), ...(session === this.#main ? this.#mainCall(line, session) : [])];
+  }
+
+  #begin(session: string, answer: string | undefined): Events {
+    this.#failures.delete(session);
+    this.#answers.delete(session);
+    if (answer === undefined) return [];
+    this.#answers.set(session, answer);
+    if (!this.#isMetered) return [];
+    const thread = session === this.#main ? 'main' : { subagent: session };
+    return [{ kind: 'model.call', callId: answer, thread, usage: {}, provisional: true }];
   }
 
   #retry(line: LogLine, session: string): Events {
@@ -107,11 +129,16 @@ export class OwnLog {
 
   #mainCall(line: LogLine, session: string): Events {
     const [provider, model] = [line.field('providerID'), line.field('modelID')];
-    this.#callModel = provider === undefined || model === undefined ? undefined : `${provider}/${model}`;
-    this.#isCompaction = line.field('agent') === 'compaction';
+    const call = {
+      model: provider === undefined || model === undefined ? undefined : `${provider}/${model}`,
+      isCompaction: line.field('agent') === 'compaction',
+    };
+    const answer = this.#answers.get(session);
+    if (answer !== undefined) this.#calls.set(answer, call);
+    this.#newest = call;
     // A compaction may have a model of its own: it is not the one that the session runs.
-    if (this.#isCompaction || this.#callModel === undefined || this.#callModel === this.#model) return [];
-    this.#model = this.#callModel;
+    if (call.isCompaction || call.model === undefined || call.model === this.#model) return [];
+    this.#model = call.model;
     return [this.#started(session)];
   }
 

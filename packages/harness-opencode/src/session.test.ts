@@ -113,6 +113,30 @@ describe('the database', () => {
     expect(reconcile(rowsOf([{ ...main, steps: step(5) }, row]))?.lowerBound).toBe(lowerBound),
   );
 
+  test('tells each call of which nothing is known, beside those of which all is', () => {
+    const files = rowsOf(
+      [
+        { ...main, data: { time: { created: 1 } }, steps: [{ type: 'step-start' }] },
+        { ...main, steps: [{ type: 'step-start' }, ...step(7, 0.25)] },
+        { session: 'ses_2', data: { time: { created: 1 } } },
+        { ...main, data: { error: { name: 'APIError' } } },
+      ],
+      { ses_1: null, ses_2: 'ses_1' },
+    );
+    const untold = { model: 'mk/m1', usage: {} };
+    expect(reconcile(files)?.calls).toEqual([
+      { callId: 'msg_100', thread: 'main', ...untold },
+      { callId: 'msg_99/1', thread: 'main', ...untold },
+      expect.objectContaining({
+        callId: 'msg_99',
+        usage: expect.objectContaining({ uncachedInputTokens: 7 }),
+        costUsdMicros: 250_000,
+        at: 1001,
+      }),
+      { callId: 'msg_98', thread: { subagent: 'ses_2' }, ...untold },
+    ]);
+  });
+
   test('counts summaries as compactions, unless they failed', () => {
     const summary = { summary: true, mode: 'compaction', modelID: 'small' };
     const files = rowsOf([
@@ -125,7 +149,7 @@ describe('the database', () => {
       compactions: 1,
       turns: 2,
       model: 'mk/m1',
-      context: { finalTokens: 7, peakTokens: 96 },
+      context: { finalTokens: 7, peakTokens: 90 },
       calls: [{}, { compaction: true }, {}, {}],
     });
   });

@@ -17,8 +17,6 @@ import { untoldTitle } from './own-log.ts';
 import { readSessions, type Message } from './session-rows.ts';
 import { Rounding, stepTokens } from './tokens.ts';
 
-type PricedCall = RecordedCall & { readonly costUsdMicros?: number };
-
 /** What the user and the CLI know of models, once it is known that there is a session. */
 export function sessionFiles(_sessionId: string, found: ReconcileInput['files']): readonly string[] {
   return found.length === 0 ? [] : catalogueFiles;
@@ -36,17 +34,19 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   const missing = missingIn(since, printed);
   const calls = [...callsIn(since, sessionId), ...missing];
   const subagents = calls.filter(({ thread }) => thread !== 'main');
-  const prompts = calls.flatMap(({ thread, usage }) => (thread === 'main' ? (promptTokens(usage) ?? []) : []));
+  const prompts = calls.flatMap(({ thread, compaction, usage }) => (thread === 'main' && !compaction ? (promptTokens(usage) ?? []) : []));
   const isReported = told.evidence !== undefined && calls.every(({ callId }) => printed.has(callId));
   const isUntold = calls.some(({ usage }) => Object.keys(usage).length === 0);
   const model = mainMessages.findLast(({ isSummary }) => !isSummary)?.model;
   return defined({
     usage: usageOf(calls),
     subagentUsage: subagents.length === 0 ? undefined : addTokens(...subagents.map(({ usage }) => usage)),
-    turns: mainMessages.filter((message) => hasBegun(message) && !message.isSummary).length + missing.length,
+    turns:
+      mainMessages.filter((message) => hasBegun(message) && !message.isSummary).length +
+      missing.filter(({ thread, compaction }) => thread === 'main' && !compaction).length,
     provenance: isReported ? 'reported' : 'recovered',
-    lowerBound: isUntold || since.some(isCutOff) || events.some(isUntoldTitle),
-    calls: calls.map(({ costUsdMicros: _, ...call }) => call),
+    lowerBound: isUntold || events.some(isUntoldTitle),
+    calls,
     model,
     // A session keeps the version that made it, whichever goes on in it.
     harnessVersion: baseline === undefined ? own.version : undefined,
@@ -59,44 +59,51 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   });
 }
 
-function callsIn(messages: readonly Message[], mainSession: string): readonly PricedCall[] {
+/** The calls behind the answers, those of which nothing is told included: under way when the process died, or broken off and asked again. */
+function callsIn(messages: readonly Message[], mainSession: string): readonly RecordedCall[] {
   const rounding = new Rounding();
-  return messages.flatMap(({ id, sessionId, model, completedAt, isSummary, steps }): PricedCall[] => {
-    if (steps.length === 0) return [];
+  return messages.flatMap((message): RecordedCall[] => {
+    const { id, sessionId, model, completedAt, isSummary, steps } = message;
+    const thread = sessionId === mainSession ? ('main' as const) : { subagent: sessionId };
+    const compaction = isSummary ? (true as const) : undefined;
     const usages = steps.map(({ tokens }) => stepTokens(tokens));
     const costs = steps.flatMap(({ cost }) => rounding.apply(cost) ?? []);
-    const call = {
+    const told = {
       callId: id,
-      thread: sessionId === mainSession ? ('main' as const) : { subagent: sessionId },
+      thread,
       model,
       usage: usages.some((usage) => Object.keys(usage).length === 0) ? {} : addTokens(...usages),
       at: completedAt,
-      compaction: isSummary ? (true as const) : undefined,
+      compaction,
       costUsdMicros: costs.length === steps.length ? costs.reduce((sum, micros) => sum + micros, 0) : undefined,
     };
-    return [defined(call)];
+    const untold = Array.from({ length: cutOff(message) }, (_, place) => {
+      const isFirst = steps.length === 0 && place === 0;
+      return defined({ callId: isFirst ? id : `${id}/${place + 1}`, thread, model, usage: {}, compaction });
+    });
+    return [...untold, ...(steps.length === 0 ? [] : [defined(told)])];
   });
 }
 
 /** Calls whose answers were printed to their end. */
-function printedCalls(events: readonly HarnessEvent[]): ReadonlyMap<string, PricedCall> {
-  const calls = new Map<string, PricedCall>();
+function printedCalls(events: readonly HarnessEvent[]): ReadonlyMap<string, RecordedCall> {
+  const calls = new Map<string, RecordedCall>();
   for (const event of events) {
     if (event.kind !== 'model.call') continue;
-    const { callId, thread, model, usage, costUsdMicros, provisional } = event;
-    if (!provisional) calls.set(callId, defined({ callId, thread, model, usage, costUsdMicros }));
+    const { callId, thread, model, usage, costUsdMicros, compaction, provisional } = event;
+    if (!provisional) calls.set(callId, defined({ callId, thread, model, usage, costUsdMicros, compaction }));
   }
   return calls;
 }
 
 /** What was printed and the database does not know: it had no room, or somebody has deleted it. */
-function missingIn(messages: readonly Message[], printed: ReadonlyMap<string, PricedCall>): readonly PricedCall[] {
+function missingIn(messages: readonly Message[], printed: ReadonlyMap<string, RecordedCall>): readonly RecordedCall[] {
   const known = new Set(messages.flatMap(({ id, steps }) => (steps.length > 0 ? [id] : [])));
   return [...printed.values()].filter(({ callId }) => !known.has(callId));
 }
 
 /** A call without tokens says that nothing is known of it, not that it used nothing. */
-function usageOf(calls: readonly PricedCall[]): readonly ModelUsage[] {
+function usageOf(calls: readonly RecordedCall[]): readonly ModelUsage[] {
   const parts = calls.map(({ model, usage, costUsdMicros }) => defined({ model, usage, costUsdMicros }));
   const told = addByModel(parts);
   return told.length === 0 && parts.length > 0 ? parts.slice(0, 1) : told;
@@ -110,9 +117,10 @@ function isCompaction({ isSummary, hasFailed, steps }: Message): boolean {
   return isSummary && !hasFailed && steps.length > 0;
 }
 
-/** Its call was under way when the process died, or broke off before it was asked again: what it used is told nowhere. */
-function isCutOff({ begun, steps, completedAt, hasFailed }: Message): boolean {
-  return begun > steps.length || (steps.length === 0 && completedAt === undefined && !hasFailed);
+/** How many calls used what is told nowhere: each time that the answer began and did not end, and a request that still waited for its answer. */
+function cutOff({ begun, steps, completedAt, hasFailed }: Message): number {
+  if (begun === 0 && steps.length === 0) return completedAt === undefined && !hasFailed ? 1 : 0;
+  return Math.max(0, begun - steps.length);
 }
 
 function isUntoldTitle(event: HarnessEvent): boolean {

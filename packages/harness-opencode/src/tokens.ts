@@ -23,9 +23,10 @@ export class Rounding {
   apply(cost: unknown): number | undefined {
     const usd = amountOf(cost);
     if (usd === undefined || usd === 0) return undefined;
-    this.#usd += usd;
-    const micros = Math.round(this.#usd * 1_000_000);
+    const micros = Math.round((this.#usd + usd) * 1_000_000);
+    if (!Number.isSafeInteger(micros)) return undefined;
     const difference = micros - this.#micros;
+    this.#usd += usd;
     this.#micros = micros;
     return difference;
   }

@@ -57,6 +57,7 @@ export const eventsShape: z.ZodType<readonly HarnessEvent[]> = z.array(
       provisional: optional(z.boolean()),
       goesOn: optional(z.boolean()),
       costUsdMicros: optional(count),
+      compaction: optional(z.literal(true)),
       ...place,
     }),
     z.object({ kind: z.literal('usage.total'), byModel: z.array(modelUsage), contextWindowTokens: optional(count), ...place }),

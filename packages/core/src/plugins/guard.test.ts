@@ -31,7 +31,18 @@ const usage = {
 };
 const whole: Kinds = {
   'session.started': { kind: 'session.started', sessionId: 's', model: 'm', harnessVersion: '1', ...place },
-  'model.call': { kind: 'model.call', callId: 'c', thread, model: 'm', usage, provisional: true, costUsdMicros: 1, ...place },
+  'model.call': {
+    kind: 'model.call',
+    callId: 'c',
+    thread,
+    model: 'm',
+    usage,
+    provisional: true,
+    goesOn: true,
+    costUsdMicros: 1,
+    compaction: true,
+    ...place,
+  },
   'usage.total': { kind: 'usage.total', byModel: [{ model: 'm', usage, costUsdMicros: 1 }], contextWindowTokens: 1, ...place },
   'usage.incomplete': { kind: 'usage.incomplete', reason: 'r', ...place },
   text: { kind: 'text', thread, text: 't', truncated, ...place },
