@@ -3,7 +3,6 @@ import type { LoadedConfiguration } from './config/load.ts';
 import type { Plugin } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
 
-export { guardHarness } from './plugins/guard.ts';
 export { importPlugin } from './plugins/load.ts';
 
 export interface LoadPluginsOptions {

@@ -5,6 +5,8 @@ import {
   countOf,
   defined,
   digest,
+  httpStatusOf,
+  instantOf,
   isJsonObject,
   lineDecoder,
   objectOf,
@@ -89,7 +91,7 @@ class StreamReader {
           defined({
             kind: 'model.retried',
             reason: stringOf(json['error']) ?? 'unknown',
-            status: countOf(json['error_status']),
+            status: httpStatusOf(json['error_status']),
             delayMs: amountOf(json['retry_delay_ms']),
           }),
         ];
@@ -273,11 +275,10 @@ function compaction(metadata: JsonObject): HarnessEventBody {
 /** Comes whenever the figures of a subscription change; only a refusal holds anything up. `resetsAt` is in seconds. */
 function rateLimit(info: JsonObject): Events {
   if (info['status'] !== 'rejected') return [];
-  const resetsAt = countOf(info['resetsAt']);
   return [
     defined({
       kind: 'rate.limited',
-      resetsAtMs: resetsAt === undefined ? undefined : resetsAt * 1000,
+      resetsAtMs: instantOf(info['resetsAt'], 1000),
       message: stringOf(info['rateLimitType']),
     }),
   ];

@@ -1,4 +1,4 @@
-import { arrayOf, clip, countOf, defined, stringOf, type EndEvidence, type EndReason, type JsonObject } from '@singletree/harness';
+import { arrayOf, clip, countOf, defined, entryOf, stringOf, type EndEvidence, type EndReason, type JsonObject } from '@singletree/harness';
 
 /** Longest message of an ending, in bytes. */
 const messageBytes = 2048;
@@ -18,15 +18,15 @@ export function endEvidence(result: JsonObject, apiError: string | undefined, in
 function reasonOf(result: JsonObject, subtype: string, terminal: string, apiError: string | undefined): EndReason | undefined {
   const api = terminal === 'api_error' || terminal === '' ? apiError : undefined;
   return (
-    endings[terminal] ??
-    endings[subtype] ??
-    (api === undefined ? undefined : apiErrors[api]) ??
+    entryOf(endings, terminal) ??
+    entryOf(endings, subtype) ??
+    entryOf(apiErrors, api) ??
     statusReason(countOf(result['api_error_status'])) ??
     (api === 'unknown' ? 'transient_api_error' : undefined)
   );
 }
 
-const endings: Readonly<Partial<Record<string, EndReason>>> = {
+const endings: Readonly<Record<string, EndReason>> = {
   prompt_too_long: 'context_exhausted',
   max_turns: 'turn_limit',
   error_max_turns: 'turn_limit',
@@ -35,7 +35,7 @@ const endings: Readonly<Partial<Record<string, EndReason>>> = {
 };
 
 /** The CLI's own codes, from its output schema. */
-const apiErrors: Readonly<Partial<Record<string, EndReason>>> = {
+const apiErrors: Readonly<Record<string, EndReason>> = {
   authentication_failed: 'unauthenticated',
   oauth_org_not_allowed: 'unauthenticated',
   cloud_credential_error: 'unauthenticated',

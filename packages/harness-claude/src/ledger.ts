@@ -1,5 +1,7 @@
 import {
+  countOf,
   defined,
+  entryOf,
   isJsonObject,
   objectOf,
   subtractTokens,
@@ -22,7 +24,7 @@ export function modelTotals(value: unknown): ModelTotals {
 /** What `now` says beyond `before`. A figure that fell was begun anew and is taken as it is. */
 export function sinceTotals(now: ModelTotals, before: ModelTotals): Priced[] {
   return Object.entries(now).map(([model, entry]) => {
-    const earlier = before[model];
+    const earlier = entryOf(before, model);
     const [costUsd, earlierUsd] = [modelCostUsd(entry), earlier && modelCostUsd(earlier)];
     const rest = costUsd === undefined || earlierUsd === undefined || earlierUsd > costUsd ? costUsd : costUsd - earlierUsd;
     const usage = earlier ? subtractTokens(modelTokens(entry), modelTokens(earlier)) : modelTokens(entry);
@@ -76,9 +78,9 @@ export class Ledger {
 /** The context window of the first of these models that the CLI knows; for a model unknown to it the figure is a guess. */
 function windowOf(totals: ModelTotals, models: readonly (string | undefined)[]): number | undefined {
   for (const model of models) {
-    const entry = model === undefined ? undefined : totals[model];
-    const window = entry?.['contextWindow'];
-    if (entry && entry['costBasis'] !== 'unknown' && typeof window === 'number' && window > 0) return window;
+    const entry = entryOf(totals, model);
+    const window = countOf(entry?.['contextWindow']);
+    if (entry?.['costBasis'] !== 'unknown' && window) return window;
   }
   return undefined;
 }

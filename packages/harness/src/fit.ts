@@ -14,14 +14,17 @@ export function clip(text: string, bytes: number): string {
 }
 
 /** An event that is at most `maxEventBytes` long: its texts are cut where it is not, and those that are the whole point of the event
- *  say where the line stands that holds them in full. */
-export function fit(event: HarnessEvent, line: Line): HarnessEvent {
-  if (size(event) <= maxEventBytes) return event;
+ *  say where the line stands that holds them in full. Half of a pair of surrogates, which CLIs leave where they cut a text, becomes a
+ *  replacement character: nothing but JSON's escapes could write it. */
+export function fit(given: HarnessEvent, line: Line): HarnessEvent {
+  const json = JSON.stringify(given);
+  const event = json.includes('\\ud') ? changeTexts(given, (text) => text.toWellFormed()) : given;
+  if (Buffer.byteLength(json, 'utf8') <= maxEventBytes) return event;
   const truncated = { offset: line.startsAt, length: line.endsAt - line.startsAt };
   let fitted = event.kind === 'text' || event.kind === 'raw' ? { ...event, truncated } : event;
   // Escapes make JSON longer than the text (up to six bytes for one), so that the right length is found by trying.
   for (let limit = maxEventBytes - 512; size(fitted) > maxEventBytes && limit > 0; limit = Math.floor(limit * 0.8)) {
-    fitted = clipStrings(fitted, limit);
+    fitted = changeTexts(fitted, (text) => clip(text, limit));
   }
   if (size(fitted) <= maxEventBytes) return fitted;
   const message = `${event.kind} event in the line at offset ${line.startsAt} of ${event.source} is longer than ${maxEventBytes} bytes: left out`;
@@ -32,10 +35,10 @@ function size(event: HarnessEvent): number {
   return Buffer.byteLength(JSON.stringify(event), 'utf8');
 }
 
-function clipStrings<T>(value: T, bytes: number): T;
-function clipStrings(value: unknown, bytes: number): unknown {
-  if (typeof value === 'string') return clip(value, bytes);
-  if (Array.isArray(value)) return arrayOf(value).map((entry) => clipStrings(entry, bytes));
-  if (isJsonObject(value)) return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, clipStrings(entry, bytes)]));
+function changeTexts<T>(value: T, change: (text: string) => string): T;
+function changeTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return arrayOf(value).map((entry) => changeTexts(entry, change));
+  if (isJsonObject(value)) return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, changeTexts(entry, change)]));
   return value;
 }

@@ -1,6 +1,6 @@
 import type { Decoder } from './contract.ts';
 import type { HarnessEvent, HarnessEventBody, OutputSource } from './events.ts';
-import { isJsonObject, type JsonObject } from './json.ts';
+import { parseJsonObject, type JsonObject } from './json.ts';
 import type { Line } from './line.ts';
 import { fit } from './fit.ts';
 
@@ -80,7 +80,7 @@ export function lineDecoder(source: OutputSource, read: ReadLine, readText?: Rea
       return [{ kind: 'warning', message, source, endsAt: line.endsAt }];
     }
     if (line.text.trim() === '') return [];
-    const json = parse(line.text);
+    const json = parseJsonObject(line.text);
     const bodies = (json ? read(json, line) : readText?.(line.text)) ?? [{ kind: 'raw', line: line.text }];
     return bodies.map((body) => fit({ ...body, source, endsAt: line.endsAt }, line));
   };
@@ -97,13 +97,4 @@ export function lineDecoder(source: OutputSource, read: ReadLine, readText?: Rea
 /** A decoder for a source that carries no events. It stays in the log. */
 export function silentDecoder(): Decoder {
   return { push: () => [], end: () => [] };
-}
-
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

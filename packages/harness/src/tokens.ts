@@ -20,7 +20,12 @@ export const noTokens: TokenUsage = {
 
 /** The sum by kind. A kind that no part tells stays absent. */
 export function addTokens(...parts: readonly TokenUsage[]): TokenUsage {
-  return combine(parts, (sum, tokens) => sum + tokens);
+  return combine(parts, addCounts);
+}
+
+/** The sum of two counts; as much as can be counted where it would be more. */
+export function addCounts(left: number, right: number): number {
+  return Math.min(left + right, Number.MAX_SAFE_INTEGER);
 }
 
 /** What was used beyond `before`; a kind that fell (the CLI began to count anew) is taken as it is. */
@@ -33,7 +38,7 @@ export function promptTokens(usage: TokenUsage): number | undefined {
   const told = [usage.uncachedInputTokens, usage.cacheReadInputTokens, usage.cacheWriteInputTokens].filter(
     (tokens) => tokens !== undefined,
   );
-  return told.length === 0 ? undefined : told.reduce((sum, tokens) => sum + tokens, 0);
+  return told.length === 0 ? undefined : told.reduce(addCounts, 0);
 }
 
 export function usesTokens(usage: TokenUsage): boolean {
@@ -53,7 +58,8 @@ export function addByModel(parts: readonly ModelUsage[]): readonly ModelUsage[] 
 
 function add(left: ModelUsage, right: ModelUsage): ModelUsage {
   const { costUsdMicros: leftCost, ...rest } = left;
-  const cost = leftCost === undefined || right.costUsdMicros === undefined ? {} : { costUsdMicros: leftCost + right.costUsdMicros };
+  const cost =
+    leftCost === undefined || right.costUsdMicros === undefined ? {} : { costUsdMicros: addCounts(leftCost, right.costUsdMicros) };
   return { ...rest, usage: addTokens(left.usage, right.usage), ...cost };
 }
 

@@ -1,7 +1,7 @@
 import type { Capabilities, Reconciliation, Untold } from './contract.ts';
 import type { EndEvidence, HarnessEvent, HarnessEventBody, ModelUsage, TokenUsage } from './events.ts';
 import { defined } from './defined.ts';
-import { addByModel, addTokens, noTokens, promptTokens, usesTokens } from './tokens.ts';
+import { addByModel, addCounts, addTokens, noTokens, promptTokens, usesTokens } from './tokens.ts';
 
 /** What one attempt used and did, as its events tell it. A field that they do not tell is absent, never 0. */
 export interface AttemptUsage {
@@ -90,7 +90,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
         return;
       case 'model.call':
         calls.set(event.callId, event);
-        if (event.thread === 'main') noteContext(promptTokens(event.usage));
+        if (isTurn(event)) noteContext(promptTokens(event.usage));
         return;
       case 'usage.total':
         totals = addByModel([...(totals ?? []), ...event.byModel]);
@@ -143,7 +143,7 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const total = parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage));
     // A call of which no token is told says that something was used, and not what.
     const known = reconciliation !== undefined || totals !== undefined || open.some(({ usage }) => Object.keys(usage).length > 0);
-    const mainCalls = [...calls.values()].filter((call) => call.thread === 'main').length;
+    const mainCalls = [...calls.values()].filter(isTurn).length;
     const tellsTurns = capabilities.usage !== 'none' && capabilities.usage.scope === 'model_call';
     const isTold = known && Object.keys(total).length > 0;
     const provenance: AttemptUsage['provenance'] = isTold ? (reconciliation?.provenance ?? 'reported') : 'missing';
@@ -198,6 +198,10 @@ export function reopens(event: HarnessEventBody): boolean {
   }
 }
 
+function isTurn({ thread, compaction }: ModelCall): boolean {
+  return thread === 'main' && !compaction;
+}
+
 function asUsage(call: ModelCall): ModelUsage {
   return defined({ model: call.model, usage: call.usage, costUsdMicros: call.costUsdMicros });
 }
@@ -213,7 +217,7 @@ function costOf(byModel: readonly ModelUsage[]): number | undefined {
   let sum = 0;
   for (const { usage, costUsdMicros } of byModel) {
     if (costUsdMicros === undefined && usesTokens(usage)) return undefined;
-    sum += costUsdMicros ?? 0;
+    sum = addCounts(sum, costUsdMicros ?? 0);
   }
   return sum;
 }

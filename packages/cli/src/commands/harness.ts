@@ -70,7 +70,7 @@ export const harness: CommandModule = {
       .option('--name <NAME>', 'what the fixture shows')
       .optionsGroup('Flags of conformance:')
       .option('--fixtures <DIR>', "recordings (default: fixtures, in the package's folder)")
-      .option('--thorough', 'split at every byte, and a hundred thousand changed lines: minutes')
+      .option('--thorough', 'split at every byte, and a million changed lines: many minutes')
       .addOption(new Option('--seed <N>', 'decides every random choice').argParser(wholeNumber(0, 2 ** 32 - 1)))
       .addHelpText(
         'after',

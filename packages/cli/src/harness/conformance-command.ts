@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { guardHarness, importPlugin } from '@singletree/core/kit';
+import { importPlugin } from '@singletree/core/kit';
 import { DomainError } from '@singletree/core/local';
 import type { Harness } from '@singletree/harness';
 import {
@@ -20,7 +20,6 @@ import { packageFolder } from '../package.ts';
 import { plural } from '../terminal/figures.ts';
 import { markOf, paint } from '../terminal/marks.ts';
 import { clean } from '../terminal/text.ts';
-import { guardCases } from './guard-cases.ts';
 import { packageCases } from './package-cases.ts';
 
 /** Tries a plugin against its own recordings, and says of each rule whether it keeps it. */
@@ -35,7 +34,6 @@ export async function conformance(call: Call, [source = '']: readonly string[], 
   const cases = [
     ...packageCases(home, source, cwd),
     ...conformanceSuite(harness, fixtures, { seed, thorough, versionOutput: recordedVersionOutput(url) }),
-    ...guardCases(harness, guardHarness(harness), fixtures),
   ];
   const results: CaseResult[] = [];
   for await (const result of runSuite(cases)) results.push(result);

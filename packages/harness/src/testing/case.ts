@@ -4,11 +4,14 @@ import type { Fixture } from './fixtures.ts';
 /** What a plugin must keep, by the names that a failing case tells. */
 export const rules = [
   'event order',
+  'event shapes',
   'chunk splits',
   'UTF-8 splits',
   'restart points',
   'huge lines',
   'malformed lines',
+  'time',
+  'memory',
   'unknown events',
   'missing ending',
   'abort',
@@ -39,8 +42,11 @@ export interface ConformanceOptions {
   readonly versionOutput?: ((version: string) => string) | undefined;
   /** Decides every random choice; a failure names it. */
   readonly seed?: number;
-  /** Also two chunks split at every byte of a recording of up to 64 KB, and 50 times as many mutated lines: minutes instead of a second. */
+  /** Also two chunks split at every byte of a recording of up to 64 KB, and a million mutated lines instead of 20,000: many minutes instead of
+   *  a few seconds. */
   readonly thorough?: boolean;
+  /** How many lines are changed at random, of outputs and as many of session files. */
+  readonly mutatedLines?: number;
 }
 
 /** What the cases are made from. */
@@ -49,5 +55,7 @@ export interface Subject {
   readonly fixtures: readonly Fixture[];
   readonly seed: number;
   readonly thorough: boolean;
+  /** How many lines are changed at random, of outputs and as many of session files. */
+  readonly mutatedLines: number;
   readonly options: ConformanceOptions;
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual, inspect } from 'node:util';
-import type { Baseline, Decoder, Harness } from '../contract.ts';
+import type { Baseline, Harness } from '../contract.ts';
 import type { HarnessEvent } from '../events.ts';
 import type { JsonObject } from '../json.ts';
 import { foldUsage, type AttemptUsage } from '../usage.ts';
@@ -31,19 +31,9 @@ function show(value: unknown): string {
 /** Every event of these bytes, given to one decoder in these chunks. */
 export function decode(harness: Harness, chunks: Iterable<Uint8Array>, baseline?: Baseline): HarnessEvent[] {
   const decoder = harness.decoder('stdout', baseline);
-  const events = pushAll(decoder, chunks);
-  events.push(...decoder.end());
-  return events;
-}
-
-/** The same while the CLI still runs. */
-export function decodeOpen(harness: Harness, chunks: Iterable<Uint8Array>, baseline?: Baseline): HarnessEvent[] {
-  return pushAll(harness.decoder('stdout', baseline), chunks);
-}
-
-function pushAll(decoder: Decoder, chunks: Iterable<Uint8Array>): HarnessEvent[] {
   const events: HarnessEvent[] = [];
   for (const chunk of chunks) events.push(...decoder.push(chunk));
+  events.push(...decoder.end());
   return events;
 }
 

@@ -3,6 +3,7 @@ import type { ConformanceCase, ConformanceOptions, Subject } from './case.ts';
 import { commandCases } from './command-cases.ts';
 import { declarationCases } from './declaration-cases.ts';
 import { decoderCases } from './decoder-cases.ts';
+import { hostileCases } from './hostile-cases.ts';
 import { endingCases } from './ending-cases.ts';
 import type { Fixture } from './fixtures.ts';
 import { probeCases } from './probe-cases.ts';
@@ -16,9 +17,10 @@ export function conformanceSuite(harness: Harness, fixtures: readonly Fixture[],
     fixtures,
     seed: options.seed ?? 1,
     thorough: options.thorough ?? false,
+    mutatedLines: options.mutatedLines ?? (options.thorough ? 1_000_000 : 20_000),
     options,
   };
-  return [decoderCases, endingCases, totalCases, sessionCases, declarationCases, commandCases, probeCases].flatMap((cases) =>
+  return [decoderCases, hostileCases, endingCases, totalCases, sessionCases, declarationCases, commandCases, probeCases].flatMap((cases) =>
     cases(subject),
   );
 }
