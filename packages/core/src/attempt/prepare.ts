@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
+import { DomainError } from '../errors.ts';
 import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
@@ -22,6 +23,7 @@ import {
   type TaskProcess,
   type WorkspaceMode,
 } from '../task/task.ts';
+import { isTrusted } from '../trust/covers.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
 import { otherOutputBytes, prepareProcess } from './processes.ts';
@@ -124,6 +126,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     session,
     permissions: task.spec.permissions,
     root: rooms.root,
+    trusted: await trusts(task, rooms),
     ...modelOf(task, plugin),
   };
   const command = build(plugin, context);
@@ -144,6 +147,17 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     ...(plugin.apiKey && command.apiKeyVariable !== undefined ? { apiKeyVariable: command.apiKeyVariable } : {}),
     ...(baseline ? { baseline } : {}),
   };
+}
+
+/** A record that cannot be believed ends the task: without its configuration the agent might do something else than it was asked for. */
+async function trusts({ spec, workspace }: Task, { trustFile }: Rooms): Promise<boolean> {
+  if (!workspace) return false;
+  try {
+    return await isTrusted(trustFile, { ...workspace, named: spec.workspace.path });
+  } catch (error) {
+    if (error instanceof DomainError) throw new StepFailure('invalid_configuration', error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** Rework and resumed retries go on from what was frozen, whatever happened to the files since. */

@@ -22,6 +22,8 @@ export interface Rooms {
   /** The allowlisted environment of everything that is started. */
   readonly environment: Readonly<Record<string, string>>;
   readonly root: boolean;
+  /** Where it is recorded which folders the user trusts; absent where the daemon's user has no home. */
+  readonly trustFile: string | undefined;
   readonly watchdogs: WatchdogThresholds;
   readonly prices: Prices;
   /** How long a process whose limits need the daemon may run on without one. */
