@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { foldUsage, objectOf, type SessionFile } from '@singletree/harness';
+import { addTokens, foldUsage, objectOf, type SessionFile } from '@singletree/harness';
 import { readFixtures, type Fixture } from '@singletree/harness/testing';
 import { describe, expect, test } from 'vitest';
 import harness from './index.ts';
@@ -61,19 +61,59 @@ test('a rollout of another session is nobody of ours', () => {
   expect(accountOf(fixture, { files }).total).toEqual(fixture.session.expected['total']);
 });
 
-test('a thread is counted once, however many files have it', () => {
+test('a thread is counted once, however many files have it and however they are ordered: the longest one has it all', () => {
   const fixture = recorded('0.169.0', 'subagent');
-  const copies = fixture.session.files.map(({ path, bytes }) => ({ path: `copy-${path}`, bytes }));
-  expect(accountOf(fixture, { files: [...fixture.session.files, ...copies] }).total).toEqual(fixture.session.expected['total']);
+  const copies = fixture.session.files.map(({ path, bytes }) => ({ path: `copy-${path}`, bytes: bytes.subarray(0, bytes.length / 2) }));
+  for (const files of [
+    [...fixture.session.files, ...copies],
+    [...copies, ...fixture.session.files],
+  ])
+    expect(accountOf(fixture, { files, log: false }).total).toEqual(fixture.session.expected['total']);
 });
 
-test('each call is told with its thread, model and time; together they are the sum', () => {
+test.each(['0.150.0', '0.169.0'])('what %s went on with is told apart from what was before, without a baseline too', (version) => {
+  const fixture = recorded(version, 'resumed-after-kill');
+  expect(fixture.baseline).toBeDefined();
+  const { baseline: _, ...alone } = fixture;
+  for (const log of [true, false]) {
+    const { total, turns, lowerBound } = accountOf(alone, { log });
+    expect({ total, turns, lowerBound }).toEqual({ total: fixture.session.expected['total'], turns: 2, lowerBound: false });
+  }
+});
+
+test('the log alone tells what a process used that went on in a thread', () => {
+  const { stdout, session } = recorded('0.169.0', 'resumed-after-kill');
+  const { total } = foldUsage(harness.decoder('stdout', undefined).push(stdout), harness.capabilities);
+  expect(total).toEqual(session.expected['total']);
+});
+
+test('a sub-agent whose rollout is gone is told by the log', () => {
+  const fixture = recorded('0.169.0', 'subagent');
+  const files = fixture.session.files.filter(({ path }) => path.includes(fixture.session.id));
+  const { expected } = fixture.session;
+  expect(accountOf(fixture, { files })).toMatchObject({ total: expected['total'], lowerBound: false, turns: expected['turns'] });
+});
+
+test('each call is told with its thread, model and time, main thread first; together they are the sum', () => {
   const { stdout, session, baseline } = recorded('0.169.0', 'subagent');
   const events = harness.decoder('stdout', baseline).push(stdout);
-  const told = harness.reconcile?.({ sessionId: session.id, files: session.files, baseline, events });
-  expect(told?.calls?.map(({ thread }) => (thread === 'main' ? 'main' : 'sub'))).toEqual(['main', 'main', 'main', 'sub', 'sub']);
-  expect(told?.calls?.every(({ model, at }) => model === 'gpt-5.5' && at !== undefined)).toBe(true);
-  expect(new Set(told?.calls?.map(({ callId }) => callId)).size).toBe(5);
+  const told = (files: readonly SessionFile[]) => harness.reconcile?.({ sessionId: session.id, files, baseline, events });
+  const { calls = [] } = told(session.files) ?? {};
+  expect(calls.map(({ thread }) => (thread === 'main' ? 'main' : 'sub'))).toEqual(['main', 'main', 'main', 'sub', 'sub']);
+  expect(calls.every(({ model, at }) => model === 'gpt-5.5' && at !== undefined)).toBe(true);
+  expect(addTokens(...calls.map((call) => call.usage))).toEqual(session.expected['total']);
+  expect(told(session.files.toReversed())?.calls).toEqual(calls);
+});
+
+test.each(
+  fixtures.flatMap(({ session, stdout, ...rest }) =>
+    session && /response\.completed/.test(String(stdout)) ? { ...rest, stdout, session } : [],
+  ),
+)('$cliVersion $name: a call has the same id and figures in the log and in what is told at the end', ({ stdout, baseline, session }) => {
+  const events = harness.decoder('stdout', baseline).push(stdout);
+  const { calls = [] } = harness.reconcile?.({ sessionId: session.id, files: session.files, baseline, events }) ?? {};
+  const live = events.flatMap((event) => (event.kind === 'model.call' ? [[event.callId, event.usage] as const] : []));
+  expect(live.toSorted()).toEqual(calls.map(({ callId, usage }) => [callId, usage] as const).toSorted());
 });
 
 test('files are looked for by the id, and by the ids of sub-agents in what was found', () => {
