@@ -67,6 +67,7 @@ const account: AttemptAccount = {
     uncachedInputTokens: 10,
     cacheReadInputTokens: 200,
     cacheWriteInputTokens: 3_000,
+    cacheWrite1hInputTokens: 2_000,
     outputTokens: 40,
     reasoningOutputTokens: 5,
     provenance: 'reported',
@@ -344,6 +345,11 @@ describe('what an account leaves open', () => {
         { costUsdMicros: 8, costSource: 'priced', priceVersion: '2026-06' },
       ],
       { actualCostUsdMicros: 15, costSource: 'mixed', costLowerBound: false, priceVersion: '2026-06' },
+    ],
+    [
+      'cost of a part of one',
+      [{ costUsdMicros: 7, costSource: 'priced', costLowerBound: true }],
+      { actualCostUsdMicros: 7, costSource: 'priced', costLowerBound: true },
     ],
     [
       'a cost of 0 is a cost',

@@ -1,3 +1,4 @@
+import { defined } from './defined.ts';
 import { filesChanged, lastGates, newestTree, outcomeOf, type Outcome } from './outcome.ts';
 import type { CostSource } from './ledger.ts';
 import type { FailureReason } from './reasons.ts';
@@ -14,7 +15,8 @@ import {
   type TaskType,
   type WorkspaceBase,
 } from './task.ts';
-import { generatedTokens, inputTokens, sumIfAllKnown, sumKnown, sumUsage, type TaskUsage } from './usage.ts';
+import { spendingOf } from './spending.ts';
+import { sumIfAllKnown, type TaskUsage } from './usage.ts';
 
 /** The one record of a finished task. Whatever is not known is absent; nothing in it changes after the final state. */
 export interface CompletionEvent {
@@ -101,7 +103,7 @@ export function completionOf(task: Task): CompletionEvent {
     estimatedInputTokens: task.estimate?.inputTokens,
     estimatedOutputTokens: task.estimate?.outputTokens,
     estimatedCostUsdMicros: task.estimate?.costUsdMicros,
-    ...spending(started),
+    ...spendingOf(task),
     ...gates(task),
     contextCompactions: sumIfAllKnown(started.map((attempt) => attempt.account?.compactions)),
     contextRotations: started.slice(1).filter((attempt) => attempt.session?.resumed === false).length,
@@ -137,29 +139,6 @@ function durations(task: Task): Pick<CompletionEvent, 'queueDurationMs' | 'taskD
   };
 }
 
-function spending(started: readonly Attempt[]): Partial<CompletionEvent> {
-  const usage = sumUsage(started.map((attempt) => attempt.account?.usage));
-  const costs = started.map((attempt) => attempt.account?.costUsdMicros);
-  const cost = sumKnown(costs);
-  const turns = started.map((attempt) => attempt.account?.turns);
-  const sources = new Set(started.map((attempt) => attempt.account?.costSource).filter((source) => source !== undefined));
-  const [source] = sources;
-  const input = usage && inputTokens(usage);
-  const output = usage && generatedTokens(usage);
-  return defined({
-    usage,
-    actualInputTokens: input,
-    actualOutputTokens: output,
-    tokensPerTask: sumIfAllKnown([input, output]),
-    actualCostUsdMicros: cost,
-    costSource: cost === undefined ? undefined : sources.size > 1 ? ('mixed' as const) : source,
-    costLowerBound: cost === undefined ? undefined : costs.includes(undefined),
-    priceVersion: started.findLast((attempt) => attempt.account?.priceVersion !== undefined)?.account?.priceVersion,
-    turnsPerTask: sumKnown(turns),
-    turnsLowerBound: sumKnown(turns) === undefined ? undefined : turns.includes(undefined),
-  });
-}
-
 function gates(task: Task): Pick<CompletionEvent, 'qualityGatePassed' | 'qualityGatesRun' | 'qualityGatesFailed' | 'qualityGatesErrored'> {
   const results = lastGates(task);
   const run = results.filter((gate) => gate.verdict !== 'errored');
@@ -175,15 +154,15 @@ function gates(task: Task): Pick<CompletionEvent, 'qualityGatePassed' | 'quality
 
 function context(started: readonly Attempt[]): Pick<CompletionEvent, 'contextUtilizationFinal' | 'contextUtilizationPeak'> {
   const last = started.at(-1)?.account?.context;
-  const final = share(last?.finalTokens, last?.windowTokens);
+  const final = shareOf(last?.finalTokens, last?.windowTokens);
   const peaks = started
-    .map((attempt) => share(attempt.account?.context?.peakTokens, attempt.account?.context?.windowTokens))
+    .map((attempt) => shareOf(attempt.account?.context?.peakTokens, attempt.account?.context?.windowTokens))
     .filter((peak) => peak !== undefined);
   return defined({ contextUtilizationFinal: final, contextUtilizationPeak: peaks.length > 0 ? Math.max(...peaks) : undefined });
 }
 
 /** Tokens by window, clamped to 1: a CLI may report the call that overflowed. */
-function share(tokens: number | undefined, window: number | undefined): number | undefined {
+export function shareOf(tokens: number | undefined, window: number | undefined): number | undefined {
   return tokens === undefined || window === undefined || window <= 0 ? undefined : Math.min(1, tokens / window);
 }
 
@@ -192,13 +171,4 @@ function causes(followed: readonly Attempt[]): Partial<Record<FailureReason, num
   const counts: Partial<Record<FailureReason, number>> = {};
   for (const { failure } of followed) if (failure) counts[failure.reason] = (counts[failure.reason] ?? 0) + 1;
   return counts;
-}
-
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Leaves out what is undefined, so that an unknown is absent and never a value. */
-function defined<T extends object>(fields: T): Defined<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

@@ -12,6 +12,7 @@ import {
   GateSchema,
   GateStatus,
   LimitsSchema,
+  ModelUsageSchema,
   PermissionMode,
   RetryRuleSchema,
   RetrySession,
@@ -31,14 +32,14 @@ import {
   type Task,
   type Waiting,
 } from '@singletree/protocol';
-import type { CompletionEvent } from '../../task/completion.ts';
+import { shareOf, type CompletionEvent } from '../../task/completion.ts';
 import { failsAt } from '../../task/blocked.ts';
 import { newestTree } from '../../task/outcome.ts';
 import { failureReasons } from '../../task/reasons.ts';
 import type { RetryOverride } from '../../task/retry.ts';
 import { isFinal, openProcess } from '../../task/task.ts';
 import type * as domain from '../../task/task.ts';
-import { generatedTokens, inputTokens, sumKnown, sumUsage } from '../../task/usage.ts';
+import { spendingOf } from '../../task/spending.ts';
 import type { WaitingFor as DomainWaiting } from '../../task/waiting.ts';
 import { enumOf } from '../words.ts';
 import { completionToProto } from './completion.ts';
@@ -57,9 +58,7 @@ export interface TaskView {
 export function taskToProto({ task, traceId, waiting, completion, brief = false }: TaskView): Task {
   const { spec } = task;
   const tree = newestTree(task);
-  const usage = sumUsage(task.attempts.filter(({ startedAt }) => startedAt !== undefined).map(({ account }) => account?.usage));
-  const live = task.attempts.at(-1)?.live;
-  const accounts = task.attempts.map(({ account }) => account);
+  const spending = spendingOf(task);
   return create(TaskSchema, {
     id: task.id,
     title: spec.title ?? firstLine(spec.instructions),
@@ -118,10 +117,12 @@ export function taskToProto({ task, traceId, waiting, completion, brief = false 
     ...opt('stopRequested', task.stop, stopToProto),
     attempts: task.attempts.map((attempt) => attemptToProto(attempt, task)),
     gateResults: task.gateResults.map((result) => gateResultToProto(result, brief)),
-    ...opt('usage', usage, usageToProto),
-    ...opt('turnsPerTask', sumKnown([...accounts.map((account) => account?.turns), live?.turns])),
-    ...count('tokensPerTask', sumKnown([usage && inputTokens(usage), usage && generatedTokens(usage), live?.tokens])),
-    ...count('costPerTaskUsdMicros', sumKnown([...accounts.map((account) => account?.costUsdMicros), live?.costUsdMicros])),
+    ...opt('usage', spending.usage, usageToProto),
+    ...opt('turnsPerTask', spending.turnsPerTask),
+    turnsLowerBound: spending.turnsLowerBound ?? false,
+    ...count('tokensPerTask', spending.tokensPerTask),
+    ...count('costPerTaskUsdMicros', spending.actualCostUsdMicros),
+    costLowerBound: spending.costLowerBound ?? false,
     ...(task.workspace && !isFinal(task.state) ? { workspacePath: task.workspace.cwd } : {}),
     ...opt('baseCommit', task.base?.commit),
     ...opt('frozenCommit', tree?.commit),
@@ -153,9 +154,10 @@ function contextToProto(item: domain.ContextItem): ContextItem {
 
 function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
   const { account, exit } = attempt;
+  /** A part of the usage is as sure as the whole. */
+  const told = { provenance: account?.usage?.provenance ?? 'missing', lowerBound: account?.usage?.lowerBound ?? false } as const;
   const pid = attempt === task.attempts.at(-1) && openProcess(task)?.role === 'harness' ? openProcess(task)?.pid : undefined;
-  const window = account?.context?.windowTokens;
-  const final = account?.context?.finalTokens;
+  const { windowTokens, finalTokens, peakTokens } = account?.context ?? {};
   return create(AttemptSchema, {
     number: attempt.number,
     state: enumOf(AttemptState, attempt.state),
@@ -180,9 +182,22 @@ function attemptToProto(attempt: domain.Attempt, task: domain.Task): Attempt {
     ...opt('usage', account?.usage, usageToProto),
     ...count('costUsdMicros', account?.costUsdMicros ?? attempt.live?.costUsdMicros),
     ...opt('costSource', account?.costSource, (word) => enumOf(CostSource, word)),
-    ...opt('contextUtilization', final !== undefined && window ? Math.min(1, final / window) : attempt.live?.contextUtilization),
+    ...opt('contextUtilization', shareOf(finalTokens, windowTokens) ?? attempt.live?.contextUtilization),
     survivors: (attempt.survivors ?? []).map((pid) => ({ pid })),
     ...opt('unknownEvents', account?.unknownEvents),
+    costLowerBound: account?.costLowerBound ?? false,
+    ...opt('priceVersion', account?.priceVersion),
+    ...opt('subagentUsage', account?.subagentUsage, (tokens) => usageToProto({ ...told, ...tokens })),
+    usageByModel: (account?.usageByModel ?? []).map(({ model, usage, costUsdMicros }) =>
+      create(ModelUsageSchema, {
+        ...opt('model', model),
+        usage: usageToProto({ ...told, ...usage }),
+        ...count('costUsdMicros', costUsdMicros),
+      }),
+    ),
+    ...opt('contextCompactions', account?.compactions),
+    ...count('contextWindowTokens', windowTokens),
+    ...opt('contextUtilizationPeak', shareOf(peakTokens, windowTokens)),
   });
 }
 
