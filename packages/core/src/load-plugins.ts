@@ -38,6 +38,7 @@ export async function configuredPlugin(
       baseUrl: own?.base_url,
       apiKey: own?.api_key,
       env: own?.env ?? {},
+      secrets: own?.secrets ?? {},
       args: own?.args ?? [],
       options: own?.options ?? {},
     },

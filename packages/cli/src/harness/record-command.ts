@@ -105,7 +105,7 @@ async function surroundings(
   environment: NodeJS.ProcessEnv,
 ): Promise<Parameters<typeof scrubsOf>[0]> {
   // A key that cannot be read cannot be taken out either.
-  const key = await plugin.apiKey?.();
+  const keys = await Promise.all([plugin.apiKey, ...Object.values(plugin.secrets)].map(async (reader) => await reader?.()));
   return {
     home: environment['HOME'],
     state,
@@ -113,7 +113,10 @@ async function surroundings(
     temporary: environment['TMPDIR'] ?? tmpdir(),
     names: [environment['USER'], environment['LOGNAME'], hostname()].filter((name) => name !== undefined),
     // A short value of a variable is a word like others, and no secret.
-    secrets: [...(key === undefined ? [] : [key]), ...Object.values(plugin.configuredEnvironment).filter((value) => value.length >= 8)],
+    secrets: [
+      ...keys.filter((key) => key !== undefined),
+      ...Object.values(plugin.configuredEnvironment).filter((value) => value.length >= 8),
+    ],
   };
 }
 

@@ -69,7 +69,12 @@ async function described(plugin: Plugin, location: string, children: Readonly<Re
     options_schema: optionsSchema(harness),
     api_key_variable: variable,
     environment: [
-      ...new Set([...Object.keys(children), ...Object.keys(plugin.configuredEnvironment), ...commandVariables(plugin)]),
+      ...new Set([
+        ...Object.keys(children),
+        ...Object.keys(plugin.configuredEnvironment),
+        ...Object.keys(plugin.secrets),
+        ...commandVariables(plugin),
+      ]),
     ].toSorted(),
     known_limits: (harness.knownLimits ?? []).map((limit) => ({ ...limit, applies: appliesTo(limit, version) })),
   };

@@ -29,7 +29,7 @@ import { outputEnd } from './output-end.ts';
 import { otherOutputBytes, prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure } from './step-failure.ts';
-import { secretsOf } from './secrets.ts';
+import { refuseTakenNames, secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
 import { usedUp } from './watchdogs/daemon-limits.ts';
@@ -130,11 +130,9 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     ...modelOf(task, plugin),
   };
   const command = build(plugin, context);
-  const secretNames = Object.keys(plugin.configuredEnvironment);
-  if (plugin.apiKey && command.apiKeyVariable !== undefined) {
-    await secretsOf(plugin, command.apiKeyVariable); // a key that cannot be read is told before anything is started
-    secretNames.push(command.apiKeyVariable);
-  }
+  refuseTakenNames(plugin, command);
+  // One that cannot be read is told before anything is started.
+  const secretNames = Object.keys(await secretsOf(plugin, command.apiKeyVariable));
   const { apiKeyVariable: _, ...run } = command;
   const directory = await prepareProcess(task, { role: 'harness', ordinal: 0, ...run, secretNames, cwd }, rooms);
   return {

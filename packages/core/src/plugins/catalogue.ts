@@ -13,6 +13,8 @@ export interface Plugin {
   /** Names and values from the configuration's `env`, and variables of the user's that the plugin asks for: they may hold credentials, so they
    *  travel with the secrets. */
   readonly configuredEnvironment: Readonly<Record<string, string>>;
+  /** Reads each of the configured secrets at the moment of use, by variable. Each throws `DomainError` when it cannot be read. */
+  readonly secrets: Readonly<Record<string, () => Promise<string>>>;
   /** Reads the configured key at the moment of use; absent without one. Throws `DomainError` when it cannot be read. */
   readonly apiKey?: () => Promise<string>;
   /** The newest answer, refreshed when it is older than the caller allows. */

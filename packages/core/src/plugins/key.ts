@@ -6,11 +6,13 @@ import { notStarted } from './not-started.ts';
 /** Where a key comes from. The configuration never holds the key itself. */
 export type KeySource = { readonly env: string } | { readonly file: string } | { readonly command: readonly string[] };
 
-/** Reads the key at each use, so that a rotated key needs no restart. */
-export function keyReader(harnessId: string, source: KeySource, environment: NodeJS.ProcessEnv): () => Promise<string> {
-  const missing = (what: string): DomainError =>
-    new DomainError('INVALID_CONFIGURATION', `harnesses.${harnessId}.api_key: ${what}`, { metadata: { harness: harnessId } });
-  return async () => {
+/**
+ * Reads a key, or another secret, at each use, so that a rotated one needs no restart. `place` is where the configuration says where it is:
+ * `harnesses.codex.api_key`.
+ */
+export function keyReader(place: string, source: KeySource, environment: NodeJS.ProcessEnv): () => Promise<string> {
+  const missing = (what: string): DomainError => new DomainError('INVALID_CONFIGURATION', `${place}: ${what}`, { metadata: { place } });
+  const read = async (): Promise<string> => {
     if ('env' in source) {
       const value = environment[source.env];
       if (value === undefined || value === '') throw missing(`the daemon's environment has no ${source.env}`);
@@ -28,6 +30,11 @@ export function keyReader(harnessId: string, source: KeySource, environment: Nod
     if ('missing' in answer) throw missing(`${file} ${answer.missing}`);
     const key = answer.stdout.toString('utf8').trim();
     if (answer.code !== 0 || key === '') throw missing(`${file} gave no key (exit code ${answer.code ?? answer.signal ?? 'unknown'})`);
+    return key;
+  };
+  return async () => {
+    const key = await read();
+    if (key.includes('\0')) throw missing('it holds a NUL, which no variable can');
     return key;
   };
 }

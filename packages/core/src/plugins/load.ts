@@ -16,6 +16,8 @@ export interface HarnessConfiguration {
   readonly baseUrl?: string | undefined;
   readonly apiKey?: KeySource | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** By variable. */
+  readonly secrets: Readonly<Record<string, KeySource>>;
   readonly args: readonly string[];
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -48,6 +50,10 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
     ...(configuration.model === undefined ? {} : { model: configuration.model }),
     ...(configuration.baseUrl === undefined ? {} : { baseUrl: configuration.baseUrl }),
   };
+  const { apiKey } = configuration;
+  const reader = (key: string, source: KeySource): (() => Promise<string>) =>
+    keyReader(`harnesses.${id}.${key}`, source, context.ownEnvironment);
+  const secrets = Object.entries(configuration.secrets).map(([name, source]) => [name, reader(`secrets.${name}`, source)] as const);
   const configured = { ...inherited(harness, context.ownEnvironment), ...configuration.env };
   return {
     id,
@@ -55,8 +61,9 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
     harness,
     settings,
     configuredEnvironment: configured,
-    ...(configuration.apiKey === undefined ? {} : { apiKey: keyReader(id, configuration.apiKey, context.ownEnvironment) }),
-    probe: probeWith(harness, settings, { ...context.environment, ...configured }, context.monotonicMs),
+    secrets: Object.fromEntries(secrets),
+    ...(apiKey === undefined ? {} : { apiKey: reader('api_key', apiKey) }),
+    probe: probeWith(harness, settings, { ...context.environment, ...configured }, context.monotonicMs, Object.keys(configuration.secrets)),
   };
 }
 

@@ -47,7 +47,7 @@ const agent = write('bin/agent', '#!/bin/sh\necho "agent 1.2.3"\n', 0o755);
 const load = (plugin: string, set: Partial<HarnessConfiguration> = {}) =>
   loadPlugin(
     'agent',
-    { plugin, env: {}, args: [], options: {}, ...set },
+    { plugin, env: {}, secrets: {}, args: [], options: {}, ...set },
     {
       resolveFrom: [installed, own],
       environment: { PATH: join(folder, 'bin') },
@@ -111,6 +111,7 @@ describe('a plugin', () => {
       apiKey: { env: 'KEY' },
       args: ['-v'],
       env: { A: '1' },
+      secrets: { B: { env: 'KEY' }, C: { env: 'NOBODY' } },
     });
     expect(plugin.settings).toStrictEqual({
       executable: 'not-there',
@@ -122,6 +123,9 @@ describe('a plugin', () => {
     });
     expect(plugin.configuredEnvironment).toEqual({ A: '1' });
     expect(await plugin.apiKey?.()).toBe('k');
+    expect(Object.keys(plugin.secrets)).toEqual(['B', 'C']);
+    expect(await plugin.secrets['B']?.()).toBe('k');
+    await expect(plugin.secrets['C']?.()).rejects.toThrow(/^harnesses\.agent\.secrets\.C: the daemon's environment has no NOBODY$/);
     expect(Object.keys((await load('agent-plugin')).settings)).toEqual(['executable', 'hasApiKey', 'args', 'options']);
   });
 
@@ -180,7 +184,7 @@ describe('a key', () => {
   const file = write('key', '  from-file\n');
   const script = (name: string, text: string): KeySource => ({ command: [write(name, `#!/bin/sh\n${text}\n`, 0o755), 'arg'] });
   const environment = { KEY: 'from-env', EMPTY: '', PATH: '/usr/bin:/bin', SHOWN: 'from-command' };
-  const read = (source: KeySource) => keyReader('agent', source, environment)();
+  const read = (source: KeySource) => keyReader('harnesses.agent.api_key', source, environment)();
 
   test.each<[string, KeySource]>([
     ['from-env', { env: 'KEY' }],
@@ -190,7 +194,7 @@ describe('a key', () => {
 
   test('is read again at each use', async () => {
     const rotated = write('rotated', 'one');
-    const reader = keyReader('agent', { file: rotated }, {});
+    const reader = keyReader('harnesses.agent.api_key', { file: rotated }, {});
     expect(await reader()).toBe('one');
     write('rotated', 'two');
     expect(await reader()).toBe('two');
@@ -207,6 +211,7 @@ describe('a key', () => {
     ['command not found', { command: ['/nowhere/show'] }, '/nowhere/show was not found'],
     ['command is no program', { command: [file] }, `${file} cannot be executed (EACCES)`],
     ['command empty', { command: [] }, 'the command is empty'],
+    ['file with a NUL', { file: write('nul', 'a\0b') }, 'it holds a NUL, which no variable can'],
   ])('cannot be read: %s', async (_, source, message) => {
     await expect(read(source)).rejects.toMatchObject({ reason: 'INVALID_CONFIGURATION', message: `harnesses.agent.api_key: ${message}` });
   });
@@ -275,6 +280,7 @@ describe('a probe', () => {
     };
     await probeWith(curious, settings, { HOME: join(folder, 'home'), A: '' }, () => 0)(0);
     await probeWith(curious, settings, {}, () => 0)(0);
-    expect(seen).toEqual([true, false, true, false, false, false, false, false]);
+    await probeWith(curious, settings, {}, () => 0, ['B'])(0);
+    expect(seen).toEqual([true, false, true, false, false, false, false, false, false, false, false, true]);
   });
 });

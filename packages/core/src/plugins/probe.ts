@@ -13,7 +13,7 @@ const versionLimitMs = 20_000;
 const probeLimitMs = 60_000;
 
 /**
- * A probe that remembers its newest answer, so that a claim does not start a CLI each time. A plugin that fails makes a harness that
+ * A probe that remembers its newest answer, so that a claim does not start a CLI each time. Of secrets it has the names alone. A plugin that fails makes a harness that
  * cannot be used; a fault of the machine's is thrown. Neither is remembered.
  */
 export function probeWith(
@@ -21,10 +21,12 @@ export function probeWith(
   settings: HarnessSettings<unknown>,
   environment: Readonly<Record<string, string>>,
   monotonicMs: () => number,
+  secretNames: readonly string[] = [],
 ): (maxAgeMs: number) => Promise<Probe> {
+  const ask = (): Promise<Probe> => probeOnce(harness, settings, environment, secretNames);
   let newest: { at: number; answer: Promise<Probe> } | undefined;
   return async (maxAgeMs) => {
-    if (!newest || monotonicMs() - newest.at > maxAgeMs) newest = { at: monotonicMs(), answer: probeOnce(harness, settings, environment) };
+    if (!newest || monotonicMs() - newest.at > maxAgeMs) newest = { at: monotonicMs(), answer: ask() };
     const asked = newest;
     try {
       return await asked.answer;
@@ -40,13 +42,18 @@ async function probeOnce(
   harness: Harness,
   settings: HarnessSettings<unknown>,
   environment: Readonly<Record<string, string>>,
+  secretNames: readonly string[],
 ): Promise<Probe> {
   const faults: unknown[] = [];
   const late = Promise.withResolvers<never>();
   const silent = new PluginFailure(`the plugin of harness "${harness.harnessId}" gave no answer to probe in ${probeLimitMs / 1000} s`);
   const timer = setTimeout(() => late.reject(silent), probeLimitMs);
   try {
-    return await Promise.race([harness.probe(probeHost(settings, environment, faults), settings), late.promise]);
+    const host = {
+      ...probeHost(settings, environment, faults),
+      hasEnvironment: (name: string) => environment[name] !== undefined || secretNames.includes(name),
+    };
+    return await Promise.race([harness.probe(host, settings), late.promise]);
   } catch (error) {
     // Whatever the plugin made of a fault of the machine's: that was the cause.
     throw faults.length > 0 ? faults[0] : error;
@@ -56,7 +63,11 @@ async function probeOnce(
 }
 
 /** Collects in `faults` what the machine could not do. */
-function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Record<string, string>>, faults: unknown[]): ProbeHost {
+function probeHost(
+  settings: HarnessSettings<unknown>,
+  environment: Readonly<Record<string, string>>,
+  faults: unknown[],
+): Omit<ProbeHost, 'hasEnvironment'> {
   const missing = (error: unknown): { missing: string } => {
     try {
       return notStarted(error);
@@ -84,6 +95,5 @@ function probeHost(settings: HarnessSettings<unknown>, environment: Readonly<Rec
         () => false,
       );
     },
-    hasEnvironment: (name) => environment[name] !== undefined,
   };
 }
