@@ -24,6 +24,14 @@ export function baselineTotals(baseline: Baseline | undefined): ModelTotals {
 
 /** The part of a session file that the attempt wrote. */
 export function writtenSince(baseline: Baseline | undefined, file: SessionFile): Uint8Array {
-  const before = countOf(objectOf(baseline?.data['bytes'])[file.path]) ?? 0;
-  return file.bytes.subarray(Math.min(before, file.bytes.length));
+  return file.bytes.subarray(lengthBefore(baseline, file));
+}
+
+/** The part that was there before it. */
+export function writtenBefore(baseline: Baseline | undefined, file: SessionFile): Uint8Array {
+  return file.bytes.subarray(0, lengthBefore(baseline, file));
+}
+
+function lengthBefore(baseline: Baseline | undefined, { path, bytes }: SessionFile): number {
+  return Math.min(countOf(objectOf(baseline?.data['bytes'])[path]) ?? 0, bytes.length);
 }

@@ -1,39 +1,11 @@
-import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type PermissionMode } from '@singletree/harness';
-import { z } from 'zod';
+import { defined, RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type PermissionMode } from '@singletree/harness';
+import type { ClaudeOptions, McpServer } from './options.ts';
+import { refuseOwnArguments } from './own-arguments.ts';
 
-export const options: z.ZodType<ClaudeOptions> = z.strictObject({
-  allow_root: z.boolean().default(true),
-});
-
-export interface ClaudeOptions {
-  /** As root the CLI refuses the permission mode `all` unless it is told that it runs in a sandbox. True: the plugin tells it so. */
-  readonly allow_root: boolean;
-}
-
-/** Flags that decide how the CLI is driven and read. Another value for one of them would break the attempt or its account. */
-const ownFlags = [
-  '-p',
-  '--print',
-  '--output-format',
-  '--input-format',
-  '--verbose',
-  '--session-id',
-  '--resume',
-  '-r',
-  '--continue',
-  '-c',
-  '--fork-session',
-  '--no-session-persistence',
-  '--model',
-  '--permission-mode',
-  '--dangerously-skip-permissions',
-  '--bg',
-  '--background',
-];
-
-/** Print mode with the prompt on standard input: it arrives byte for byte, only a first `/` would make it a command of the CLI. */
+/** Print mode with the prompt on standard input: it arrives byte for byte, only a first `/` would make it a command of the CLI. Of each call
+ *  only the messages as they stream tell the output's true tokens, and tell them before any tool of it runs. */
 export function command(attempt: AttemptContext, settings: HarnessSettings<ClaudeOptions>): Command {
-  refuseOwnFlags(settings.args);
+  refuseOwnArguments(settings.args);
   const model = attempt.model ?? settings.model;
   const unsandboxedRoot = attempt.root && attempt.permissions === 'all';
   if (unsandboxedRoot && !settings.options.allow_root) {
@@ -44,13 +16,12 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Claud
   return {
     file: settings.executable,
     args: [
-      '-p',
-      '--output-format',
-      'stream-json',
-      '--verbose',
+      ...['-p', '--output-format', 'stream-json', '--verbose', '--include-partial-messages'],
       ...permissionFlags[attempt.permissions],
       ...(model === undefined ? [] : ['--model', model]),
       ...(attempt.session.kind === 'new' ? ['--session-id', attempt.session.id] : ['--resume', attempt.session.id]),
+      ...(attempt.trusted ? [] : ['--setting-sources', 'user', '--add-dir', attempt.workspace]),
+      ...optionFlags(attempt, settings.options),
       ...settings.args,
     ],
     env: {
@@ -58,6 +29,12 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Claud
       DISABLE_AUTOUPDATER: '1',
       ...(settings.baseUrl === undefined ? {} : { ANTHROPIC_BASE_URL: settings.baseUrl }),
       ...(unsandboxedRoot ? { IS_SANDBOX: '1' } : {}),
+      // Without the settings of the project the CLI would not read its CLAUDE.md either. That is text for a model and no configuration: it is
+      // read as that of a further folder, which nothing else is taken from.
+      ...(attempt.trusted ? {} : { CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: '1' }),
+      // Else calls of sub-agents that only speak are in no line.
+      ...(attempt.metered ? { CLAUDE_CODE_FORWARD_SUBAGENT_TEXT: '1' } : {}),
+      ...optionVariables(settings.options),
     },
     apiKeyVariable: 'ANTHROPIC_API_KEY',
     stdin: attempt.prompt,
@@ -72,7 +49,38 @@ const permissionFlags: Readonly<Record<PermissionMode, readonly string[]>> = {
   read: ['--permission-mode', 'dontAsk', '--tools', 'Read,Glob,Grep', '--strict-mcp-config'],
 };
 
-function refuseOwnFlags(args: readonly string[]): void {
-  const taken = args.find((arg) => ownFlags.includes(arg.split('=', 1)[0] ?? ''));
-  if (taken !== undefined) throw new RefusedAttempt(`args: ${taken} is set by Singletree itself; leave it out`);
+function optionFlags({ permissions }: AttemptContext, options: ClaudeOptions): string[] {
+  const { allowed_tools, disallowed_tools, append_system_prompt, effort, json_schema, mcp_servers } = options;
+  // A server or a rule could bring back what "read" takes away, and "all" needs no rule.
+  const allowed = permissions === 'edits' ? allowed_tools : [];
+  const servers = permissions === 'read' ? [] : Object.entries(mcp_servers);
+  const mcpServers = Object.fromEntries(servers.map(([name, server]) => [name, mcpServer(server)]));
+  return [
+    ...(effort === undefined ? [] : ['--effort', effort]),
+    ...(append_system_prompt === undefined ? [] : ['--append-system-prompt', append_system_prompt]),
+    ...(allowed.length === 0 ? [] : ['--allowedTools', ...allowed]),
+    ...(disallowed_tools.length === 0 ? [] : ['--disallowedTools', ...disallowed_tools]),
+    ...(servers.length === 0 ? [] : ['--mcp-config', JSON.stringify({ mcpServers })]),
+    ...(json_schema === undefined ? [] : ['--json-schema', JSON.stringify(json_schema)]),
+  ];
+}
+
+/** Variables are named, never their values: an argument can be read by everybody on the machine. The CLI puts in the values. */
+function mcpServer({ command: file, args, env_vars = [], url, bearer_token_env_var: token }: McpServer): object {
+  if (url !== undefined)
+    return defined({ type: 'http', url, headers: token === undefined ? undefined : { Authorization: `Bearer \${${token}}` } });
+  // One that is not set is handed on as an empty one; the CLI would hand on its name otherwise.
+  const env = Object.fromEntries(env_vars.map((name) => [name, `\${${name}:-}`]));
+  return defined({ type: 'stdio', command: file, args, env });
+}
+
+/** Where there are both, variables: every version reads them, and passes over one that it does not know. */
+function optionVariables(options: ClaudeOptions): Readonly<Record<string, string>> {
+  const { auto_compact_tokens, max_retries, api_timeout_sec, non_streaming_fallback } = options;
+  return defined({
+    CLAUDE_CODE_AUTO_COMPACT_WINDOW: auto_compact_tokens?.toString(),
+    CLAUDE_CODE_MAX_RETRIES: max_retries?.toString(),
+    API_TIMEOUT_MS: api_timeout_sec === undefined ? undefined : String(Math.round(api_timeout_sec * 1000)),
+    CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK: non_streaming_fallback ? undefined : '1',
+  });
 }

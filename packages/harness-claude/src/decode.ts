@@ -23,17 +23,19 @@ import { baselineTotals } from './baseline.ts';
 import { endEvidence } from './ending.ts';
 import { Ledger } from './ledger.ts';
 import { silentSubtypes, silentTypes } from './silent.ts';
-import { messageTokens } from './tokens.ts';
+import { Stream } from './stream.ts';
+import { messageTokens, promptOnly } from './tokens.ts';
 import { toolResultEvents, toolSummary } from './tools.ts';
 
 type Events = readonly HarnessEventBody[];
 
 /**
- * `-p --output-format stream-json --verbose` of claude 2.1.197 and later.
+ * `-p --output-format stream-json --verbose` of claude 2.1.197 and later, with and without `--include-partial-messages`.
  *
  * One message of the model comes as several `assistant` lines, one a content block, with the prompt's tokens right and the output's only a
- * placeholder; the true figures are the totals by model of the `result` lines. There may be several of those: a background task that
- * ends wakes the agent again. The process is done when it exits, not at its first `result`.
+ * placeholder. The true figures are told where the message ends, if partial messages are told (never those of sub-agents), and for all that was
+ * used in the totals by model of the `result` lines. There may be several of those: a background task that ends wakes the agent again.
+ * The process is done when it exits, not at its first `result`.
  */
 export function createDecoder(source: OutputSource, baseline: Baseline | undefined): Decoder {
   if (source === 'stderr') return silentDecoder();
@@ -51,8 +53,7 @@ class StreamReader {
   readonly #subagents = new Map<string, boolean>();
   /** Commands that go on in the background, by the CLI's id. */
   readonly #background = new Set<string>();
-  /** The message that streams, by thread (only with partial messages). */
-  readonly #streaming = new Map<string, JsonObject>();
+  readonly #stream = new Stream();
   #model: string | undefined;
   #calledModel: string | undefined;
   #apiError: string | undefined;
@@ -151,11 +152,9 @@ class StreamReader {
   #call(message: JsonObject, thread: Thread): Events {
     const callId = stringOf(message['id']);
     if (callId === undefined || this.#calls.has(callId)) return [];
-    this.#calls.add(callId);
-    this.#apiError = undefined;
     const model = stringOf(message['model']);
-    if (thread === 'main') this.#calledModel = model ?? this.#calledModel;
-    const { outputTokens: _placeholder, reasoningOutputTokens: _unknown, ...usage } = messageTokens(objectOf(message['usage']));
+    this.#began(callId, thread, model);
+    const usage = promptOnly(messageTokens(objectOf(message['usage'])));
     return [defined({ kind: 'model.call', callId, thread, model, usage, provisional: true })];
   }
 
@@ -209,23 +208,24 @@ class StreamReader {
     const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
     const evidence = endEvidence(json, this.#apiError, this.#interrupted);
     this.#interrupted = false;
+    const answer = json['structured_output'];
+    // Given as the input of a tool, it is no text of any message.
+    const structured: Events =
+      answer === undefined || answer === null ? [] : [{ kind: 'text', thread: 'main', text: JSON.stringify(answer) }];
     const pending = this.#background.size + [...this.#subagents.values()].filter(Boolean).length;
-    return [...denials, ...(total ? [total] : []), { kind: 'ended', evidence, ...(pending > 0 ? { pending } : {}) }];
+    return [...structured, ...denials, ...(total ? [total] : []), { kind: 'ended', evidence, ...(pending > 0 ? { pending } : {}) }];
   }
 
-  /** Partial messages carry the true figures of each call: the last event of a message repeats its usage, output included. */
   #streamEvent(json: JsonObject): Events {
-    const event = objectOf(json['event']);
-    const key = stringOf(json['parent_tool_use_id']) ?? '';
-    if (event['type'] === 'message_start') this.#streaming.set(key, objectOf(event['message']));
-    if (event['type'] === 'message_stop') this.#streaming.delete(key);
-    if (event['type'] !== 'message_delta') return [];
-    const message = this.#streaming.get(key);
-    const callId = stringOf(message?.['id']);
-    if (!message || callId === undefined) return [];
+    const events = this.#stream.read(json, threadOf(json));
+    for (const event of events) if (event.kind === 'model.call') this.#began(event.callId, event.thread, event.model);
+    return events;
+  }
+
+  #began(callId: string, thread: Thread, model: string | undefined): void {
     this.#calls.add(callId);
-    const usage = messageTokens({ ...objectOf(message['usage']), ...objectOf(event['usage']) });
-    return [defined({ kind: 'model.call', callId, thread: threadOf(json), model: stringOf(message['model']), usage })];
+    this.#apiError = undefined;
+    if (thread === 'main') this.#calledModel = model ?? this.#calledModel;
   }
 
   #permissionDenied(json: JsonObject, message: string | undefined): Events {
@@ -269,6 +269,15 @@ function compaction(metadata: JsonObject): HarnessEventBody {
     trigger: trigger === 'auto' || trigger === 'manual' ? trigger : undefined,
     tokensBefore: countOf(metadata['pre_tokens']),
     tokensAfter: countOf(metadata['post_tokens']),
+  });
+}
+
+function retry(json: JsonObject): HarnessEventBody {
+  return defined({
+    kind: 'model.retried',
+    reason: stringOf(json['error']) ?? 'unknown',
+    status: countOf(json['error_status']),
+    delayMs: amountOf(json['retry_delay_ms']),
   });
 }
 

@@ -1,10 +1,11 @@
 import { defineHarness, type Harness } from '@singletree/harness';
 import { baselineOf } from './baseline.ts';
 import { capabilities, newestVersion, oldestVersion } from './capabilities.ts';
-import { command, options, type ClaudeOptions } from './command.ts';
+import { command } from './command.ts';
 import { createDecoder } from './decode.ts';
 import { exitEvidence } from './ending.ts';
 import { knownLimits } from './known-limits.ts';
+import { options, type ClaudeOptions } from './options.ts';
 import { probe } from './probe.ts';
 import { reconcile, sessionFiles } from './session.ts';
 

@@ -1,65 +1,117 @@
 import {
   addByModel,
   addTokens,
+  countOf,
   defined,
   foldUsage,
-  promptTokens,
+  subtractTokens,
+  usesTokens,
   type AttemptUsage,
+  type HarnessEvent,
   type ModelUsage,
   type ReconcileInput,
   type Reconciliation,
+  type RecordedCall,
+  type TokenUsage,
 } from '@singletree/harness';
-import { baselineTotals, isMain, writtenSince } from './baseline.ts';
+import { baselineTotals } from './baseline.ts';
 import { capabilities } from './capabilities.ts';
 import { Rounding, sinceTotals } from './ledger.ts';
-import { readTranscript, type Transcript } from './transcript.ts';
+import { recordedSession, type RecordedSession } from './recorded-session.ts';
 
 /** The conversation, and one file for each sub-agent that it started. The folder is named after the workspace. */
 export function sessionFiles(sessionId: string): readonly string[] {
   return [`.claude/projects/*/${sessionId}.jsonl`, `.claude/projects/*/${sessionId}/subagents/agent-*.jsonl`];
 }
 
-/** Undefined where the output told all and no sub-agent's share can be added. */
+/** Undefined where the session has no file. */
 export function reconcile(input: ReconcileInput): Reconciliation | undefined {
+  const session = recordedSession(input);
+  if (!session) return undefined;
   const told = foldUsage(input.events, capabilities);
-  const main = input.files.find((file) => isMain(input.sessionId, file));
-  if (!main) return undefined;
-  const [conversation, ...subagents] = [main, ...input.files.filter((file) => file !== main)].map((file) =>
-    readTranscript(writtenSince(input.baseline, file)),
-  );
-  if (!conversation) return undefined;
-  const subagentCalls = subagents.flatMap((transcript) => transcript.calls);
-  const subagentUsage = subagentCalls.length === 0 ? undefined : addTokens(...subagentCalls.map((call) => call.usage));
-  const callUnderWay = [conversation, ...subagents].some((transcript) => transcript.callUnderWay);
-  if (!told.lowerBound) {
-    const cut = told.evidence?.result === 'interrupted' && callUnderWay;
-    if (!cut && subagentUsage === undefined) return undefined;
-    return defined({ usage: told.byModel, subagentUsage, provenance: 'reported', lowerBound: cut });
-  }
-  const { usage, complete } = recovered(input, told, conversation, subagents);
-  const turns = Math.max(told.turns ?? 0, conversation.calls.length);
-  return defined({ usage, subagentUsage, turns, provenance: 'recovered', lowerBound: callUnderWay || !complete });
+  const account = told.lowerBound ? recovered(input, told, session) : reported(told, session);
+  const calls = [...session.calls, ...compactionCall(input, account, session)];
+  const ofSubagents = session.calls.filter(({ thread }) => thread !== 'main');
+  return defined({
+    ...account,
+    // Calls that hold more than the totals: one of the two is wrong, and the totals are what the CLI itself has counted.
+    calls: beyond(account.usage, calls) ? calls : undefined,
+    subagentUsage: ofSubagents.length === 0 ? undefined : addTokens(...ofSubagents.map(({ usage }) => usage)),
+    turns: session.calls.length - ofSubagents.length,
+  });
 }
 
-/** The totals that the CLI saved when it was asked to end; after a kill, the calls in its files, where those for compactions are missing. */
-function recovered(
-  input: ReconcileInput,
-  told: AttemptUsage,
-  conversation: Transcript,
-  subagents: readonly Transcript[],
-): { readonly usage: readonly ModelUsage[]; readonly complete: boolean } {
-  if (conversation.savedTotals) {
+type Account = Pick<Reconciliation, 'usage' | 'provenance' | 'lowerBound'>;
+
+/** The totals of the output are the truth. Those of an interrupted run may lack the call that was under way. */
+function reported(told: AttemptUsage, { hasOpenRequest }: RecordedSession): Account {
+  const lowerBound = told.evidence?.result === 'interrupted' && hasOpenRequest;
+  return { usage: told.byModel, provenance: 'reported', lowerBound };
+}
+
+/** The totals that the CLI saved when it was asked to end; after a kill the calls, and what an earlier total held beyond them. */
+function recovered({ baseline, events }: ReconcileInput, told: AttemptUsage, session: RecordedSession): Account {
+  if (session.savedTotals) {
     const rounding = new Rounding();
-    const parts = sinceTotals(conversation.savedTotals, baselineTotals(input.baseline));
-    return { usage: parts.map((part) => rounding.apply(part)), complete: true };
+    const usage = sinceTotals(session.savedTotals, baselineTotals(baseline)).map((part) => rounding.apply(part));
+    return { usage, provenance: 'recovered', lowerBound: session.hasOpenRequest };
   }
-  const calls = [conversation, ...subagents].flatMap((transcript) => transcript.calls);
-  const usage = addByModel(calls.map(({ model, usage }) => defined({ model, usage })));
-  const compacted = input.events.some((event) => event.kind === 'usage.incomplete');
-  // A total that was printed before the kill holds the compactions before it and may be more than all calls in the files.
-  return { usage: compacted && promptOf(told.byModel) > promptOf(usage) ? told.byModel : usage, complete: !compacted };
+  const beyond = beyondCalls(events, session.calls);
+  const usage = addByModel([...session.calls.map(({ model, usage }) => defined({ model, usage })), ...beyond.rest]);
+  return { usage, provenance: 'recovered', lowerBound: session.isCallDue || beyond.isOpen };
 }
 
-function promptOf(parts: readonly ModelUsage[]): number {
-  return parts.reduce((sum, part) => sum + (promptTokens(part.usage) ?? 0), 0);
+/**
+ * What the printed totals hold beyond the calls that they count: compactions, and answers that broke off. A call that the output never showed
+ * may be in them or have come after them; it is taken to be in them, so that nothing is counted twice.
+ */
+function beyondCalls(events: readonly HarnessEvent[], calls: readonly RecordedCall[]): { rest: readonly ModelUsage[]; isOpen: boolean } {
+  const last = events.findLastIndex(({ kind }) => kind === 'usage.total');
+  const later = new Set(events.slice(last + 1).flatMap((event) => (event.kind === 'model.call' ? event.callId : [])));
+  const before = new Set(events.slice(0, last + 1).flatMap((event) => (event.kind === 'model.call' ? event.callId : [])));
+  const isOpen = events.slice(last + 1).some(({ kind }) => kind === 'usage.incomplete');
+  const totals = addByModel(events.flatMap((event) => (event.kind === 'usage.total' ? event.byModel : [])));
+  const counted = calls.filter(({ callId }) => before.has(callId) || !later.has(callId));
+  const rest = beyond(totals, counted) ?? [];
+  return { rest, isOpen: isOpen || (rest.length > 0 && counted.some(({ callId }) => !before.has(callId))) };
+}
+
+/**
+ * The call that wrote the summary of a compaction is in no line and no file: it is what the totals hold beyond all others. That is known where there
+ * was one compaction, and nothing else that only totals count.
+ */
+function compactionCall({ events }: ReconcileInput, account: Account, { calls, compactions }: RecordedSession): RecordedCall[] {
+  const untold = events.filter(({ kind }) => kind === 'usage.incomplete' || kind === 'model.retried').length;
+  const [boundary] = compactions;
+  if (account.lowerBound || untold !== 1 || compactions.length !== 1 || !boundary) return [];
+  const [rest, ...others] = beyond(account.usage, calls) ?? [];
+  if (!rest || others.length > 0) return [];
+  const { model, usage } = rest;
+  return [defined({ callId: boundary.id, thread: 'main', model, usage, at: boundary.at, compaction: true })];
+}
+
+/** Undefined if calls hold more of a kind than the totals do. By model where both name models alike: a gateway may answer under another name. */
+function beyond(totals: readonly ModelUsage[], calls: readonly RecordedCall[]): readonly ModelUsage[] | undefined {
+  const known = new Map(addByModel(calls.map(({ model, usage }) => defined({ model, usage }))).map((part) => [part.model, part.usage]));
+  const counted = ({ model }: ModelUsage): TokenUsage => known.get(model) ?? {};
+  const areAlike =
+    [...known.keys()].every((model) => totals.some((part) => part.model === model)) &&
+    totals.every((part) => holds(part.usage, counted(part)));
+  const [whole, sum] = [addTokens(...totals.map(({ usage }) => usage)), addTokens(...known.values())];
+  if (!areAlike && !holds(whole, sum)) return undefined;
+  const rests: ModelUsage[] = areAlike
+    ? totals.map((part) => defined({ model: part.model, usage: subtractTokens(part.usage, counted(part)) }))
+    : [{ usage: subtractTokens(whole, sum) }];
+  return rests.filter(({ usage }) => usesTokens(usage));
+}
+
+/** A kind that a total does not tell is no contradiction: it is in another one there. */
+function holds(total: TokenUsage, part: TokenUsage): boolean {
+  const pairs = [
+    [total.uncachedInputTokens, part.uncachedInputTokens],
+    [total.cacheReadInputTokens, part.cacheReadInputTokens],
+    [total.cacheWriteInputTokens, part.cacheWriteInputTokens],
+    [total.outputTokens, part.outputTokens],
+  ];
+  return pairs.every(([whole, some]) => (countOf(some) ?? 0) <= (whole ?? some ?? 0));
 }

@@ -14,6 +14,20 @@ export function messageTokens(usage: JsonObject): TokenUsage {
   });
 }
 
+/** Of a message that has only begun: the figure for its output is a placeholder. */
+export function promptOnly({ outputTokens: _placeholder, reasoningOutputTokens: _unknown, ...prompt }: TokenUsage): TokenUsage {
+  return prompt;
+}
+
+/**
+ * The usage of a message that has ended: what its beginning said, and what its end says instead. Some servers fill in the kinds of the prompt with
+ * null or 0 at the end, as there is nothing to add.
+ */
+export function endedUsage(begun: JsonObject, ended: JsonObject): JsonObject {
+  const told = Object.entries(ended).filter(([kind, value]) => value !== null && (kind.startsWith('output_') || value !== 0));
+  return { ...begun, ...Object.fromEntries(told) };
+}
+
 /** One entry of `modelUsage`, on standard output and in the session file's `cost-state` alike. */
 export function modelTokens(entry: JsonObject): TokenUsage {
   return tokens({
