@@ -1,12 +1,13 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { DomainError } from '../errors.ts';
-import { readDestination, type OtlpHttp } from './destination.ts';
+import { readDestination, type Otlp } from './destination.ts';
 import type { Environment } from './pairs.ts';
 
+const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
-function otlp(environment: Environment): OtlpHttp & { readonly url: string; readonly headers: Readonly<Record<string, string>> } {
+function otlp(environment: Environment): Otlp & { readonly url: string; readonly headers: Readonly<Record<string, string>> } {
   const { destination } = readDestination(environment);
   if (destination.kind === 'off') throw new Error(`off: ${destination.why}`);
   const { url, headers } = destination.connection();
@@ -42,6 +43,48 @@ test.each<[string, Environment, string]>([
   expect(otlp(environment).url).toBe(url);
 });
 
+test.each<[string, Environment, string, string]>([
+  ['by its scheme', { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317' }, 'http://collector:4317/', 'http://collector:4317'],
+  ['a path is none', { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/x' }, 'https://collector/x', 'https://collector'],
+  ['without a scheme: TLS', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' }, 'https://collector:4317/', 'https://collector:4317'],
+  [
+    'unless that is called insecure',
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317', OTEL_EXPORTER_OTLP_INSECURE: 'TRUE' },
+    'http://collector:4317/',
+    'http://collector:4317',
+  ],
+  [
+    'a scheme counts before that',
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://[::1]:4317', OTEL_EXPORTER_OTLP_TRACES_INSECURE: 'true' },
+    'https://[::1]:4317/',
+    'https://[::1]:4317',
+  ],
+])('endpoint of gRPC: %s', (_, environment, url, target) => {
+  expect(otlp({ ...grpc, ...environment })).toMatchObject({ protocol: 'grpc', url, target });
+});
+
+test('certificates and keys are read from their files, those for traces first', () => {
+  const file = import.meta.filename;
+  const { destination } = readDestination({
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector',
+    OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere',
+    OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: file,
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file,
+    OTEL_EXPORTER_OTLP_CLIENT_KEY: file,
+  });
+  const { tls } = destination.kind === 'otlp' ? destination.connection() : {};
+  expect(Object.entries(tls ?? {}).map(([name, bytes]) => [name, Buffer.isBuffer(bytes) && bytes.includes('certificates')])).toEqual([
+    ['ca', true],
+    ['cert', true],
+    ['key', true],
+  ]);
+});
+
+test('certificates without TLS are used for nothing, and that is told', () => {
+  const choice = readDestination({ ...endpoint, OTEL_EXPORTER_OTLP_CERTIFICATE: import.meta.filename });
+  expect(choice.warnings).toEqual([expect.stringContaining('not used without TLS')]);
+});
+
 test.each<[string, Environment, Record<string, string>]>([
   ['none', {}, {}],
   [
@@ -61,7 +104,7 @@ test.each<[string, Environment, Record<string, string>]>([
   expect(otlp({ ...endpoint, ...environment }).headers).toEqual(headers);
 });
 
-test.each<[Environment, Partial<OtlpHttp>, string[]]>([
+test.each<[Environment, Partial<Otlp>, string[]]>([
   [{}, { timeoutMs: 10_000, compression: 'none' }, []],
   [{ OTEL_EXPORTER_OTLP_TIMEOUT: '2500', OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' }, { timeoutMs: 2_500, compression: 'gzip' }, []],
   [{ OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '1', OTEL_EXPORTER_OTLP_TIMEOUT: '2' }, { timeoutMs: 1 }, []],
@@ -71,8 +114,9 @@ test.each<[Environment, Partial<OtlpHttp>, string[]]>([
   [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' }, {}, []],
   [{ OTEL_SDK_DISABLED: 'yes' }, {}, ['OTEL_SDK_DISABLED is neither true nor false']],
   [{ OTEL_TRACES_EXPORTER: 'console, otlp' }, {}, ['OTEL_TRACES_EXPORTER: console ignored']],
-  [{ OTEL_EXPORTER_OTLP_CERTIFICATE: '/ca.pem' }, {}, ['OTEL_EXPORTER_OTLP_CERTIFICATE is not supported yet']],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317' }, {}, ['port 4317 is usually gRPC']],
+  [{ ...grpc, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }, {}, ['port 4318 is usually http/protobuf']],
+  [{ ...grpc, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317/v1' }, {}, ['gRPC has no paths; /v1 is ignored']],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/v1/traces' }, {}, ['already ends in v1/traces']],
 ])('settings: %j', (environment, expected, warnings) => {
   const choice = readDestination({ ...endpoint, ...environment });
@@ -81,8 +125,13 @@ test.each<[Environment, Partial<OtlpHttp>, string[]]>([
 });
 
 test.each<[Environment, string]>([
-  [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, 'OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not supported yet'],
-  [{ OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' }, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json" is not supported yet'],
+  [{ ...grpc, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://' }, 'OTEL_EXPORTER_OTLP_ENDPOINT: is not an address'],
+  [{ OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere/ca.pem' }, 'OTEL_EXPORTER_OTLP_CERTIFICATE: /nowhere/ca.pem cannot be read: ENOENT'],
+  [
+    { OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: import.meta.filename },
+    'OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: a client certificate and its key go together',
+  ],
+  [{ OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' }, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json" is not supported'],
   [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'http' }, 'OTEL_EXPORTER_OTLP_PROTOCOL: "http" is not a protocol of OTLP'],
   [
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' },

@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { decode, invalid, readPairs, variable, type Environment } from './pairs.ts';
 
 /** Where completion events go. */
-export type Destination = Off | OtlpHttp;
+export type Destination = Off | Otlp;
 
 export interface Off {
   readonly kind: 'off';
@@ -10,15 +11,34 @@ export interface Off {
   readonly why: string;
 }
 
-export interface OtlpHttp {
+export interface Otlp {
   readonly kind: 'otlp';
+  readonly protocol: Protocol;
   /** The address without credentials and query, for people to read. */
   readonly target: string;
   /** Limit of one request, in milliseconds. */
   readonly timeoutMs: number;
   readonly compression: 'gzip' | 'none';
   /** A function, so that the secrets in it are not printed along with the rest. */
-  connection(): { readonly url: URL; readonly headers: Readonly<Record<string, string>> };
+  connection(): Connection;
+}
+
+export type Protocol = 'http/protobuf' | 'grpc';
+
+export interface Connection {
+  /** By gRPC only its host and port count, and `https:` for TLS. */
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: Tls;
+}
+
+/** PEM, as it stands in the files. Absent: as Node does it. */
+export interface Tls {
+  /** Whose certificates are believed. */
+  readonly ca?: Buffer;
+  /** Who we are. */
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
 }
 
 export interface DestinationChoice {
@@ -54,28 +74,22 @@ export function readDestination(environment: Environment): DestinationChoice {
   if (unknown.length > 0) warnings.push(`OTEL_TRACES_EXPORTER: ${unknown.join(', ')} ignored; known are otlp and none`);
   if (!exporters.includes('otlp')) return off('OTEL_TRACES_EXPORTER does not name otlp');
 
-  const endpoint = readEndpoint(environment);
-  if (!endpoint) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
-  const { url, name } = endpoint;
-  requireHttpProtobuf(environment);
-  if (url.pathname.endsWith('/v1/traces/v1/traces')) {
-    warnings.push(
-      `${name} already ends in v1/traces, which is added to it; an address that is used as it is goes to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`,
-    );
-  }
-  if (url.port === '4317') warnings.push(`${name}: port 4317 is usually gRPC; http/protobuf is usually at 4318`);
-  for (const unread of ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY']) {
-    const found = forTraces(environment, unread);
-    if (found) warnings.push(`${found.name} is not supported yet and ignored; a certificate authority can be given by NODE_EXTRA_CA_CERTS`);
-  }
+  if (!forTraces(environment, 'ENDPOINT')) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
+  const protocol = readProtocol(environment);
+  const { url, name } = protocol === 'grpc' ? readGrpcEndpoint(environment) : readHttpEndpoint(environment);
+  warnings.push(...doubts(url, name, protocol));
+  const tls = readTls(environment);
+  if (url.protocol === 'http:' && Object.keys(tls).length > 0)
+    warnings.push(`${name} begins with http://: certificates and keys are not used without TLS`);
   const headers = { ...takeCredentials(url, name), ...readHeaders(environment) };
   return {
     destination: {
       kind: 'otlp',
-      target: `${url.origin}${url.pathname}`,
+      protocol,
+      target: protocol === 'grpc' ? url.origin : `${url.origin}${url.pathname}`,
       timeoutMs: readTimeout(environment, warnings),
       compression: readCompression(environment, warnings),
-      connection: () => ({ url, headers }),
+      connection: () => ({ url, headers, tls }),
     },
     names: [otlpName],
     warnings,
@@ -91,30 +105,87 @@ function forTraces(environment: Environment, suffix: string): { readonly name: s
   return undefined;
 }
 
+function readProtocol(environment: Environment): Protocol {
+  const found = forTraces(environment, 'PROTOCOL');
+  if (!found) return 'http/protobuf';
+  const { name, value } = found;
+  if (value === 'http/protobuf' || value === 'grpc') return value;
+  throw invalid(
+    name,
+    `${JSON.stringify(value)} ${value === 'http/json' ? 'is not supported' : 'is not a protocol of OTLP'}`,
+    'set it to http/protobuf (usually port 4318) or grpc (usually port 4317), or OTEL_TRACES_EXPORTER=none to export nothing',
+  );
+}
+
+interface Endpoint {
+  readonly url: URL;
+  readonly name: string;
+}
+
 const general = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 
 /** The endpoint for traces is used as it is; to the one for all signals `v1/traces` is added. */
-function readEndpoint(environment: Environment): { readonly url: URL; readonly name: string } | undefined {
-  const found = forTraces(environment, 'ENDPOINT');
-  if (!found) return undefined;
-  const { name, value } = found;
-  const url = URL.parse(value);
-  if (!url || !['http:', 'https:'].includes(url.protocol)) {
-    throw invalid(name, 'is not an address that begins with http:// or https://', 'for example http://localhost:4318');
-  }
+function readHttpEndpoint(environment: Environment): Endpoint {
+  const { name = general, value = '' } = forTraces(environment, 'ENDPOINT') ?? {};
+  const url = parseAddress(name, value, 'for example http://localhost:4318');
   if (name === general) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
   return { url, name };
 }
 
-function requireHttpProtobuf(environment: Environment): void {
-  const protocol = forTraces(environment, 'PROTOCOL');
-  if (!protocol || protocol.value === 'http/protobuf') return;
-  const known = ['grpc', 'http/json'].includes(protocol.value) ? 'is not supported yet' : 'is not a protocol of OTLP';
-  throw invalid(
-    protocol.name,
-    `${JSON.stringify(protocol.value)} ${known}`,
-    'set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf (usually port 4318), or OTEL_TRACES_EXPORTER=none to export nothing',
-  );
+/** Without a scheme INSECURE says whether there is TLS; with one, that does. */
+function readGrpcEndpoint(environment: Environment): Endpoint {
+  const { name = general, value = '' } = forTraces(environment, 'ENDPOINT') ?? {};
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(value);
+  const isInsecure = forTraces(environment, 'INSECURE')?.value.toLowerCase() === 'true';
+  return {
+    url: parseAddress(name, hasScheme ? value : `${isInsecure ? 'http' : 'https'}://${value}`, 'for example http://localhost:4317'),
+    name,
+  };
+}
+
+function parseAddress(name: string, value: string, example: string): URL {
+  const url = URL.parse(value);
+  if (url && ['http:', 'https:'].includes(url.protocol)) return url;
+  throw invalid(name, 'is not an address that begins with http:// or https://', example);
+}
+
+function doubts(url: URL, name: string, protocol: Protocol): string[] {
+  if (protocol === 'grpc') {
+    if (url.port === '4318') return [`${name}: port 4318 is usually http/protobuf; gRPC is usually at 4317`];
+    return url.pathname === '/' ? [] : [`${name}: gRPC has no paths; ${url.pathname} is ignored`];
+  }
+  const doubled = `${name} already ends in v1/traces, which is added to it; an address that is used as it is goes to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`;
+  return [
+    ...(url.pathname.endsWith('/v1/traces/v1/traces') ? [doubled] : []),
+    ...(url.port === '4317' ? [`${name}: port 4317 is usually gRPC; http/protobuf is usually at 4318`] : []),
+  ];
+}
+
+/** The files are read now: who cannot be believed later must be told before anything is sent. */
+function readTls(environment: Environment): Tls {
+  const file = (suffix: string): Buffer | undefined => {
+    const found = forTraces(environment, suffix);
+    if (!found) return undefined;
+    try {
+      return readFileSync(found.value);
+    } catch (error) {
+      throw invalid(
+        found.name,
+        `${found.value} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        'name a PEM file',
+      );
+    }
+  };
+  const [ca, cert, key] = [file('CERTIFICATE'), file('CLIENT_CERTIFICATE'), file('CLIENT_KEY')];
+  if ((cert === undefined) !== (key === undefined)) {
+    const given = cert ? 'CLIENT_CERTIFICATE' : 'CLIENT_KEY';
+    throw invalid(
+      forTraces(environment, given)?.name ?? given,
+      'a client certificate and its key go together, and only one is given',
+      `give ${cert ? 'OTEL_EXPORTER_OTLP_CLIENT_KEY' : 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE'} as well`,
+    );
+  }
+  return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
 function readHeaders(environment: Environment): Record<string, string> {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HistoryWanted, OutboxStore } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
-import { otlpName, readDestination } from './destination.ts';
+import { otlpName, readDestination, type Otlp } from './destination.ts';
 import type { Environment } from './pairs.ts';
 import { Relay, type RelayEvent, type RelayState } from './relay.ts';
-import { httpSend } from './send.ts';
+import { httpSend, type Send } from './send.ts';
 import { readSender, serialise } from './serialise.ts';
 
 export interface OutboxParts {
@@ -73,7 +73,7 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
     destination: otlpName,
     wanted: spans,
     serialise: (finished) => serialise(finished, own.sender, spans.most),
-    send: httpSend(destination, { now, userAgent: `singletree/${version}` }),
+    send: await sender(destination, { now, userAgent: `singletree/${version}` }),
     sleep: wait,
   });
   return {
@@ -83,6 +83,13 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
     stop: (graceMs) => relay.stop(graceMs),
     status: async () => ({ ...relay.health(), target: destination.target, ...(await backlog()) }),
   };
+}
+
+/** gRPC is loaded only where it is spoken. */
+async function sender(destination: Otlp, options: { readonly now: () => Instant; readonly userAgent: string }): Promise<Send> {
+  if (destination.protocol === 'http/protobuf') return httpSend(destination, options);
+  const { grpcSend } = await import('./grpc-send.ts');
+  return grpcSend(destination, options);
 }
 
 async function wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import type { Instant } from '../task/task.ts';
-import type { OtlpHttp } from './destination.ts';
+import type { Otlp } from './destination.ts';
 
 /** What became of one request, as a relay needs to know it. */
 export type SendResult =
@@ -29,13 +29,13 @@ interface Answer {
 /** More than any receiver has to say. One that goes on is cut off, and its status counts. */
 const mostAnswerBytes = 64 * 1024;
 const compress = promisify(gzip);
+const oneConnection = { keepAlive: true, maxSockets: 1 };
 
 /** Sends by http/protobuf over one connection that is kept open. Not the stock exporter: it hides status, Retry-After and rejected spans. */
-export function httpSend(destination: OtlpHttp, options: { readonly now: () => Instant; readonly userAgent: string }): Send {
-  const { url, headers } = destination.connection();
-  const agent = new (url.protocol === 'https:' ? https.Agent : http.Agent)({ keepAlive: true, maxSockets: 1 });
-  const secrets = [...Object.values(headers), ...url.searchParams.values()].filter((value) => value.length > 3);
-  const hideSecrets = (text: string): string => secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
+export function httpSend(destination: Otlp, options: { readonly now: () => Instant; readonly userAgent: string }): Send {
+  const { url, headers, tls } = destination.connection();
+  const agent = url.protocol === 'https:' ? new https.Agent({ ...tls, ...oneConnection }) : new http.Agent(oneConnection);
+  const hideSecrets = hider([...Object.values(headers), ...url.searchParams.values()]);
 
   return async (payload, signal) => {
     const limit = new AbortController();
@@ -65,6 +65,12 @@ export function httpSend(destination: OtlpHttp, options: { readonly now: () => I
       signal.removeEventListener('abort', stop);
     }
   };
+}
+
+/** Takes secrets out of what a receiver says: some repeat what they were sent. */
+export function hider(secrets: readonly string[]): (text: string) => string {
+  const long = secrets.filter((secret) => secret.length > 3);
+  return (text) => long.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
 }
 
 function post(url: URL, body: Uint8Array, options: http.RequestOptions): Promise<Answer> {
@@ -120,6 +126,11 @@ function isPage({ headers }: Answer): boolean {
 
 function acknowledged({ headers, body }: Answer): SendResult {
   if (headers['content-type']?.startsWith('application/x-protobuf') !== true) return { kind: 'acknowledged' };
+  return acknowledgement(body);
+}
+
+/** What an `ExportTraceServiceResponse` says. */
+export function acknowledgement(body: Uint8Array): SendResult {
   const partial = partialSuccess(body);
   return {
     kind: 'acknowledged',
@@ -151,7 +162,7 @@ function describe({ status, headers, body }: Answer): string {
 }
 
 /** The text in an answer, be it plain, JSON or a protobuf `google.rpc.Status`; nothing that could steer a terminal. */
-function readable(text: string): string {
+export function readable(text: string): string {
   return text
     .replaceAll(/[^\x20-\x7e]+/g, ' ')
     .trim()

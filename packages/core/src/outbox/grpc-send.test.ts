@@ -1,0 +1,141 @@
+import { toBinary, create } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import * as grpc from '@grpc/grpc-js';
+import { RetryInfoSchema } from '@singletree/protocol';
+import { afterEach, expect, test } from 'vitest';
+import { readDestination } from './destination.ts';
+import { grpcSend } from './grpc-send.ts';
+import type { SendResult } from './send.ts';
+
+const service: grpc.ServiceDefinition = {
+  Export: {
+    path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: (bytes: Buffer) => bytes,
+    requestDeserialize: (bytes: Buffer) => bytes,
+    responseSerialize: (bytes: Buffer) => bytes,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  },
+};
+
+const servers: grpc.Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.forceShutdown();
+});
+
+async function listen(answer: grpc.handleUnaryCall<Buffer, Buffer>, implemented = service): Promise<number> {
+  const server = new grpc.Server();
+  servers.push(server);
+  server.addService(implemented, { Export: answer });
+  return await new Promise((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port))),
+  );
+}
+
+async function sendTo(port: number, environment: Record<string, string> = {}, signal = new AbortController().signal): Promise<SendResult> {
+  const { destination } = readDestination({
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    ...environment,
+  });
+  if (destination.kind === 'off') throw new Error(destination.why);
+  return await grpcSend(destination, { userAgent: 'singletree/test' })(Buffer.from('the frozen bytes'), signal);
+}
+
+async function answered(error: Partial<grpc.StatusObject> | undefined, body: Uint8Array = new Uint8Array()): Promise<SendResult> {
+  return await sendTo(await listen((_, callback) => (error ? callback(error) : callback(null, Buffer.from(body)))));
+}
+
+/** google.rpc.Status with a RetryInfo among its details. */
+function retryIn(ms: number): grpc.Metadata {
+  const info = toBinary(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: 0n, nanos: ms * 1_000_000 } }));
+  const bytes = (type: string, value: Uint8Array): Uint8Array =>
+    new BinaryWriter().tag(1, WireType.LengthDelimited).string(type).tag(2, WireType.LengthDelimited).bytes(value).finish();
+  const status = new BinaryWriter()
+    .tag(1, WireType.Varint)
+    .int32(8)
+    .tag(3, WireType.LengthDelimited)
+    .bytes(bytes('type.googleapis.com/google.rpc.Help', new Uint8Array()))
+    .tag(3, WireType.LengthDelimited)
+    .bytes(bytes('type.googleapis.com/google.rpc.RetryInfo', info))
+    .finish();
+  const metadata = new grpc.Metadata();
+  metadata.set('grpc-status-details-bin', Buffer.from(status));
+  return metadata;
+}
+
+const { status } = grpc;
+/** partial_success { rejected_spans: 3, error_message: "no" } */
+const partial = Uint8Array.from([0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, 0x6e, 0x6f]);
+
+test.each<[string, Parameters<typeof answered>, SendResult]>([
+  ['an empty answer', [undefined], { kind: 'acknowledged' }],
+  ['a partial success', [undefined, partial], { kind: 'acknowledged', rejected: 3, message: 'no' }],
+  ['an answer that cannot be read', [undefined, Uint8Array.from([0x0a, 0x7f, 1])], { kind: 'acknowledged' }],
+  ['UNAVAILABLE', [{ code: status.UNAVAILABLE, details: 'busy' }], { kind: 'retry', error: 'gRPC UNAVAILABLE: busy' }],
+  [
+    'UNAVAILABLE with a time',
+    [{ code: status.UNAVAILABLE, details: '', metadata: retryIn(700) }],
+    { kind: 'retry', error: 'gRPC UNAVAILABLE', after: 700 },
+  ],
+  ['ABORTED', [{ code: status.ABORTED, details: 'x' }], { kind: 'retry', error: 'gRPC ABORTED: x' }],
+  [
+    'RESOURCE_EXHAUSTED with a time',
+    [{ code: status.RESOURCE_EXHAUSTED, details: 'slow', metadata: retryIn(50) }],
+    { kind: 'retry', error: 'gRPC RESOURCE_EXHAUSTED: slow', after: 50 },
+  ],
+  [
+    'RESOURCE_EXHAUSTED without one: too large',
+    [{ code: status.RESOURCE_EXHAUSTED, details: 'large' }],
+    { kind: 'refused', status: status.RESOURCE_EXHAUSTED, error: 'gRPC RESOURCE_EXHAUSTED: large' },
+  ],
+  [
+    'INVALID_ARGUMENT',
+    [{ code: status.INVALID_ARGUMENT, details: 'bad\nspan\u001b[1m' }],
+    { kind: 'refused', status: status.INVALID_ARGUMENT, error: 'gRPC INVALID_ARGUMENT: bad span [1m' },
+  ],
+  [
+    'UNAUTHENTICATED',
+    [{ code: status.UNAUTHENTICATED, details: 'who?' }],
+    { kind: 'misconfigured', status: status.UNAUTHENTICATED, error: 'gRPC UNAUTHENTICATED: who?' },
+  ],
+  [
+    'PERMISSION_DENIED',
+    [{ code: status.PERMISSION_DENIED, details: '' }],
+    { kind: 'misconfigured', status: 7, error: 'gRPC PERMISSION_DENIED' },
+  ],
+])('%s', async (_, answer, expected) => {
+  expect(await answered(...answer)).toEqual(expected);
+});
+
+test('the bytes, the headers and the user agent arrive as they are; a secret that comes back is hidden', async () => {
+  let seen: [string, grpc.MetadataValue[], string] | undefined;
+  const port = await listen((call, callback) => {
+    seen = [call.request.toString(), call.metadata.get('x-key'), String(call.metadata.get('user-agent')[0])];
+    callback({ code: status.INVALID_ARGUMENT, details: 'key sesame is wrong' });
+  });
+  const result = await sendTo(port, { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=sesame', OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' });
+  expect(seen).toEqual(['the frozen bytes', ['sesame'], expect.stringMatching(/^singletree\/test grpc-node/)]);
+  expect(result).toMatchObject({ error: 'gRPC INVALID_ARGUMENT: key *** is wrong' });
+});
+
+test('a receiver of something else is no fault of the bytes', async () => {
+  const { Export } = service;
+  const port = await listen((_, callback) => callback(null), { Export: { ...Export!, path: '/other.Service/Export' } });
+  expect(await sendTo(port)).toMatchObject({ kind: 'misconfigured', status: status.UNIMPLEMENTED });
+});
+
+test('one that does not answer is waited for as long as the limit says', async () => {
+  const port = await listen(() => undefined);
+  expect(await sendTo(port, { OTEL_EXPORTER_OTLP_TIMEOUT: '60' })).toEqual({ kind: 'retry', error: 'no answer within 0.06 s' });
+});
+
+test('nobody there, and a daemon that stops: it is sent again later', async () => {
+  const port = await listen(() => undefined);
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 30);
+  expect(await sendTo(port, {}, stop.signal)).toEqual({ kind: 'retry', error: 'stopped before the answer came' });
+  servers.splice(0).forEach((server) => server.forceShutdown());
+  expect(await sendTo(port)).toMatchObject({ kind: 'retry', error: expect.stringContaining('gRPC UNAVAILABLE') });
+});

@@ -1,0 +1,112 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import * as grpc from '@grpc/grpc-js';
+import { RetryInfoSchema } from '@singletree/protocol';
+import type { Connection, Otlp } from './destination.ts';
+import { acknowledgement, hider, readable, type Send, type SendResult } from './send.ts';
+
+const exportMethod = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+/** Sends by gRPC over one connection, which is made with the first request. */
+export function grpcSend(destination: Otlp, options: { readonly userAgent: string }): Send {
+  const { url, headers, tls } = destination.connection();
+  const hideSecrets = hider(Object.values(headers));
+  const client = new grpc.Client(authorityOf(url), credentialsOf(url, tls), {
+    'grpc.primary_user_agent': options.userAgent,
+    'grpc.default_compression_algorithm':
+      destination.compression === 'gzip' ? grpc.compressionAlgorithms.gzip : grpc.compressionAlgorithms.identity,
+    // What a receiver cannot take it says; the limit for answers is as for the other protocol.
+    'grpc.max_receive_message_length': 64 * 1024,
+    // The relay has a pace of its own: it must not be told for minutes that nobody is there after somebody is.
+    'grpc.enable_retries': 0,
+    'grpc.initial_reconnect_backoff_ms': 500,
+    'grpc.max_reconnect_backoff_ms': 500,
+  });
+  const metadata = new grpc.Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+
+  return (payload, signal) =>
+    new Promise((resolve) => {
+      const deadline = Date.now() + destination.timeoutMs;
+      const call = client.makeUnaryRequest(exportMethod, asIs, asIs, Buffer.from(payload), metadata, { deadline }, (error, answer) => {
+        signal.removeEventListener('abort', stop);
+        if (!error) resolve(acknowledgement(answer ?? Buffer.alloc(0)));
+        else if (signal.aborted) resolve({ kind: 'retry', error: 'stopped before the answer came' });
+        else resolve(judge(error, hideSecrets(describe(error)), destination.timeoutMs));
+      });
+      const stop = (): void => call.cancel();
+      signal.addEventListener('abort', stop);
+    });
+}
+
+/** An IPv6 address keeps its brackets; a port that is the scheme's own is said all the same. */
+function authorityOf(url: URL): string {
+  return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
+}
+
+function credentialsOf(url: URL, { ca, cert, key }: Connection['tls']): grpc.ChannelCredentials {
+  return url.protocol === 'https:' ? grpc.credentials.createSsl(ca, key, cert) : grpc.credentials.createInsecure();
+}
+
+/** https://opentelemetry.io/docs/specs/otlp/#failures says which answers may be sent again. */
+function judge(error: grpc.ServiceError, message: string, timeoutMs: number): SendResult {
+  const { code: status } = error;
+  const after = retryDelay(error.metadata);
+  const again = { kind: 'retry', error: message, ...(after === undefined ? {} : { after }) } as const;
+  switch (status) {
+    case grpc.status.DEADLINE_EXCEEDED:
+      return { kind: 'retry', error: `no answer within ${timeoutMs / 1000} s` };
+    case grpc.status.CANCELLED:
+    case grpc.status.ABORTED:
+    case grpc.status.OUT_OF_RANGE:
+    case grpc.status.UNAVAILABLE:
+    case grpc.status.DATA_LOSS:
+      return again;
+    case grpc.status.RESOURCE_EXHAUSTED:
+      // Without a time it is the message itself that is too large.
+      return after === undefined ? { kind: 'refused', status, error: message } : again;
+    case grpc.status.UNAUTHENTICATED:
+    case grpc.status.PERMISSION_DENIED:
+    case grpc.status.UNIMPLEMENTED:
+      return { kind: 'misconfigured', status, error: message };
+    default:
+      return { kind: 'refused', status, error: message };
+  }
+}
+
+function describe({ code, details }: grpc.ServiceError): string {
+  const words = readable(details);
+  return `gRPC ${grpc.status[code]}${words === '' ? '' : `: ${words}`}`;
+}
+
+/** google.rpc.RetryInfo among the details of the answer, in milliseconds. */
+function retryDelay(metadata: grpc.Metadata): number | undefined {
+  const [details] = metadata.get('grpc-status-details-bin');
+  if (!Buffer.isBuffer(details)) return undefined;
+  try {
+    for (const any of fieldsOf(details, 3)) {
+      const type = new TextDecoder().decode(fieldsOf(any, 1)[0]);
+      const [value] = fieldsOf(any, 2);
+      if (!type.endsWith('/google.rpc.RetryInfo') || !value) continue;
+      const { retryDelay: delay } = fromBinary(RetryInfoSchema, value);
+      return delay && Math.max(0, durationMs(delay));
+    }
+  } catch {
+    // What cannot be read says nothing.
+  }
+  return undefined;
+}
+
+/** The values of a field that holds bytes, of a message whose type is not generated here: google.rpc.Status, and Any in it. */
+function fieldsOf(message: Uint8Array, field: number): Uint8Array[] {
+  const reader = new BinaryReader(message);
+  const values: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === field) values.push(reader.bytes());
+    else reader.skip(wireType);
+  }
+  return values;
+}
