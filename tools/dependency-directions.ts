@@ -61,10 +61,11 @@ const importRules: readonly Rule[] = [
     allows: inCore('task/'),
   },
   {
+    // The reader of raw fields, which knows no message, is what an OTLP answer is read with.
     why: 'protobuf types stop at rpc/',
     from: core,
     except: inCore('rpc/'),
-    forbids: /^(packages\/protocol\/|@bufbuild\/|@connectrpc\/)/,
+    forbids: /^(packages\/protocol\/|@bufbuild\/(?!protobuf\/wire$)|@connectrpc\/)/,
   },
   {
     why: 'processes are started in one place, and by the shim, which outlives the daemon',

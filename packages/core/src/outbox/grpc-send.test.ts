@@ -1,7 +1,5 @@
-import { toBinary, create } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
-import { RetryInfoSchema } from '@singletree/protocol';
 import { afterEach, expect, test } from 'vitest';
 import { readDestination } from './destination.ts';
 import { grpcSend } from './grpc-send.ts';
@@ -47,21 +45,21 @@ async function answered(error: Partial<grpc.StatusObject> | undefined, body: Uin
   return await sendTo(await listen((_, callback) => (error ? callback(error) : callback(null, Buffer.from(body)))));
 }
 
+const field = (number: number, bytes: Uint8Array): BinaryWriter => new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(bytes);
+const any = (type: string, value: Uint8Array): Uint8Array =>
+  Buffer.concat([field(1, Buffer.from(`type.googleapis.com/${type}`)).finish(), field(2, value).finish()]);
+
 /** google.rpc.Status with a RetryInfo among its details. */
 function retryIn(ms: number): grpc.Metadata {
-  const info = toBinary(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: 0n, nanos: ms * 1_000_000 } }));
-  const bytes = (type: string, value: Uint8Array): Uint8Array =>
-    new BinaryWriter().tag(1, WireType.LengthDelimited).string(type).tag(2, WireType.LengthDelimited).bytes(value).finish();
-  const status = new BinaryWriter()
+  const duration = new BinaryWriter()
     .tag(1, WireType.Varint)
-    .int32(8)
-    .tag(3, WireType.LengthDelimited)
-    .bytes(bytes('type.googleapis.com/google.rpc.Help', new Uint8Array()))
-    .tag(3, WireType.LengthDelimited)
-    .bytes(bytes('type.googleapis.com/google.rpc.RetryInfo', info))
-    .finish();
+    .int64(Math.floor(ms / 1_000))
+    .tag(2, WireType.Varint)
+    .int32((ms % 1_000) * 1_000_000);
+  const details = [any('google.rpc.Help', new Uint8Array()), any('google.rpc.RetryInfo', field(1, duration.finish()).finish())];
+  const code = new BinaryWriter().tag(1, WireType.Varint).int32(8).finish();
   const metadata = new grpc.Metadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(status));
+  metadata.set('grpc-status-details-bin', Buffer.concat([code, ...details.map((detail) => field(3, detail).finish())]));
   return metadata;
 }
 
@@ -82,8 +80,8 @@ test.each<[string, Parameters<typeof answered>, SendResult]>([
   ['ABORTED', [{ code: status.ABORTED, details: 'x' }], { kind: 'retry', error: 'gRPC ABORTED: x' }],
   [
     'RESOURCE_EXHAUSTED with a time',
-    [{ code: status.RESOURCE_EXHAUSTED, details: 'slow', metadata: retryIn(50) }],
-    { kind: 'retry', error: 'gRPC RESOURCE_EXHAUSTED: slow', after: 50 },
+    [{ code: status.RESOURCE_EXHAUSTED, details: 'slow', metadata: retryIn(2_050) }],
+    { kind: 'retry', error: 'gRPC RESOURCE_EXHAUSTED: slow', after: 2_050 },
   ],
   [
     'RESOURCE_EXHAUSTED without one: too large',

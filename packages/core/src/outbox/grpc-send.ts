@@ -1,8 +1,5 @@
-import { fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { durationMs } from '@bufbuild/protobuf/wkt';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
-import { RetryInfoSchema } from '@singletree/protocol';
 import type { Connection, Otlp } from './destination.ts';
 import { acknowledgement, hider, readable, type Send, type SendResult } from './send.ts';
 
@@ -81,17 +78,20 @@ function describe({ code, details }: grpc.ServiceError): string {
   return `gRPC ${grpc.status[code]}${words === '' ? '' : `: ${words}`}`;
 }
 
-/** google.rpc.RetryInfo among the details of the answer, in milliseconds. */
+/**
+ * google.rpc.RetryInfo among the details of the answer, in milliseconds. Read by hand, as a google.rpc.Status whose field 3 holds messages with their
+ * types: its field 1 is a duration in seconds and nanoseconds.
+ */
 function retryDelay(metadata: grpc.Metadata): number | undefined {
   const [details] = metadata.get('grpc-status-details-bin');
   if (!Buffer.isBuffer(details)) return undefined;
   try {
-    for (const any of fieldsOf(details, 3)) {
-      const type = new TextDecoder().decode(fieldsOf(any, 1)[0]);
-      const [value] = fieldsOf(any, 2);
-      if (!type.endsWith('/google.rpc.RetryInfo') || !value) continue;
-      const { retryDelay: delay } = fromBinary(RetryInfoSchema, value);
-      return delay && Math.max(0, durationMs(delay));
+    for (const any of bytesOf(details, 3)) {
+      const [type] = bytesOf(any, 1);
+      const [value] = bytesOf(any, 2);
+      if (!value || !new TextDecoder().decode(type).endsWith('/google.rpc.RetryInfo')) continue;
+      const [delay] = bytesOf(value, 1);
+      return delay && Math.max(0, numberOf(delay, 1) * 1_000 + numberOf(delay, 2) / 1_000_000);
     }
   } catch {
     // What cannot be read says nothing.
@@ -99,14 +99,23 @@ function retryDelay(metadata: grpc.Metadata): number | undefined {
   return undefined;
 }
 
-/** The values of a field that holds bytes, of a message whose type is not generated here: google.rpc.Status, and Any in it. */
-function fieldsOf(message: Uint8Array, field: number): Uint8Array[] {
-  const reader = new BinaryReader(message);
+function bytesOf(message: Uint8Array, field: number): Uint8Array[] {
   const values: Uint8Array[] = [];
+  const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
-    if (number === field) values.push(reader.bytes());
+    if (number === field && wireType === WireType.LengthDelimited) values.push(reader.bytes());
     else reader.skip(wireType);
   }
   return values;
+}
+
+function numberOf(message: Uint8Array, field: number): number {
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === field && wireType === WireType.Varint) return Number(reader.int64());
+    reader.skip(wireType);
+  }
+  return 0;
 }

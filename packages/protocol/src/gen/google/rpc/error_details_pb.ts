@@ -21,15 +21,13 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration, DurationJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file google/rpc/error_details.proto.
  */
 export const file_google_rpc_error_details: GenFile = /*@__PURE__*/
-  fileDesc("Ch5nb29nbGUvcnBjL2Vycm9yX2RldGFpbHMucHJvdG8SCmdvb2dsZS5ycGMikwEKCUVycm9ySW5mbxIOCgZyZWFzb24YASABKAkSDgoGZG9tYWluGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuZ29vZ2xlLnJwYy5FcnJvckluZm8uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoJUmV0cnlJbmZvEi4KC3JldHJ5X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmwKDmNvbS5nb29nbGUucnBjQhFFcnJvckRldGFpbHNQcm90b1ABWj9nb29nbGUuZ29sYW5nLm9yZy9nZW5wcm90by9nb29nbGVhcGlzL3JwYy9lcnJkZXRhaWxzO2VycmRldGFpbHOiAgNSUENiBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("Ch5nb29nbGUvcnBjL2Vycm9yX2RldGFpbHMucHJvdG8SCmdvb2dsZS5ycGMikwEKCUVycm9ySW5mbxIOCgZyZWFzb24YASABKAkSDgoGZG9tYWluGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuZ29vZ2xlLnJwYy5FcnJvckluZm8uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCbAoOY29tLmdvb2dsZS5ycGNCEUVycm9yRGV0YWlsc1Byb3RvUAFaP2dvb2dsZS5nb2xhbmcub3JnL2dlbnByb3RvL2dvb2dsZWFwaXMvcnBjL2VycmRldGFpbHM7ZXJyZGV0YWlsc6ICA1JQQ2IGcHJvdG8z");
 
 /**
  * Describes the cause of the error with structured details.
@@ -105,39 +103,4 @@ export type ErrorInfoJson = {
  */
 export const ErrorInfoSchema: GenMessage<ErrorInfo, {jsonType: ErrorInfoJson}> = /*@__PURE__*/
   messageDesc(file_google_rpc_error_details, 0);
-
-/**
- * When a client may try a call again that was refused.
- *
- * @generated from message google.rpc.RetryInfo
- */
-export type RetryInfo = Message<"google.rpc.RetryInfo"> & {
-  /**
-   * How long it should wait at least.
-   *
-   * @generated from field: google.protobuf.Duration retry_delay = 1;
-   */
-  retryDelay?: Duration | undefined;
-};
-
-/**
- * When a client may try a call again that was refused.
- *
- * @generated from message google.rpc.RetryInfo
- */
-export type RetryInfoJson = {
-  /**
-   * How long it should wait at least.
-   *
-   * @generated from field: google.protobuf.Duration retry_delay = 1;
-   */
-  retryDelay?: DurationJson;
-};
-
-/**
- * Describes the message google.rpc.RetryInfo.
- * Use `create(RetryInfoSchema)` to create a new message.
- */
-export const RetryInfoSchema: GenMessage<RetryInfo, {jsonType: RetryInfoJson}> = /*@__PURE__*/
-  messageDesc(file_google_rpc_error_details, 1);
 
