@@ -1,14 +1,18 @@
 import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
+import type { ProcessIdentity } from '../supervision/protocol.ts';
 import { Concerns } from './concerns.ts';
+import { Hold } from './hold.ts';
 import { toldCalls } from './ledger.ts';
+import { Meter } from './meter.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 import { isStop, type Concern } from './watchdogs/concern.ts';
+import { isMetered, needsDaemon } from './watchdogs/daemon-limits.ts';
 
 /** Reads the harness's output while it lives, looks whether anything is wrong, and says how it ended. Each batch of events and its offset are one commit. */
 export async function follow(task: Task, rooms: Rooms): Promise<Command> {
@@ -19,13 +23,20 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   const directory = join(rooms.processes.root, process.directory);
   const { maxOutputBytes } = task.spec.limits;
   const transcript = new Transcript(directory, plugin, attempt, attempt.recorded, maxOutputBytes, rooms.watchdogs);
-  const concerns = new Concerns(task, directory, transcript, rooms);
+  const meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms) : undefined;
+  if (meter) transcript.onEvent = (event) => meter.add(event);
+  const concerns = new Concerns(task, directory, transcript, meter, rooms);
+  using hold = new Hold(() => concerns.counted().some((concern) => concern.stop), meter, plugin, rooms);
   const told = new Set(attempt.warned);
   /** Why it is stopped: what an earlier daemon has found is in no event of the harness's. */
   let why = [...told].some(isStop) ? attempt.live?.concern : undefined;
   let stop: LimitStop | undefined;
 
-  const live = (): LiveProgress => ({ ...transcript.live(), ...(why === undefined ? {} : { concern: why }) });
+  const live = (): LiveProgress => {
+    // Stopped for what is counted, it is told with what has been counted since.
+    const concern = concerns.counted().find((counted) => stop !== undefined && counted.stop === stop)?.message ?? why;
+    return { ...transcript.live(), ...meter?.live, ...(concern === undefined ? {} : { concern }) };
+  };
   const execute = async (command: Command, what: string): Promise<void> => {
     const executed = await rooms.engine.execute(task.id, command, task.fence);
     if (executed.kind !== 'done') throw new Superseded(`${what} is not recorded: ${executed.kind}`);
@@ -34,6 +45,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     if (stop === 'given_up') return;
     try {
       for await (const batch of transcript.read(final)) {
+        hold.look();
         const calls = toldCalls(attempt.number, batch.events, rooms.now());
         const command = { kind: 'record' as const, attempt: attempt.number, ...batch, calls, live: live() };
         await execute(command, `${batch.source} from ${batch.from}`);
@@ -51,6 +63,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     told.add(about);
   };
   const ownStop = async (): Promise<LimitStop | undefined> => {
+    hold.check();
     for (const concern of stop ? [] : await concerns.look()) {
       await tell(concern);
       stop ??= concern.stop;
@@ -64,8 +77,18 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       if (error instanceof StepFailure) return undefined;
       throw error;
     });
-  const ended = await supervise(task, process, rooms, { secrets, onOutput: record, ownStop });
-  if (ended.kind === 'dead') await record(await lengthsOf(directory));
+  const onHint = (): void => {
+    try {
+      transcript.advance();
+      hold.look();
+    } catch {
+      // The look that follows meets the same, and says so.
+    }
+  };
+  const onChild = (child: ProcessIdentity): void => void (hold.child = child);
+  const watched = { secrets, onOutput: record, ownStop, ...(needsDaemon(task, plugin.harness.capabilities) ? { onHint, onChild } : {}) };
+  const ended = await supervise(task, process, rooms, watched);
+  if (ended.kind === 'dead') await record(lengthsOf(directory));
   if (ended.kind === 'exited') await record(ended.exit.lengths);
   for (const concern of concerns.drifts()) await tell(concern);
   if (ended.kind !== 'exited') return withoutExit(ended, process.directory);

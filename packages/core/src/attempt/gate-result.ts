@@ -20,6 +20,6 @@ export async function gateResult(
     required,
     startedAt,
     endedAt,
-    ...judgementOf(exit, await outputEnd(where.directory, exit.lengths), entries),
+    ...judgementOf(exit, outputEnd(where.directory, exit.lengths), entries),
   };
 }

@@ -5,15 +5,15 @@ import type { ProcessExit } from '../task/task.ts';
 const endBytes = 16 * 1024;
 
 /** The end of both outputs, standard error after standard output: test runners report on either. */
-export async function outputEnd(directory: string, lengths: ProcessExit['lengths']): Promise<Buffer> {
-  const stderr = await logEnd(directory, 'stderr', lengths.stderr);
-  const stdout = await logEnd(directory, 'stdout', lengths.stdout);
+export function outputEnd(directory: string, lengths: ProcessExit['lengths']): Buffer {
+  const stderr = logEnd(directory, 'stderr', lengths.stderr);
+  const stdout = logEnd(directory, 'stdout', lengths.stdout);
   return Buffer.concat([stdout, stderr]);
 }
 
 /** The last bytes of one log, up to a recorded length. */
-export async function logEnd(directory: string, log: LogName, length: number): Promise<Buffer> {
-  const end = Math.min(length, await logLength(directory, log));
+export function logEnd(directory: string, log: LogName, length: number): Buffer {
+  const end = Math.min(length, logLength(directory, log));
   const from = Math.max(0, end - endBytes);
-  return from === end ? Buffer.alloc(0) : await readLog(directory, log, from, end - from);
+  return from === end ? Buffer.alloc(0) : readLog(directory, log, from, end - from);
 }

@@ -32,7 +32,7 @@ import { StepFailure } from './step-failure.ts';
 import { refuseTakenNames, secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
-import { usedUp } from './watchdogs/daemon-limits.ts';
+import { isMetered, usedUp } from './watchdogs/daemon-limits.ts';
 
 /** A probe older than this is asked again before an attempt. */
 const probeAgeMs = 60_000;
@@ -48,6 +48,7 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   const { plugin, warning, refused } = await readyPlugin(task, rooms);
   // Somebody has to log in first: that is no fault of the task's, and costs it no attempt.
   if (refused !== undefined) return { kind: 'block', reason: 'unauthenticated', message: refused, probe: true };
+  refuseUnpriced(task, plugin, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
   return { ...(await start(task, plugin, rooms)), ...(warning === undefined ? {} : { warning }) };
@@ -56,8 +57,9 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
 /** A limit over all attempts that is used up: whatever were started now would only be ended for it. */
 function limitBefore(task: Task): Failure | undefined {
   if (task.usedMs >= task.spec.limits.timeoutMs) return timedOut(task);
-  const turns = usedUp(task);
-  return turns && { reason: 'turn_limit', message: advised('turn_limit', turns.message) };
+  const { stop, message = '' } = usedUp(task) ?? {};
+  if (stop !== 'turn_limit' && stop !== 'token_limit' && stop !== 'cost_limit') return undefined;
+  return { reason: stop, message: advised(stop, message) };
 }
 
 interface Ready {
@@ -85,6 +87,18 @@ async function readyPlugin(task: Task, rooms: Rooms): Promise<Ready> {
   }
 }
 
+/** What may cost so much and costs nobody knows what would have to be stopped at its first call. */
+function refuseUnpriced(task: Task, { harness, settings }: Plugin, { prices, now }: Rooms): void {
+  const { maxCostUsdMicros } = task.spec.limits;
+  const model = newestAttempt(task)?.requestedModel ?? settings.model;
+  if (maxCostUsdMicros === undefined || harness.capabilities.cost || model === undefined) return;
+  const usage = { uncachedInputTokens: 1, outputTokens: 1 };
+  const price = prices.price({ model, provider: harness.provider, usage, at: now() });
+  if (!('unknown' in price)) return;
+  const todo = `declare its price under "prices" in the configuration, or that it is free, or leave the limit on its cost away`;
+  throw new StepFailure('invalid_configuration', `a limit on cost cannot hold: ${price.unknown}; ${todo}`);
+}
+
 async function nextSetup(task: Task, rooms: Rooms): Promise<Command> {
   const due = setupToRun(task);
   if (!due) return { kind: 'set_base', base: await rooms.workspaces.freezeBase(task) };
@@ -100,7 +114,7 @@ async function finishSetup(task: Task, process: TaskProcess, rooms: Rooms): Prom
   if (ended.kind !== 'exited') return withoutExit(ended, directory);
   const exit = exitOf(ended.exit);
   if (exit.code === 0) return { kind: 'exited', directory, exit };
-  const tail = readableEnd(await outputEnd(join(rooms.processes.root, directory), exit.lengths), setupTailBytes);
+  const tail = readableEnd(outputEnd(join(rooms.processes.root, directory), exit.lengths), setupTailBytes);
   const how =
     exit.spawnError ??
     (exit.stop === 'output_limit'
@@ -126,6 +140,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     session,
     permissions: task.spec.permissions,
     root: rooms.root,
+    ...(isMetered(task) ? { metered: true } : {}),
     trusted: await trusts(task, rooms),
     ...modelOf(task, plugin),
   };

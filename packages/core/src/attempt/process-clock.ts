@@ -19,7 +19,7 @@ export class ProcessClock {
 
   /** Undefined until the shim has started its child. */
   async standing(): Promise<Standing | undefined> {
-    const lengths = await lengthsOf(this.#directory);
+    const lengths = lengthsOf(this.#directory);
     const now = monotonicMs();
     if (this.#startedAt === undefined || this.#lengths === undefined) {
       const lines = await readClock(this.#directory);

@@ -23,7 +23,7 @@ export async function reconcile(task: Task, rooms: Rooms): Promise<Command> {
   if (!attempt || !process || !task.base) throw new Error(`bug: task ${task.id} has nothing to reconcile`);
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
-  const lengths = process.exit?.lengths ?? (await lengthsOf(directory));
+  const lengths = process.exit?.lengths ?? lengthsOf(directory);
   const read = await readAll(task, attempt, plugin, directory, lengths, rooms);
   const { reconciliation, incomplete } = await fromSessionFiles(plugin, attempt, read, rooms);
   const { fold } = read.transcript;
@@ -114,7 +114,7 @@ async function fromSessionFiles(
 /** The end of standard error, which has the log of standard output where both have one. */
 async function errorTail(directory: string, lengths: { stdout: number; stderr: number }): Promise<Buffer> {
   const log = (await readSpec(directory)).record?.oneOutput ? 'stdout' : 'stderr';
-  return await logEnd(directory, log, lengths[log]);
+  return logEnd(directory, log, lengths[log]);
 }
 
 /** What the exit itself tells where the CLI's output had no last word. A stop that we asked for is no evidence of the harness's. */

@@ -31,8 +31,12 @@ export type Ended =
 export interface Watch {
   /** Read at each start of a shim, so that a second one gets the same frame. Undefined: they cannot be read, so nothing may be started. */
   readonly secrets?: () => Promise<Readonly<Record<string, string>> | undefined>;
+  /** Called at once when a file of the directory has changed, whatever else goes on. Only a hint. */
+  readonly onHint?: () => void;
   /** Called whenever there may be new output. */
   readonly onOutput?: () => Promise<void>;
+  /** Told of the child after that, once its shim has written it down. */
+  readonly onChild?: (child: ProcessIdentity) => void;
   /** Asked while the process lives: why the daemon itself wants it to end. */
   readonly ownStop?: () => Promise<LimitStop | undefined>;
 }
@@ -52,7 +56,7 @@ const hardnessOf: Readonly<Record<StopKind, Hardness>> = { cancel: 'interrupt', 
  */
 export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, watched: Watch): Promise<Ended> {
   const directory = join(rooms.processes.root, process.directory);
-  await using hints = hintsOf(directory, task.id, rooms);
+  await using hints = hintsOf(directory, task.id, rooms, watched.onHint);
   let owned = process.state !== 'open';
   const limits = limitsOf(directory);
   const patience = new Patience(monotonicMs());
@@ -79,6 +83,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
           owned = true;
         }
         await watched.onOutput?.();
+        if (seen.run) watched.onChild?.(seen.run);
         const own = await watched.ownStop?.();
         if (own) await requestStop(directory, { kind: own, hardness: hardnessOfOwn(own), by: 'daemon', at: rooms.now() });
         // Only now: whoever cannot read what the process says holds it to no limit.
@@ -86,7 +91,7 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
         const stop = (await rooms.store.task(task.id))?.stop;
         if (stop) await requestStop(directory, requestOf(stop));
         wake(seen.owner);
-        const { stdout, stderr } = await lengthsOf(directory);
+        const { stdout, stderr } = lengthsOf(directory);
         const standing = { bytes: stdout + stderr, stopAsked: own !== undefined || stop !== undefined };
         if (patience.isOver(monotonicMs(), await limits(), standing)) signalProcess(seen.owner, 'SIGKILL');
         break;
@@ -155,7 +160,12 @@ export function exitOf(record: ExitRecord): ProcessExit {
 }
 
 /** Waits for a sign that something changed, in the directory or in the task; both are only hints, the poll is the truth. */
-function hintsOf(directory: string, taskId: string, rooms: Rooms): AsyncDisposable & { next(atMostMs: number): Promise<void> } {
+function hintsOf(
+  directory: string,
+  taskId: string,
+  rooms: Rooms,
+  onChange: () => void = () => undefined,
+): AsyncDisposable & { next(atMostMs: number): Promise<void> } {
   let wake: () => void = () => undefined;
   let pending = false;
   const hint = (): void => {
@@ -164,7 +174,10 @@ function hintsOf(directory: string, taskId: string, rooms: Rooms): AsyncDisposab
   };
   let files: FSWatcher | undefined;
   try {
-    files = watch(directory, hint).on('error', () => undefined);
+    files = watch(directory, () => {
+      onChange();
+      hint();
+    }).on('error', () => undefined);
   } catch {
     // The machine has no watches left, or the directory has vanished, which the next look finds out.
   }

@@ -43,12 +43,15 @@ export class Transcript {
   readonly fold: UsageFold;
   readonly watchdogs: Watchdogs;
   readonly unknown: UnknownEvents = new UnknownEvents();
+  /** Gets each event before anybody else does. */
+  onEvent: ((event: HarnessEvent) => void) | undefined;
   readonly #directory: string;
   readonly #plugin: Plugin;
   readonly #attempt: Pick<Attempt, 'baseline' | 'requestedModel'>;
   readonly #limitBytes: number;
   readonly #positions: readonly Position[];
   #activity: string | undefined;
+  #failure: DecoderFailure | undefined;
 
   constructor(
     directory: string,
@@ -79,6 +82,11 @@ export class Transcript {
     for (const position of this.#positions) yield* this.#readSource(position, final?.[position.source]);
   }
 
+  /** Decodes what has come since, at most a chunk of each output: it does not have to wait until what came before is committed. `read` gives it later. */
+  advance(): void {
+    for (const position of this.#positions) this.#advance(position, Infinity);
+  }
+
   /** What a watcher is shown of an attempt that runs. */
   live(): LiveProgress {
     const summary = this.fold.summary();
@@ -106,24 +114,29 @@ export class Transcript {
   }
 
   async *#readSource(position: Position, finalLength: number | undefined): AsyncGenerator<Batch> {
-    const written = finalLength ?? (await logLength(this.#directory, position.source));
-    const end = Math.min(written, this.#limitBytes);
-    while (position.read < end) {
-      const bytes = await readLog(this.#directory, position.source, position.read, Math.min(chunkBytes, end - position.read));
-      if (bytes.length === 0) break;
-      this.#take(position, () => position.decoder.push(bytes));
-      const last = bytes.lastIndexOf(newline);
-      if (last >= 0) position.lineEnd = position.read + last + 1;
-      position.read += bytes.length;
-      yield* batchTo(position, position.lineEnd);
-    }
+    const end = finalLength ?? logLength(this.#directory, position.source);
+    while (this.#advance(position, end)) yield* batchTo(position, position.lineEnd);
+    yield* batchTo(position, position.lineEnd);
     if (finalLength === undefined) return;
     this.#take(position, () => position.decoder.end());
     yield* batchTo(position, position.read);
   }
 
+  /** Decodes the next chunk before this end. False: there is none. */
+  #advance(position: Position, end: number): boolean {
+    const length = Math.min(chunkBytes, Math.min(end, this.#limitBytes) - position.read);
+    const bytes = length > 0 ? readLog(this.#directory, position.source, position.read, length) : undefined;
+    if (!bytes?.length) return false;
+    this.#take(position, () => position.decoder.push(bytes));
+    const last = bytes.lastIndexOf(newline);
+    if (last >= 0) position.lineEnd = position.read + last + 1;
+    position.read += bytes.length;
+    return true;
+  }
+
   #take(position: Position, decode: () => readonly HarnessEvent[]): void {
-    for (const event of decoded(decode, position.source)) {
+    for (const event of this.#decoded(decode, position.source)) {
+      this.onEvent?.(event);
       this.fold.add(event);
       this.watchdogs.add(event);
       this.unknown.add(event);
@@ -131,21 +144,23 @@ export class Transcript {
       if (event.endsAt > position.recorded) position.waiting.push(event);
     }
   }
-}
 
-function decoded(decode: () => readonly HarnessEvent[], source: OutputSource): readonly HarnessEvent[] {
-  try {
-    return decode();
-  } catch (error) {
-    throw new DecoderFailure(`the decoder failed on ${source}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+  /** One that has failed is asked no more: it would be given the same bytes again. */
+  #decoded(decode: () => readonly HarnessEvent[], source: OutputSource): readonly HarnessEvent[] {
+    if (this.#failure) throw this.#failure;
+    try {
+      return decode();
+    } catch (error) {
+      const what = error instanceof Error ? error.message : String(error);
+      this.#failure = new DecoderFailure(`the decoder failed on ${source}: ${what}`, { cause: error });
+      throw this.#failure;
+    }
   }
 }
 
 /** How long both outputs are now. Final once nothing of the process lives any more. */
-export async function lengthsOf(directory: string): Promise<{ stdout: number; stderr: number }> {
-  return { stdout: await logLength(directory, 'stdout'), stderr: await logLength(directory, 'stderr') };
+export function lengthsOf(directory: string): { stdout: number; stderr: number } {
+  return { stdout: logLength(directory, 'stdout'), stderr: logLength(directory, 'stderr') };
 }
 
 function* batchTo(position: Position, to: number): Generator<Batch> {

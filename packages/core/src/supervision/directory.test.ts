@@ -31,7 +31,7 @@ test('a revoked directory never starts anything, and may be revoked again', asyn
   expect(await revoke(directory)).toBe(true);
   await startShim(directory, {});
   expect(await look(directory)).toEqual({ kind: 'revoked' });
-  expect(await logLength(directory, 'stdout')).toBe(0);
+  expect(logLength(directory, 'stdout')).toBe(0);
 });
 
 test(`daemon and shim never both win (seed ${seed})`, async () => {
@@ -49,7 +49,7 @@ test(`daemon and shim never both win (seed ${seed})`, async () => {
     if (won) {
       expect(await look(directory)).toEqual({ kind: 'revoked' });
     } else expect(await ending(directory)).toMatchObject({ code: 0 });
-    expect(await logLength(directory, 'stdout')).toBe(won ? 0 : 8);
+    expect(logLength(directory, 'stdout')).toBe(won ? 0 : 8);
     expect(readdirSync(directory).filter((name) => name.startsWith('owner'))).toEqual(['owner']);
   }
   expect(outcomes.size).toBe(2);
@@ -75,13 +75,13 @@ test('a stop is asked for once for each kind, and two who ask at once both are h
 
 test('logs are read by offset, and a log that is not there yet is empty', async () => {
   const directory = await prepare('true');
-  expect(await logLength(directory, 'stdout')).toBe(0);
-  expect(await readLog(directory, 'stdout', 0, 10)).toEqual(Buffer.alloc(0));
+  expect(logLength(directory, 'stdout')).toBe(0);
+  expect(readLog(directory, 'stdout', 0, 10)).toEqual(Buffer.alloc(0));
   writeFileSync(join(directory, 'stdout.log'), '0123456789');
-  expect(await logLength(directory, 'stdout')).toBe(10);
-  expect((await readLog(directory, 'stdout', 3, 4)).toString()).toBe('3456');
-  expect((await readLog(directory, 'stdout', 8, 100)).toString()).toBe('89');
-  expect(await readLog(directory, 'stdout', 10, 100)).toEqual(Buffer.alloc(0));
+  expect(logLength(directory, 'stdout')).toBe(10);
+  expect(readLog(directory, 'stdout', 3, 4).toString()).toBe('3456');
+  expect(readLog(directory, 'stdout', 8, 100).toString()).toBe('89');
+  expect(readLog(directory, 'stdout', 10, 100)).toEqual(Buffer.alloc(0));
 });
 
 test('the clock leaves out what is torn', async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { failpoint } from '../failpoints.ts';
 import { look } from './look.ts';
@@ -58,21 +59,33 @@ export async function vouch(directory: string, until: bigint): Promise<void> {
 
 export type LogName = 'stdout' | 'stderr';
 
-/** Bytes of a log from an offset, at most `maxBytes`; empty where there is no more yet. */
-export async function readLog(directory: string, log: LogName, from: number, maxBytes: number): Promise<Buffer> {
-  const handle = await open(file(directory, `${log}.log`), 'r').catch(unlessMissing);
-  if (handle === undefined) return Buffer.alloc(0);
+/**
+ * Bytes of a log from an offset, at most `maxBytes`; empty where there is no more yet. At once, for what has just been written is in memory: a limit that
+ * is reached can wait for nobody.
+ */
+export function readLog(directory: string, log: LogName, from: number, maxBytes: number): Buffer {
+  const descriptor = opened(file(directory, `${log}.log`));
+  if (descriptor === undefined) return Buffer.alloc(0);
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes), 0, maxBytes, from);
-    return buffer.subarray(0, bytesRead);
+    const length = Math.max(0, Math.min(maxBytes, fstatSync(descriptor).size - from));
+    const buffer = Buffer.allocUnsafe(length);
+    return buffer.subarray(0, length === 0 ? 0 : readSync(descriptor, buffer, 0, length, from));
   } finally {
-    await handle.close();
+    closeSync(descriptor);
+  }
+}
+
+function opened(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    return unlessMissing(error);
   }
 }
 
 /** Bytes in a log now; 0 before the shim has made it. */
-export async function logLength(directory: string, log: LogName): Promise<number> {
-  return (await stat(file(directory, `${log}.log`)).catch(unlessMissing))?.size ?? 0;
+export function logLength(directory: string, log: LogName): number {
+  return statSync(file(directory, `${log}.log`), { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** How long the logs were at a moment. */
