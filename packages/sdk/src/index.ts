@@ -4,7 +4,7 @@ export type { CreateTask, GateInput, LimitsInput, RetryRuleInput } from './creat
 export { ConnectionLostError, NoDaemonError, SingletreeError, TaskBlockedError } from './errors.ts';
 export type { LogOptions } from './logs.ts';
 export type { Plain } from './plain.ts';
-export type { CallSettings, ChangeSettings, ListSettings, Page, RunTask, StopSettings, Tasks } from './tasks.ts';
+export type { CallSettings, ChangeSettings, ListSettings, ModelCallSettings, Page, RunTask, StopSettings, Tasks } from './tasks.ts';
 export type {
   Attempt,
   Complexity,
@@ -17,6 +17,7 @@ export type {
   Heartbeat,
   KillSwitch,
   LogChunk,
+  ModelCall,
   Outcome,
   PermissionMode,
   ProcessRole,

@@ -270,6 +270,30 @@ test('list goes through all pages', async () => {
   expect(tokens).toEqual(['', 'two', 'three']);
 });
 
+test('the usage ledger is read page by page, of a task or of one attempt', async () => {
+  const asked: unknown[] = [];
+  await using scripted = await daemonAndClient({
+    tasks: {
+      listModelCalls: ({ $typeName: _, ...request }) => {
+        asked.push(request);
+        if (request.pageToken === 'two') return { calls: [{ attempt: 1, callId: 'b', provisional: true }] };
+        return { calls: [{ attempt: 1, callId: 'a', costUsdMicros: 7n, usage: { outputTokens: 3n } }], nextPageToken: 'two' };
+      },
+    },
+  });
+  const read: unknown[] = [];
+  for await (const call of scripted.client.tasks.modelCalls('t', { attempt: 1, pageSize: 1 })) read.push(call);
+  expect(read).toMatchObject([
+    { callId: 'a', costUsdMicros: 7, usage: { outputTokens: 3 } },
+    { callId: 'b', provisional: true },
+  ]);
+  const request = { taskId: 't', attempt: 1, pageSize: 1 };
+  expect(asked).toEqual([
+    { ...request, pageToken: '' },
+    { ...request, pageToken: 'two' },
+  ]);
+});
+
 describe('run', () => {
   const events = eventsOfTask(3);
 

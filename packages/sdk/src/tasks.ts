@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { CallOptions, Client } from '@connectrpc/connect';
-import { TaskSchema, TaskService, TaskState, type Task as TaskMessage } from '@singletree/protocol';
+import { ModelCallSchema, TaskSchema, TaskService, TaskState, type Task as TaskMessage } from '@singletree/protocol';
 import { toRequest, type CreateTask } from './create-task.ts';
 import { SingletreeError } from './errors.ts';
 import type { Link } from './link.ts';
 import { logs, type LogOptions } from './logs.ts';
 import { repeat } from './retry.ts';
-import type { LogChunk, Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
+import type { LogChunk, ModelCall, Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
 import { watch, type WatchOptions } from './watch.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
@@ -34,6 +34,13 @@ export interface ListSettings extends CallSettings {
   /** Only tasks in one of these states. */
   readonly states?: readonly StateWord[] | undefined;
   /** Most tasks on a page, 1 to 1000. */
+  readonly pageSize?: number | undefined;
+}
+
+export interface ModelCallSettings extends CallSettings {
+  /** Only those of this attempt. */
+  readonly attempt?: number | undefined;
+  /** Most entries that are asked for at once, 1 to 1000. */
   readonly pageSize?: number | undefined;
 }
 
@@ -107,6 +114,20 @@ export class Tasks {
    */
   logs(taskId: string, options: LogOptions = {}): AsyncGenerator<LogChunk, void, undefined> {
     return logs(this.#link, taskId, options);
+  }
+
+  /**
+   * The usage ledger of a task: its model calls by attempt, in the order in which they were made, and what a harness counts beyond them. The
+   * entries of an attempt that has ended add up to its `usage`; of one that runs they are what its harness has told so far.
+   */
+  async *modelCalls(taskId: string, { attempt, pageSize, signal }: ModelCallSettings = {}): AsyncGenerator<ModelCall, void, undefined> {
+    for (let pageToken = ''; ;) {
+      const request = { taskId, pageSize: pageSize ?? 0, pageToken, ...(attempt === undefined ? {} : { attempt }) };
+      const page = await this.#link.call(TaskService, (client, options) => client.listModelCalls(request, options), signal);
+      for (const call of page.calls) yield toPlain(ModelCallSchema, call);
+      pageToken = page.nextPageToken;
+      if (pageToken === '') return;
+    }
   }
 
   /** Asks a task to end. Resolves when that is on disk; the task is cancelled when its processes are gone. */

@@ -13,6 +13,8 @@ import type {
   ReadLogsResponseJson,
   KillSwitch as KillSwitchMessage,
   KillSwitchJson,
+  ModelCall as ModelCallMessage,
+  ModelCallJson,
   ReleaseKillSwitchResponse,
   ReleaseKillSwitchResponseJson,
   Task as TaskMessage,
@@ -32,6 +34,8 @@ export type Task = Plain<TaskMessage, TaskJson>;
 export type Attempt = Plain<AttemptMessage, AttemptJson>;
 /** Verdict of one gate on one attempt. */
 export type GateResult = Plain<GateResultMessage, GateResultJson>;
+/** An entry of a task's usage ledger: a model call, or, without `callId`, what the harness counts beyond every call that is known. */
+export type ModelCall = Plain<ModelCallMessage, ModelCallJson>;
 /** Something that happened to a task. `kind` says what, and is the name, in snake_case, of the member that tells more. */
 export type TaskEvent = Plain<TaskEventMessage, TaskEventJson>;
 /** The one record of a finished task. What is absent is unknown, which is not zero. */

@@ -60,3 +60,19 @@ test('what it may spend', () => {
   expect(lines({ limits })).toContain('  budget      1 turn · 200.0k tokens · $2.50 · context 80 %');
   expect(lines({ limits: { maxAttempts: 3 } }).join('\n')).not.toContain('budget');
 });
+
+test('what it has spent, and each attempt: what is only known in part says so', () => {
+  const usage = { uncachedInputTokens: 1_000, cacheWriteInputTokens: 20, cacheWrite1hInputTokens: 20, outputTokens: 4, lowerBound: true };
+  const spent = { turnsPerTask: 3, turnsLowerBound: true, tokensPerTask: 1_024, usage, costPerTaskUsdMicros: 48_200, costLowerBound: true };
+  const context = { contextUtilization: 0.15, contextUtilizationPeak: 0.9, contextCompactions: 1 };
+  const attempts = [
+    { number: 1, state: 'ended', usage, costUsdMicros: 48_200, costLowerBound: true, ...context, preparedAt: at(-1) },
+    { number: 2, state: 'ended', contextUtilization: 0.2, contextUtilizationPeak: 0.2, contextCompactions: 0, preparedAt: at(0) },
+  ];
+  const shown = lines({ ...spent, attempts });
+  expect(shown).toContain('  spent       ≥ 3 turns · ≥ 1.0k tokens · ≥ $0.0482');
+  expect(shown.slice(-2)).toEqual([
+    '  ● attempt 1   ended · ≥ 1.0k tokens · ≥ $0.0482 · context 15 % (90 % at most) · 1 compaction',
+    '  ● attempt 2   ended · context 20 %',
+  ]);
+});

@@ -1,4 +1,4 @@
-import { toJson, type RetryRule, type Task } from '@singletree/sdk';
+import { toJson, type ModelCall, type RetryRule, type Task } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { blockedUntil, blockedWhy } from '../terminal/blocked.ts';
@@ -7,20 +7,24 @@ import { age, cost, count, duration, facts, percent, plural } from '../terminal/
 import { gateRow } from '../terminal/gate.ts';
 import type { Look } from '../terminal/look.ts';
 import { marks, markOf, markOfState, paint } from '../terminal/marks.ts';
+import { modelCallLines } from '../terminal/model-calls.ts';
 import { waitingText } from '../terminal/progress.ts';
 import { linesOf } from '../terminal/row.ts';
 import { labelled } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
+import { allTokens, atLeast } from '../terminal/usage.ts';
 
 export const get: CommandModule = {
   define(command) {
-    command.addHelpText(
+    command.option('--calls', 'its usage ledger: every model call, with what it used and cost').addHelpText(
       'after',
       `
-TASK is an id, the beginning of one, or - for the newest. With --json: the task with its attempts and, when it has ended, its completion.
+TASK is an id, the beginning of one, or - for the newest. With --json: the task with its attempts and, when it has ended, its completion;
+with --calls also model_calls.
 
 Examples:
   singletree get -
+  singletree get - --calls
   singletree get 0199c1d4 --json | jq .completion.outcome`,
     );
   },
@@ -28,8 +32,12 @@ Examples:
   async run(call, command) {
     const client = await call.client();
     const task = await client.tasks.get(await taskIdOf(command.args[0] ?? '-', client));
-    if (call.json) call.printJson(toJson(task));
-    else call.print(taskLines(task, call.look, Date.now()));
+    const calls: ModelCall[] | undefined = command.opts<{ calls?: true }>().calls && [];
+    if (calls) for await (const each of client.tasks.modelCalls(task.id, { pageSize: 1_000 })) calls.push(each);
+    if (call.json) return call.printJson({ ...toJson(task), ...(calls ? { model_calls: calls.map(toJson) } : {}) });
+    call.print(taskLines(task, call.look, Date.now()));
+    const partial = { tokens: task.usage?.lowerBound !== false, cost: task.costLowerBound };
+    if (calls) call.print(['', ...modelCallLines(calls, partial, call.look)]);
   },
 };
 
@@ -73,7 +81,12 @@ function attemptRow({
   harnessVersion,
   model,
   turns,
+  usage,
   costUsdMicros,
+  costLowerBound,
+  contextUtilization,
+  contextUtilizationPeak,
+  contextCompactions,
   startedAt,
   endedAt,
   failure,
@@ -82,6 +95,7 @@ function attemptRow({
   unknownEvents,
 }: Task['attempts'][number]) {
   const running = state === 'started' || state === 'prepared';
+  const tokens = usage && allTokens(usage);
   return {
     mark: failure && failure.reason !== 'gate_failed' ? ('failure' as const) : ('in_progress' as const),
     label: `attempt ${number}`,
@@ -90,7 +104,10 @@ function attemptRow({
       exitCode !== undefined && exitCode !== 0 && `exit ${exitCode}`,
       failure && oneLine(failure.message),
       turns !== undefined && `turn ${turns}`,
-      costUsdMicros !== undefined && cost(costUsdMicros),
+      tokens !== undefined && `${atLeast(usage?.lowerBound)}${count(tokens)} tokens`,
+      costUsdMicros !== undefined && atLeast(costLowerBound) + cost(costUsdMicros),
+      contextUtilization !== undefined && contextText(contextUtilization, contextUtilizationPeak),
+      contextCompactions !== undefined && contextCompactions > 0 && plural(contextCompactions, 'compaction'),
       model ?? harnessVersion,
       sandboxLevel && `contained by ${sandboxWords[sandboxLevel]}`,
       unknownEvents !== undefined && `${plural(unknownEvents, 'line')} not understood`,
@@ -154,11 +171,18 @@ function budget({ limits }: Task): string | undefined {
   return set === '' ? undefined : set;
 }
 
-function spent({ tokensPerTask, turnsPerTask, costPerTaskUsdMicros }: Task): string | undefined {
+function spent(task: Task): string | undefined {
+  const { tokensPerTask, turnsPerTask, turnsLowerBound, costPerTaskUsdMicros, costLowerBound, usage } = task;
   const known = facts(
-    turnsPerTask !== undefined && plural(turnsPerTask, 'turn'),
-    tokensPerTask !== undefined && `${count(tokensPerTask)} tokens`,
-    costPerTaskUsdMicros !== undefined && cost(costPerTaskUsdMicros),
+    turnsPerTask !== undefined && atLeast(turnsLowerBound) + plural(turnsPerTask, 'turn'),
+    tokensPerTask !== undefined && `${atLeast(usage?.lowerBound)}${count(tokensPerTask)} tokens`,
+    costPerTaskUsdMicros !== undefined && atLeast(costLowerBound) + cost(costPerTaskUsdMicros),
   );
   return known === '' ? undefined : known;
+}
+
+/** How full the context is, and how full it has been where that is more. */
+function contextText(final: number, peak: number | undefined): string {
+  const most = peak !== undefined && percent(peak) !== percent(final) ? ` (${percent(peak)} at most)` : '';
+  return `context ${percent(final)}${most}`;
 }

@@ -3,8 +3,7 @@ import { block, cost, count, duration, facts, percent } from './figures.ts';
 import type { MarkName } from './marks.ts';
 import type { Row } from './row.ts';
 import { oneLine } from './text.ts';
-
-type Usage = NonNullable<Extract<TaskEvent, { kind: 'model_call_finished' }>['modelCallFinished']['usage']>;
+import { allTokens, promptTokens, sumKnown, type Usage } from './usage.ts';
 
 interface Spent {
   readonly tokens?: number;
@@ -123,22 +122,12 @@ export class AttemptView {
 }
 
 function spent(usage: Usage | undefined, micros: number | undefined): Spent {
-  const tokens = usage && sum(promptTokens(usage), usage.outputTokens, usage.reasoningOutputTokens);
+  const tokens = usage && allTokens(usage);
   return { ...(tokens === undefined ? {} : { tokens }), ...(micros === undefined ? {} : { micros }) };
-}
-
-function promptTokens(usage: Usage): number | undefined {
-  return sum(usage.uncachedInputTokens, usage.cacheReadInputTokens, usage.cacheWriteInputTokens, usage.cacheWrite1hInputTokens);
 }
 
 function add(left: Spent, right: Spent): Spent {
-  const tokens = sum(left.tokens, right.tokens);
-  const micros = sum(left.micros, right.micros);
+  const tokens = sumKnown([left.tokens, right.tokens]);
+  const micros = sumKnown([left.micros, right.micros]);
   return { ...(tokens === undefined ? {} : { tokens }), ...(micros === undefined ? {} : { micros }) };
-}
-
-/** What is known together; nothing known is not zero. */
-function sum(...values: readonly (number | undefined)[]): number | undefined {
-  const known = values.filter((value) => value !== undefined);
-  return known.length === 0 ? undefined : known.reduce((total, value) => total + value, 0);
 }

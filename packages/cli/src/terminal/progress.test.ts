@@ -108,6 +108,19 @@ test('usage: totals replace the preview, a call that comes again replaces itself
   expect(attemptLine(call('a', 100), total, call('b', 90))).toContain('turn 2 · 510 tokens');
 });
 
+test('what the session’s files correct is told with both figures', () => {
+  const told = { outputTokens: 20, uncachedInputTokens: 3_000, cacheWriteInputTokens: 10, cacheWrite1hInputTokens: 10, lowerBound: true };
+  const corrected = { ...told, outputTokens: 520, lowerBound: false };
+  const terminal = new FakeTerminal();
+  const progress = new Progress(new Screen(terminal, plain));
+  progress.apply(happened(1, 'usage_corrected', { told, corrected, callsTold: 1, callsFound: 2 }, 1));
+  progress.apply(happened(2, 'usage_corrected', { corrected, callsTold: 0, callsFound: 2 }, 2));
+  expect(terminal.lines).toEqual([
+    "    usage       the session's files tell 3.5k tokens in 2 calls; the harness had told ≥ 3.0k tokens in 1 call",
+    "    usage       the session's files tell 3.5k tokens in 2 calls; the harness had told nothing",
+  ]);
+});
+
 test('what is not known is not told', () => {
   expect(attemptLine()).toBe('  ● attempt 1   ended  1.0 s');
   expect(attemptLine(happened(0, 'model_call_finished', { callId: 'a' }, 1))).toContain('ended · turn 1  1.0 s');

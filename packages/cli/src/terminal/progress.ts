@@ -1,11 +1,12 @@
 import type { Heartbeat, TaskEvent } from '@singletree/sdk';
 import { AttemptView } from './attempt-view.ts';
-import { age, duration, facts } from './figures.ts';
+import { age, count, duration, facts, plural } from './figures.ts';
 import { gateRow } from './gate.ts';
 import { markOfBlocked } from './marks.ts';
 import type { Row } from './row.ts';
 import type { OpenRow, Screen } from './screen.ts';
 import { oneLine } from './text.ts';
+import { allTokens, atLeast, type Usage } from './usage.ts';
 
 export interface ProgressOptions {
   /** Which of several tasks this is; said in front of each row. */
@@ -96,6 +97,9 @@ export class Progress {
         this.#row({ mark: 'warning', label: 'rate limit', text: oneLine(facts(message, until)) });
         break;
       }
+      case 'usage_corrected':
+        this.#row({ label: 'usage', text: correctionText(event.usageCorrected) });
+        break;
       case 'warning':
         this.#row({ mark: 'warning', label: 'warning', text: oneLine(event.warning.message) });
         break;
@@ -226,4 +230,15 @@ export function waitingText(waiting: NonNullable<Heartbeat['waiting']>, now: num
   return oneLine(
     facts(tasksAhead !== undefined && tasksAhead > 0 && `${tasksAhead} ahead`, message ?? waitingFor.replaceAll('_', ' '), rest),
   );
+}
+
+type Correction = Extract<TaskEvent, { kind: 'usage_corrected' }>['usageCorrected'];
+
+function correctionText({ told, corrected, callsTold, callsFound }: Correction): string {
+  return `the session's files tell ${usageText(corrected, callsFound)}; the harness had told ${usageText(told, callsTold)}`;
+}
+
+function usageText(usage: Usage | undefined, calls: number): string {
+  if (usage === undefined) return 'nothing';
+  return `${atLeast(usage.lowerBound)}${count(allTokens(usage) ?? 0)} tokens in ${plural(calls, 'call')}`;
 }
