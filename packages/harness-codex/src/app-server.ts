@@ -4,6 +4,8 @@ import {
   clip,
   countOf,
   defined,
+  entryOf,
+  instantOf,
   isJsonObject,
   objectOf,
   stringOf,
@@ -79,7 +81,7 @@ export class AppServer {
       this.#isCompacting = !completed;
       return completed ? [{ kind: 'compaction' }] : [];
     }
-    const type = itemTypes[stringOf(item['type']) ?? ''];
+    const type = entryOf(itemTypes, item['type']);
     if (type === undefined) return undefined;
     if (type === 'silent') return [];
     const changes = arrayOf(item['changes']).map((change) => ({ ...objectOf(change), kind: objectOf(objectOf(change)['kind'])['type'] }));
@@ -112,7 +114,7 @@ export class AppServer {
   }
 }
 
-const itemTypes: Readonly<Record<string, string | undefined>> = {
+const itemTypes: Readonly<Record<string, string>> = {
   userMessage: 'silent',
   hookPrompt: 'silent',
   plan: 'silent',
@@ -145,8 +147,8 @@ function tokensOf(usage: JsonObject): TokenUsage {
 
 function usedUp(limits: JsonObject): Events {
   const full = ['primary', 'secondary'].map((name) => objectOf(limits[name])).filter((limit) => Number(limit['usedPercent']) >= 100);
-  const ends = full.flatMap((limit) => countOf(limit['resetsAt']) ?? []);
-  return ends.length === 0 ? [] : [{ kind: 'rate.limited', resetsAtMs: Math.max(...ends) * 1000 }];
+  const ends = full.flatMap((limit) => instantOf(limit['resetsAt'], 1000) ?? []);
+  return ends.length === 0 ? [] : [{ kind: 'rate.limited', resetsAtMs: Math.max(...ends) }];
 }
 
 function endingOf(turn: JsonObject): EndEvidence {

@@ -1,4 +1,4 @@
-import { countOf, objectOf, type Baseline, type JsonObject, type SessionFile } from '@singletree/harness';
+import { countOf, countsIn, objectOf, type Baseline, type JsonObject, type SessionFile } from '@singletree/harness';
 import { readRollout } from './rollout.ts';
 
 /** What the session's rollouts held before an attempt went on in it: `bytes` and `calls` by thread, and the `total` that the main thread's
@@ -15,7 +15,7 @@ export function baselineOf(sessionId: string, files: readonly SessionFile[]): Ba
   if (!main) return undefined;
   const bytes = Object.fromEntries(rollouts.map(({ rollout, length }) => [rollout.threadId, length]));
   const calls = Object.fromEntries(rollouts.map(({ rollout }) => [rollout.threadId, rollout.calls.length]));
-  return { version, data: { total: main.rollout.total, bytes, calls } };
+  return { version, data: { total: countsIn(main.rollout.total), bytes, calls } };
 }
 
 /** What the running totals of standard output begin with. Calls that a kill cut off are not in it: the CLI has forgotten them. */

@@ -3,10 +3,10 @@ import type { IsOwn } from './own-part.ts';
 import type { Rollout, RolloutCall } from './rollout.ts';
 
 interface Calls {
-  /** Those of a thread together, in the order in which they were made. */
+  /** Those of a thread together, in the order in which they were made. One whose tokens nobody tells uses none of any kind. */
   readonly calls: readonly RecordedCall[];
-  /** No call was under way at the end, and none is without figures, as far as anybody tells. */
-  readonly isComplete: boolean;
+  /** Nothing was under way where what is told of them ends. */
+  readonly isWhole: boolean;
 }
 
 /** The attempt's calls as its rollouts and its log tell them. Their ids are those of the log: the thread and the number of the call in it. */
@@ -17,7 +17,7 @@ export function callsOf({ sessionId, events }: ReconcileInput, rollouts: readonl
   const others = [...logged].flatMap(([threadId, calls]) => (isRead.has(threadId) ? [] : calls));
   return {
     calls: [...threads.flatMap(({ calls }) => calls), ...others],
-    isComplete: threads.every(({ isComplete }) => isComplete) && others.every(isTold),
+    isWhole: threads.every(({ isWhole }) => isWhole),
   };
 }
 
@@ -34,7 +34,8 @@ function own(rollout: Rollout, logged: readonly RecordedCall[], isOwn: IsOwn, se
     return defined({ callId, thread, model: call.model, usage: call.usage, at: call.at, compaction: call.isCompaction ? true : undefined });
   });
   const isAnswerTold = !isAnswerUntold || merged.some((call) => !('endsAt' in call));
-  return { calls, isComplete: isAnswerTold && !isCallDue && calls.every(isTold) };
+  // What was under way in a sub-agent that has done nothing since is not the attempt's.
+  return { calls, isWhole: (isAnswerTold && !isCallDue) || !isOwn(rollout, rollout) };
 }
 
 /**
@@ -84,7 +85,7 @@ function loggedCall(event: HarnessEvent): RecordedCall[] {
   return [defined({ callId, thread, model, usage })];
 }
 
-function isTold({ usage }: Pick<RecordedCall, 'usage'>): boolean {
+export function isTold({ usage }: Pick<RecordedCall, 'usage'>): boolean {
   return Object.keys(usage).length > 0;
 }
 

@@ -132,6 +132,31 @@ describe('what the CLI logs', () => {
     expect(total).toMatchObject({ uncachedInputTokens: 200 - 57, cacheReadInputTokens: 50, outputTokens: 10 });
   });
 
+  test.each([
+    [[completed(157)], { uncachedInputTokens: 100, cacheReadInputTokens: 50, outputTokens: 10 }],
+    [['{"type":"turn.completed","usage":{"input_tokens":"157","cached_input_tokens":50,"output_tokens":13}}'], { outputTokens: 13 }],
+    [['{"type":"turn.completed","usage":{"input_tokens":9,"cached_input_tokens":-1,"output_tokens":"13"}}'], {}],
+    [['{"type":"turn.completed","usage":{"input_tokens":9,"output_tokens":null}}'], { uncachedInputTokens: 9 }],
+    [['{"type":"turn.completed","usage":null}'], {}],
+  ])('where it is not there %j are the total; a side that cannot be read is none, and never 0', (lines, total) => {
+    const told = account(started, ...lines);
+    expect(told.total).toMatchObject(total);
+    expect(told.provenance).toBe(Object.keys(total).length === 0 ? 'missing' : 'reported');
+    expect(Object.values(told.total).includes(0)).toBe(false);
+  });
+
+  test('tells a call of which the model told no figures by the request after it, or by the end', () => {
+    const asked = telemetry('api_request', 'http.response.status_code=200 attempt=0 endpoint="/responses"');
+    const events = read(started, asked, call(157), asked, asked, call(157), asked, completed(300));
+    expect(events.flatMap((event) => (event.kind === 'model.call' ? [[event.callId, Object.keys(event.usage).length > 0]] : []))).toEqual([
+      ['main-1:1', true],
+      ['main-1:2', false],
+      ['main-1:3', true],
+      ['main-1:4', false],
+    ]);
+    expect(foldUsage(events, capabilities)).toMatchObject({ turns: 4, lowerBound: true, total: { uncachedInputTokens: 200 } });
+  });
+
   test('makes them one too where the model told no figures', () => {
     const silent = telemetry('sse_event', 'event.kind=response.completed ttft_ms=0');
     expect(account(started, silent)).toMatchObject({ turns: 1, lowerBound: true });

@@ -109,9 +109,10 @@ class Exec {
   /** Only where the log does not tell the calls: a total holds those before a resume or fork too, and not all that compact a context. */
   #total(usage: unknown): Events {
     if (!isJsonObject(usage) || this.#telemetry.counts) return this.#missing();
-    const main = defined({ model: this.#telemetry.model, usage: tokensSince(usage, this.#before) });
+    const tokens = tokensSince(usage, this.#before);
+    if (Object.keys(tokens).length === 0) return this.#missing();
     this.#before = usage;
-    return [{ kind: 'usage.total', byModel: [main] }, ...this.#missing()];
+    return [{ kind: 'usage.total', byModel: [defined({ model: this.#telemetry.model, usage: tokens })] }, ...this.#missing()];
   }
 
   /** What no figure holds. */

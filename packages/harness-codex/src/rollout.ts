@@ -1,4 +1,15 @@
-import { arrayOf, countOf, isJsonObject, LineSplitter, objectOf, stringOf, type JsonObject, type TokenUsage } from '@singletree/harness';
+import {
+  arrayOf,
+  countOf,
+  instantOf,
+  isJsonObject,
+  LineSplitter,
+  objectOf,
+  parseJsonObject,
+  stringOf,
+  type JsonObject,
+  type TokenUsage,
+} from '@singletree/harness';
 import { brokeOff } from './ending.ts';
 import { tokensOf, tokensSince } from './tokens.ts';
 
@@ -48,6 +59,9 @@ export interface Rollout {
   readonly resetsAtMs: number | undefined;
   /** Threads that it has given work to. */
   readonly subagents: readonly string[];
+  /** Where it ends, and when its last line was written, in milliseconds since 1970. */
+  readonly endsAt: number;
+  readonly at: number | undefined;
   /** At the end a call was under way, as far as it tells. */
   readonly isCallDue: boolean;
   /** At the end there was an answer of which it does not tell what it used. */
@@ -63,7 +77,8 @@ export function readRollout(bytes: Uint8Array): Rollout | undefined {
   const lines = splitter.push(bytes);
   const last = splitter.end();
   for (const { text, endsAt } of last ? [...lines, last] : lines) {
-    const json = parse(text);
+    // The line that was being written when the CLI was killed is none.
+    const json = text === undefined ? undefined : parseJsonObject(text);
     if (json) reader.read(json, endsAt);
   }
   return reader.result();
@@ -77,6 +92,7 @@ class Reader {
   readonly #starts: Resumption[] = [];
   readonly #subagents = new Set<string>();
   readonly #openTools = new Set<string>();
+  #last: Pick<Rollout, 'endsAt' | 'at'> = { endsAt: 0, at: undefined };
   #model: string | undefined;
   #windowTokens: number | undefined;
   #total: JsonObject = {};
@@ -111,6 +127,7 @@ class Reader {
       total: this.#total,
       resetsAtMs: this.#resetsAtMs,
       subagents: [...this.#subagents].filter((id) => id !== threadId),
+      ...this.#last,
       isCallDue: this.#isDue,
       isAnswerUntold: this.#untold !== undefined,
     };
@@ -119,6 +136,7 @@ class Reader {
   read(json: JsonObject, endsAt: number): void {
     const payload = objectOf(json['payload']);
     const at = Date.parse(stringOf(json['timestamp']) ?? '');
+    this.#last = { endsAt, at: Number.isNaN(at) ? undefined : at };
     switch (json['type']) {
       case 'session_meta':
         this.#meta ??= payload; // a second one is the parent's, in the history that a sub-agent begins with
@@ -189,7 +207,7 @@ class Reader {
   }
 
   #call(usage: TokenUsage, endsAt: number, at: number): void {
-    this.#calls.push({ endsAt, model: this.#model, usage, at: Number.isNaN(at) ? undefined : at, isCompaction: false });
+    this.#calls.push({ endsAt, model: this.#model, usage, at: instantOf(at), isCompaction: false });
     this.#isFresh = !this.#asksForTool;
     this.#asksForTool = false;
     this.#untold = undefined;
@@ -254,16 +272,6 @@ function isNothing(total: JsonObject): boolean {
 /** The last end of the windows that are used up. */
 function resetOf(limits: readonly JsonObject[]): number | undefined {
   const used = limits.filter((limit) => Number(limit['used_percent']) >= 100);
-  const ends = used.flatMap((limit) => countOf(limit['resets_at']) ?? []);
-  return ends.length === 0 ? undefined : Math.max(...ends) * 1000;
-}
-
-function parse(text: string | undefined): JsonObject | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined; // the line that was being written when the CLI was killed
-  }
+  const ends = used.flatMap((limit) => instantOf(limit['resets_at'], 1000) ?? []);
+  return ends.length === 0 ? undefined : Math.max(...ends);
 }

@@ -87,6 +87,63 @@ test('the log alone tells what a process used that went on in a thread', () => {
   expect(total).toEqual(session.expected['total']);
 });
 
+test('what was under way when an earlier process was killed makes no later one a lower bound', () => {
+  const { session, baseline, stdout } = recorded('0.169.0', 'killed-mid-answer');
+  const told = (before: typeof baseline, said: Uint8Array) =>
+    harness.reconcile?.({
+      sessionId: session.id,
+      files: session.files,
+      baseline: before,
+      events: harness.decoder('stdout', before).push(said),
+    });
+  expect(told(baseline, stdout)?.lowerBound).toBe(true);
+  expect(told(harness.baseline?.(session.id, session.files), Buffer.alloc(0))).toMatchObject({ lowerBound: false, calls: [] });
+});
+
+describe('what the files and the closing words tell of a run that has ended well', () => {
+  const id = '01a1ff7c-d160-72e3-8be5-136e9bd9edfc';
+  const kinds = (input: unknown, cached: unknown, output: unknown, reasoning: unknown) => ({
+    input_tokens: input,
+    cached_input_tokens: cached,
+    output_tokens: output,
+    reasoning_output_tokens: reasoning,
+  });
+  const said = (figures: unknown) =>
+    [
+      { type: 'thread.started', thread_id: id },
+      { type: 'turn.completed', usage: figures },
+    ].map((json) => `${JSON.stringify(json)}\n`);
+  const began = [
+    line('session_meta', { id, session_id: id }),
+    line('event_msg', { type: 'task_started' }),
+    line('turn_context', { model: 'm' }),
+  ];
+  const answered = line('response_item', { type: 'message', role: 'assistant' });
+  const used = (figures: unknown) => line('token_usage_record', { thread_id: id, usage: figures });
+  const over = line('event_msg', { type: 'task_complete' });
+  const account = (figures: unknown, ...lines: string[]) => {
+    const events = harness.decoder('stdout', undefined).push(Buffer.from(said(figures).join('')));
+    const files = [{ path: `.codex/sessions/2026/11/21/rollout-x-${id}.jsonl`, bytes: Buffer.from([...began, ...lines].join('\n')) }];
+    return foldUsage(events, harness.capabilities, harness.reconcile?.({ sessionId: id, files, baseline: undefined, events }));
+  };
+  const all = kinds(100, 40, 10, 3);
+  const total = { uncachedInputTokens: 60, cacheReadInputTokens: 40, outputTokens: 7, reasoningOutputTokens: 3 };
+
+  test.each<[string, unknown, string[], object]>([
+    [
+      'the same',
+      all,
+      [answered, used(kinds(60, 40, 4, 1)), answered, used(kinds(40, 0, 6, 2)), over],
+      { total, turns: 2, lowerBound: false },
+    ],
+    ['nothing but its beginning', all, [], { total, lowerBound: false }],
+    ['an answer without what it used', all, [answered], { total, lowerBound: false }],
+    ['no figures', all, [answered, over], { total, turns: 1, lowerBound: true }],
+    ['figures that are none', all, [answered, used(kinds('60', '40', '4', '1')), over], { total, turns: 1, lowerBound: true }],
+    ['neither', null, [answered, used(null), over], { turns: 1, lowerBound: true }],
+  ])('the rollout tells %s', (_, figures, lines, expected) => expect(account(figures, ...lines)).toMatchObject(expected));
+});
+
 test('a sub-agent whose rollout is gone is told by the log', () => {
   const fixture = recorded('0.169.0', 'subagent');
   const files = fixture.session.files.filter(({ path }) => path.includes(fixture.session.id));

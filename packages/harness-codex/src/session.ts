@@ -8,8 +8,9 @@ import {
   type Reconciliation,
   type RecordedCall,
   type SessionFile,
+  type TokenUsage,
 } from '@singletree/harness';
-import { callsOf } from './calls.ts';
+import { callsOf, isTold } from './calls.ts';
 import { capabilities } from './capabilities.ts';
 import { brokenOff } from './incomplete.ts';
 import { ownPart } from './own-part.ts';
@@ -29,24 +30,31 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
   if (!main) return undefined;
   const told = foldUsage(input.events, capabilities);
   const isOwn = ownPart(main, input.baseline);
-  const { calls, isComplete } = callsOf(input, rollouts, isOwn);
+  const { calls, isWhole } = callsOf(input, rollouts, isOwn);
   const subagentCalls = calls.filter(({ thread }) => thread !== 'main');
   const turns = calls.filter(({ thread, compaction }) => thread === 'main' && !compaction);
   const prompts = turns.flatMap(({ usage }) => promptTokens(usage) ?? []);
+  const own = { usage: addByModel(calls.map(({ model, usage }) => defined({ model, usage }))), turns: turns.length };
+  const isSaid = told.provenance === 'reported' && !told.lowerBound;
+  const isTotalOwn = input.baseline !== undefined || !main.resumed;
+  const allTold = calls.every(isTold);
+  // A rollout may break off before the run did, and a call may be in the total alone: the closing words have them.
+  const isOutdone = isSaid && isTotalOwn && !(isWhole && allTold) && holds(told.total, calls);
+  const isCut = isOutdone && !isWhole;
   return defined({
-    usage: addByModel(calls.map(({ model, usage }) => defined({ model, usage }))),
+    usage: isOutdone ? told.byModel : own.usage,
     subagentUsage: subagentCalls.length === 0 ? undefined : addTokens(...subagentCalls.map(({ usage }) => usage)),
-    turns: turns.length,
-    provenance: told.provenance === 'reported' && !told.lowerBound ? 'reported' : 'recovered',
-    lowerBound: !isComplete || hasBrokenOff(input) || missesSubagents(input, rollouts, subagentCalls),
+    turns: isCut ? told.turns && Math.max(told.turns, own.turns) : own.turns,
+    provenance: isSaid ? 'reported' : 'recovered',
+    lowerBound: !allTold || !(isWhole || isOutdone) || hasBrokenOff(input) || missesSubagents(input, rollouts, subagentCalls),
     calls,
     model: main.model,
     harnessVersion: told.harnessVersion ?? (input.baseline ? undefined : main.version),
     compactions: main.compactions.filter((compaction) => isOwn(main, compaction)).length,
     context: defined({
       windowTokens: main.windowTokens,
-      finalTokens: prompts.at(-1),
-      peakTokens: prompts.length === 0 ? undefined : Math.max(...prompts),
+      finalTokens: isCut ? undefined : prompts.at(-1),
+      peakTokens: isCut || prompts.length === 0 ? undefined : Math.max(...prompts),
     }),
     resetsAtMs: main.resetsAtMs,
   });
@@ -71,6 +79,12 @@ function missesSubagents({ events }: ReconcileInput, rollouts: readonly Rollout[
   ]);
   const hasDelegated = events.some((event) => event.kind === 'tool.started' && event.tool.startsWith('collab.'));
   return (hasDelegated && calls.length === 0) || rollouts.some(({ subagents }) => subagents.some((id) => !told.has(id)));
+}
+
+/** Whether a total has room for all these calls. */
+function holds(total: TokenUsage, calls: readonly RecordedCall[]): boolean {
+  const room = new Map(Object.entries(total));
+  return Object.entries(addTokens(...calls.map(({ usage }) => usage))).every(([kind, tokens]) => tokens <= (room.get(kind) ?? 0));
 }
 
 function hasBrokenOff({ events }: ReconcileInput): boolean {

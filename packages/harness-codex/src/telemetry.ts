@@ -13,7 +13,13 @@ interface ThreadState {
   calls: number;
   /** A request has been answered, and what that used is not told yet. */
   isUntold: boolean;
+  /** The newest call, as it was told. */
+  call: Extract<HarnessEventBody, { kind: 'model.call' }> | undefined;
+  /** The answer that is coming, or came last, calls a tool. */
+  goesOn: boolean;
 }
+
+const nothingKnown = { model: undefined, version: undefined, isUntold: false, call: undefined, goesOn: false };
 
 /** What the CLI logs while it works: the only place where calls, their model and sub-agents' tokens are told at the time. Its words are no
  *  interface: whatever is not understood is passed over, and the session's files have the last word. */
@@ -66,7 +72,7 @@ export class Telemetry {
     const fields = fieldsOf(line);
     const id = fields.get('conversation.id');
     if (id === undefined) return fields.get('event.name') === 'codex.sandbox_outcome' ? denial(fields) : [];
-    const thread = this.#threads.get(id) ?? { model: undefined, version: undefined, calls: this.#callsBefore(id), isUntold: false };
+    const thread: ThreadState = this.#threads.get(id) ?? { calls: this.#callsBefore(id), ...nothingKnown };
     thread.model = fields.get('model') ?? thread.model;
     thread.version = fields.get('app.version') ?? thread.version;
     this.#threads.set(id, thread);
@@ -78,6 +84,8 @@ export class Telemetry {
       case 'codex.sse_event':
       case 'codex.websocket_event':
         return this.#answered(id, thread, fields, line);
+      case 'codex.tool_call_received':
+        return this.#goesOn(thread);
       case 'codex.turn_profile':
         return [...this.#passOver(id, thread), ...this.#ended(id)];
       case 'codex.sandbox_outcome':
@@ -109,8 +117,16 @@ export class Telemetry {
     else this.#failures.set(id, { status, reason: clip(error ?? `http ${status}`, 2048) });
     const untold = this.#passOver(id, thread);
     thread.isUntold = isAnswered && fields.get('endpoint') === '/responses';
+    thread.goesOn = false;
     const isRepeated = (numberOf(fields.get('attempt')) ?? 0) > 0;
     return isRepeated && before ? [...untold, defined({ kind: 'model.retried', reason: before.reason, status: before.status })] : untold;
+  }
+
+  /** An answer calls a tool: told at once, long before the tool is an item, and often before the answer is complete. */
+  #goesOn(thread: ThreadState): Events {
+    const wasKnown = thread.goesOn;
+    thread.goesOn = true;
+    return thread.isUntold || wasKnown || !thread.call ? [] : [{ ...thread.call, goesOn: true }];
   }
 
   /** The turn of the main thread has come to its end. */
@@ -149,8 +165,9 @@ export class Telemetry {
     const isTold = Object.keys(usage).length > 0;
     if (who === 'main' && isTold) this.#counts = true;
     const callId = `${id}:${thread.calls}`;
-    const call: HarnessEventBody = defined({ kind: 'model.call', callId, thread: who, model: thread.model, usage });
-    return [...this.#started(id), call, ...(isTold ? [] : [untoldCall])];
+    const goesOn = thread.goesOn ? true : undefined;
+    thread.call = defined({ kind: 'model.call' as const, callId, thread: who, model: thread.model, usage, goesOn });
+    return [...this.#started(id), thread.call, ...(isTold ? [] : [untoldCall])];
   }
 }
 

@@ -8,17 +8,29 @@ interface Counts {
   readonly reasoning: unknown;
 }
 
-/** Codex counts what was read from and written to the cache as input, and reasoning as output. */
-export function disjoint(counts: Counts): TokenUsage {
-  const [input, cacheRead, cacheWrite] = [counts.input, counts.cacheRead, counts.cacheWrite].map(countOf);
-  const [output, reasoning] = [counts.output, counts.reasoning].map(countOf);
+/** Codex counts what was read from and written to the cache as input, and reasoning as output. A side of which a figure cannot be read is not
+ *  told at all: what is left of it would look like a figure. */
+export function disjoint({ input, cacheRead, cacheWrite, output, reasoning }: Counts): TokenUsage {
+  const prompt = isReadable(input, cacheRead, cacheWrite);
+  const answer = isReadable(output, reasoning);
   return defined({
-    uncachedInputTokens: input === undefined ? undefined : Math.max(0, input - (cacheRead ?? 0) - (cacheWrite ?? 0)),
-    cacheReadInputTokens: cacheRead,
-    cacheWriteInputTokens: cacheWrite,
-    outputTokens: output === undefined ? undefined : Math.max(0, output - (reasoning ?? 0)),
-    reasoningOutputTokens: reasoning,
+    uncachedInputTokens: prompt ? without(input, cacheRead, cacheWrite) : undefined,
+    cacheReadInputTokens: prompt ? countOf(cacheRead) : undefined,
+    cacheWriteInputTokens: prompt ? countOf(cacheWrite) : undefined,
+    outputTokens: answer ? without(output, reasoning) : undefined,
+    reasoningOutputTokens: answer ? countOf(reasoning) : undefined,
   });
+}
+
+function isReadable(whole: unknown, ...parts: readonly unknown[]): boolean {
+  return countOf(whole) !== undefined && parts.every((part) => part === undefined || part === null || countOf(part) !== undefined);
+}
+
+function without(whole: unknown, ...parts: readonly unknown[]): number {
+  return Math.max(
+    0,
+    parts.reduce<number>((left, part) => left - (countOf(part) ?? 0), countOf(whole) ?? 0),
+  );
 }
 
 /** A `usage` of standard output or of a rollout. */
