@@ -15,7 +15,7 @@ import { eventsOf } from './support/promises.ts';
 
 /** One daemon, spoken to as strangers do: with stock clients over its unix socket. */
 
-const { createTask, getTask, listTasks, watchTask } = TaskService.method;
+const { createTask, getTask, listModelCalls, listTasks, watchTask } = TaskService.method;
 const script: FakeScript = [{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }];
 
 const stack = new AsyncDisposableStack();
@@ -129,6 +129,14 @@ const refusals = [
     code: Code.InvalidArgument,
     reason: 'INVALID_PAGE_TOKEN',
     key: 'hint',
+  },
+  {
+    what: 'the usage ledger of an unknown task',
+    method: listModelCalls,
+    request: () => ({ taskId: unknown }),
+    code: Code.NotFound,
+    reason: 'TASK_NOT_FOUND',
+    key: 'task_id',
   },
 ];
 

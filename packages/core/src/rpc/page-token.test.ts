@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readPageToken, writePageToken } from './page-token.ts';
+import { readLedgerToken, readPageToken, writeLedgerToken, writePageToken } from './page-token.ts';
 
 const id = '0199c1d4-7f3a-7b11-a2c4-0d9e8f7a6b5c';
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -25,5 +25,27 @@ describe('a page token', () => {
     ['that is null', encoded(null), []],
   ] as const)('%s is refused', (_, token, states) => {
     expect(() => readPageToken(token, states)).toThrow(expect.objectContaining({ reason: 'INVALID_PAGE_TOKEN' }) as Error);
+  });
+});
+
+describe('a page token of a usage ledger', () => {
+  test.each([[[id, null]], [[id, 2]]])('leads on in the ledger that gave it: %j', (filter) => {
+    expect(readLedgerToken(writeLedgerToken(200, filter), filter)).toBe(200);
+  });
+
+  test.each([
+    ['of another task', writeLedgerToken(200, ['other', null])],
+    ['of one attempt', writeLedgerToken(200, [id, 1])],
+    ['of a list of tasks', writePageToken(id, [])],
+    ['that is nothing', 'x'],
+    ['of another version', encoded([2, 200, [id, null]])],
+    ['without its ledger', encoded([1, 200])],
+    ['that leads nowhere', encoded([1, 0, [id, null]])],
+    ['that leads back', encoded([1, -5, [id, null]])],
+    ['that leads between two', encoded([1, 1.5, [id, null]])],
+    ['with no number', encoded([1, '200', [id, null]])],
+    ['that is null', encoded(null)],
+  ])('%s is refused', (_, token) => {
+    expect(() => readLedgerToken(token, [id, null])).toThrow(expect.objectContaining({ reason: 'INVALID_PAGE_TOKEN' }) as Error);
   });
 });

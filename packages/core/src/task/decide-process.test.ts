@@ -88,6 +88,14 @@ describe('a harness', () => {
     });
   });
 
+  test('has its model calls in the ledger, with the batch that told them', () => {
+    const calls = [{ attempt: 1, callId: 'a', provenance: 'reported' as const }];
+    const batch = { kind: 'record', attempt: 1, source: 'stdout', from: 0, to: 20, events: [] } as const;
+    expect(decided(atRunning, { ...batch, calls }).ledger).toEqual({ attempt: 1, entries: calls, whole: false });
+    expect(decided(atRunning, { ...batch, calls: [] })).not.toHaveProperty('ledger');
+    expect(decided(atRunning, batch)).not.toHaveProperty('ledger');
+  });
+
   test('records what it says in gapless ranges, with what a watcher sees', () => {
     const event = { kind: 'text', source: 'stdout', endsAt: 20 } as const;
     const batch = { kind: 'record', attempt: 1, source: 'stdout', from: 0, to: 20, events: [event], live: { turns: 2 } } as const;

@@ -55,6 +55,17 @@ describe('after an attempt', () => {
     expect(events[0]?.body).toStrictEqual({ kind: 'frozen', attempt: 1, commit: 'c1', ref: 'refs/singletree/task/1', filesChanged: 1 });
   });
 
+  test('its whole ledger takes the place of what was told while it ran, and what was corrected is told', () => {
+    const calls = [{ attempt: 2, callId: 'a', provenance: 'recovered' as const }];
+    const correction = { corrected: { outputTokens: 3, provenance: 'recovered' as const, lowerBound: false }, callsTold: 0, callsFound: 1 };
+    const again = after(limited(3), ...running, exited(), silent(), ...runningAgain(2), exited('harness-2'));
+    const { events, ledger } = decided(again, reconciled({ calls, correction }));
+    expect(ledger).toEqual({ attempt: 2, entries: calls, whole: true });
+    expect(events[0]?.body).toEqual({ kind: 'usage_corrected', attempt: 2, ...correction });
+    expect(decided(again, reconciled())).not.toHaveProperty('ledger');
+    expect(decided(again, silent({}, { calls: [] })).ledger).toEqual({ attempt: 2, entries: [], whole: true });
+  });
+
   test('the frozen event counts the files that are not listed too', () => {
     const { events } = decided(limited(3), ...running, exited(), reconciled({ tree: aTree({ filesOmitted: 41 }) }));
     expect(events[0]?.body).toMatchObject({ kind: 'frozen', filesChanged: 42 });

@@ -74,7 +74,9 @@ const { task, events, completion } = life(
   silent(),
   ...runningAgain(4),
   exited('harness-4', { code: 0 }),
-  reconciled(),
+  reconciled({
+    correction: { corrected: { outputTokens: 0, provenance: 'recovered', lowerBound: true }, callsTold: 1, callsFound: 2 },
+  }),
   (now) => gate(now, 'failed', { message: 'red' }),
   { kind: 'judged' },
   ...runningAgain(5),
@@ -87,7 +89,7 @@ const sent = events.map((event) => eventToProto(event, { task, traceId: 't', com
 
 describe('every event of a life', () => {
   test('has its words on the wire', () => {
-    expect(new Set(events.map(({ body }) => body.kind)).size).toBe(17);
+    expect(new Set(events.map(({ body }) => body.kind)).size).toBe(18);
     expect(sent.filter(({ kind }) => kind.case === undefined)).toEqual([]);
     for (const event of sent) expect(toJson(TaskEventSchema, event)).toMatchObject({ taskId: task.id });
   });
@@ -114,6 +116,7 @@ describe('every event of a life', () => {
     ],
     ['outputRecorded', { source: 'stdout', fromOffset: 0n, toOffset: 9n }],
     ['gateFinished', { name: 'test', message: 'red', exitCode: 1 }],
+    ['usageCorrected', { corrected: { outputTokens: 0n, lowerBound: true }, callsTold: 1, callsFound: 2 }],
     ['frozen', { commit: 'c1', ref: 'refs/singletree/task/1', filesChanged: 1 }],
     ['completed', { taskId: task.id, traceId: 't', failure: { message: 'cancelled by anna: enough' } }],
   ])('says what happened: %s', (name, value) => {
