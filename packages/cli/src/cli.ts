@@ -90,6 +90,18 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Tool',
+    usage: 'prices [MODEL]',
+    does: 'show what a model costs, and who says so',
+    load: async () => (await import('./commands/prices.ts')).prices,
+  },
+  {
+    group: 'Tool',
+    usage: 'trust [DIR]',
+    does: 'let a repository configure the agents that work in it',
+    load: async () => (await import('./commands/trust.ts')).trust,
+  },
+  {
+    group: 'Tool',
     usage: 'doctor',
     does: 'look what is wrong, and what mends it',
     load: async () => (await import('./commands/doctor.ts')).doctor,

@@ -11,3 +11,7 @@ export { invalidUtf8At } from './utf8.ts';
 export { privateFolder } from './state-folder/private-folder.ts';
 export { failureReasons } from './task/reasons.ts';
 export { fixedReasons } from './task/retry.ts';
+export { findRates, billedKinds, type FoundRates } from './pricing/price-list.ts';
+export { namesLike } from './pricing/list.ts';
+export { covers } from './trust/covers.ts';
+export { changeTrust, readTrust, trustFile } from './trust/record.ts';

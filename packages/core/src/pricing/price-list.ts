@@ -38,7 +38,10 @@ export function findRates(
   if (own) return { rates: own.price === 'free' ? 'free' : ratesOf(own.price), version: 'configuration', declaredAs: own.key };
   const found = listed(model, provider, date);
   if (found === 'undated') return { unknown: `the price of "${model}" has changed, and it is not told when it was called` };
-  if (!found) return { unknown: `no price is known for "${model}"${provider === undefined ? '' : ` of "${provider}"`}` };
+  // The list has entries without a rate for what is included in a subscription, and for what nobody has looked up.
+  if (!found || billedKinds.every(({ rate }) => found.rates[rate] === undefined)) {
+    return { unknown: `no price is known for "${model}"${provider === undefined ? '' : ` of "${provider}"`}` };
+  }
   const { id, context_window } = found.model;
   const entry = { provider: found.provider, model: id, ...(context_window === undefined ? {} : { contextWindow: context_window }) };
   return { rates: found.rates, version: listVersion, entry };
