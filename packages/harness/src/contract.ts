@@ -211,9 +211,9 @@ export interface Harness<Options = unknown> {
   /** The same for what stands in databases: the rows of each come as one more session file, first of all, under the database's path. A
    *  database that is not there gives none. */
   sessionQueries?(sessionId: string): readonly SessionQuery[];
-  /** Asked before a resume, with the session's files as they are. `undefined`: there is no such session (any more), so that going
-   *  on in it would fail: begin a fresh one. */
-  baseline?(sessionId: string, files: readonly SessionFile[]): Baseline | undefined;
+  /** Asked before a resume, with the session's files as they are and the real path of the folder in which the CLI is to run. `undefined`: there is
+   *  no such session (any more), or none that can be gone on in from there: begin a fresh one. */
+  baseline?(sessionId: string, files: readonly SessionFile[], workspace?: string): Baseline | undefined;
   /** Asked after the process and its whole tree have ended. Pure. `undefined`: the files tell nothing that the events do not. */
   reconcile?(input: ReconcileInput): Reconciliation | undefined;
   /** How many tokens the context of this model holds, for CLIs that do not tell although they were told: pure, from the configuration. */

@@ -131,12 +131,13 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
   if (plan.workspace === 'base') await rooms.workspaces.startOver(task);
   else await restoreNewest(task, rooms);
   const cwd = await rooms.workspaces.enter(task);
-  const { session, baseline } = await chooseSession(plan, plugin, rooms);
+  const workspace = await realpath(cwd);
+  const { session, baseline } = await chooseSession(plan, plugin, workspace, rooms);
   const resumed = session.kind === 'resume';
   const prompt = await promptFor(task, plan, resumed, cwd);
   const context: AttemptContext = {
     prompt: prompt.text,
-    workspace: await realpath(cwd),
+    workspace,
     session,
     permissions: task.spec.permissions,
     root: rooms.root,
@@ -183,6 +184,7 @@ async function restoreNewest(task: Task, rooms: Rooms): Promise<void> {
 async function chooseSession(
   plan: AttemptPlan,
   plugin: Plugin,
+  workspace: string,
   rooms: Rooms,
 ): Promise<{ session: AttemptContext['session']; baseline?: Baseline }> {
   const fresh = { session: { kind: 'new' as const, id: rooms.newId() } };
@@ -192,7 +194,7 @@ async function chooseSession(
   try {
     const { files, incomplete } = await readSessionFiles(plugin, plan.resume, rooms.environment);
     // What had been used before would be counted again where a file is not read now and is read after the attempt.
-    const baseline = incomplete ? undefined : harness.baseline(plan.resume, files);
+    const baseline = incomplete ? undefined : harness.baseline(plan.resume, files, workspace);
     return baseline ? { session: { kind: 'resume', id: plan.resume }, baseline } : fresh;
   } catch (error) {
     if (error instanceof PluginFailure) return fresh;
