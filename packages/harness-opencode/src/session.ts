@@ -32,7 +32,8 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   const told = foldUsage(events, capabilities);
   const printed = printedCalls(events);
   const missing = missingIn(since, printed);
-  const calls = [...callsIn(since, sessionId), ...missing];
+  const printedIds = new Set(missing.map(({ callId }) => callId));
+  const calls = [...callsIn(since, sessionId).filter(({ callId }) => !printedIds.has(callId)), ...missing];
   const subagents = calls.filter(({ thread }) => thread !== 'main');
   const prompts = calls.flatMap(({ thread, compaction, usage }) => (thread === 'main' && !compaction ? (promptTokens(usage) ?? []) : []));
   const isReported = told.evidence !== undefined && calls.every(({ callId }) => printed.has(callId));

@@ -3,6 +3,7 @@ import {
   clip,
   defined,
   digest,
+  entryOf,
   objectOf,
   stringOf,
   type HarnessEventBody,
@@ -36,7 +37,7 @@ export function toolEvents(toolId: string, tool: string, state: JsonObject, thre
   };
 }
 
-const patches: Readonly<Partial<Record<string, 'added' | 'modified' | 'deleted'>>> = {
+const patches: Readonly<Record<string, 'added' | 'modified' | 'deleted'>> = {
   add: 'added',
   update: 'modified',
   move: 'modified',
@@ -48,7 +49,7 @@ export function fileChanges(tool: string, metadata: JsonObject): readonly Harnes
     return arrayOf(metadata['files']).flatMap((entry): HarnessEventBody[] => {
       const { filePath, movePath, type } = objectOf(entry);
       const path = stringOf(movePath) ?? stringOf(filePath);
-      const change = patches[stringOf(type) ?? ''];
+      const change = entryOf(patches, type);
       return path === undefined || change === undefined ? [] : [{ kind: 'file.changed', path, change }];
     });
   }

@@ -11,11 +11,18 @@ const deepest = 500;
 /** The JSON object that a text is; undefined for anything else. */
 export function parseJsonObject(text: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    // A number that is too large for any is read as Infinity, which no JSON could hold again.
+    const value: unknown = /\d[eE]\+?\d{3}/.test(text)
+      ? JSON.parse(text, (_, entry: unknown) => (isEndless(entry) ? null : entry))
+      : JSON.parse(text);
     return isJsonObject(value) && !(brackets(text) > deepest && isDeeper(value, deepest)) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isEndless(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
 }
 
 /** No value is nested deeper than this. */
@@ -53,7 +60,18 @@ export function arrayOf(value: unknown): readonly unknown[] {
 
 /** A count that can be believed: a whole number from 0 to 2^53 − 1. */
 export function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+  // Negative zero becomes zero.
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value + 0 : undefined;
+}
+
+/** The fields of an object that are counts: what of it can be stored and differenced, whatever else a file holds. */
+export function countsIn(value: unknown): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(objectOf(value)).flatMap(([name, entry]) => {
+      const count = countOf(entry);
+      return count === undefined ? [] : [[name, count]];
+    }),
+  );
 }
 
 /** Largest amount: its millionths can still be counted. */
@@ -61,7 +79,7 @@ const largestAmount = Number.MAX_SAFE_INTEGER / 1_000_000;
 
 /** An amount that can be believed, of money or of milliseconds: a number from 0 to 9 × 10^9. */
 export function amountOf(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 && value <= largestAmount ? value : undefined;
+  return typeof value === 'number' && value >= 0 && value <= largestAmount ? value + 0 : undefined;
 }
 
 /** The end of the year 9999: the last instant that calendars, and the daemon's own API, can tell. */
@@ -70,7 +88,7 @@ const lastInstantMs = 253_402_300_799_999;
 /** An instant that can be believed, in whole milliseconds since 1970. `unit` is how many milliseconds the value counts in: 1000 for seconds. */
 export function instantOf(value: unknown, unit = 1): number | undefined {
   if (typeof value !== 'number' || !(value >= 0)) return undefined;
-  const ms = Math.round(value * unit);
+  const ms = Math.round(value * unit) + 0;
   return ms <= lastInstantMs ? ms : undefined;
 }
 

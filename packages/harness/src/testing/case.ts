@@ -16,6 +16,8 @@ export const rules = [
   'missing ending',
   'abort',
   'usage totals',
+  'costs',
+  'calls',
   'resume',
   'session files',
   'reconciliation',
@@ -45,7 +47,7 @@ export interface ConformanceOptions {
   /** Also two chunks split at every byte of a recording of up to 64 KB, and a million mutated lines instead of 20,000: many minutes instead of
    *  a few seconds. */
   readonly thorough?: boolean;
-  /** How many lines are changed at random, of outputs and as many of session files. */
+  /** How many lines are changed at random; of session files, whose lines are long, a tenth as many. */
   readonly mutatedLines?: number;
 }
 
@@ -55,7 +57,7 @@ export interface Subject {
   readonly fixtures: readonly Fixture[];
   readonly seed: number;
   readonly thorough: boolean;
-  /** How many lines are changed at random, of outputs and as many of session files. */
+  /** How many lines are changed at random; of session files, whose lines are long, a tenth as many. */
   readonly mutatedLines: number;
   readonly options: ConformanceOptions;
 }

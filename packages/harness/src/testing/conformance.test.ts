@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineHarness, RefusedAttempt } from '../contract.ts';
-import type { Baseline, Capabilities, Decoder, Harness, ReconcileInput, Reconciliation } from '../contract.ts';
+import type { Baseline, Capabilities, Decoder, Harness, ReconcileInput, Reconciliation, RecordedCall } from '../contract.ts';
 import type { HarnessEvent, HarnessEventBody, OutputSource, TokenUsage } from '../events.ts';
 import { clip } from '../fit.ts';
 import { countOf, stringOf, type JsonObject } from '../json.ts';
 import { lineDecoder } from '../lines.ts';
+import { subtractTokens } from '../tokens.ts';
 import { probeVersion } from '../versions.ts';
 import type { Fixture } from './fixtures.ts';
 import { rules, type Rule } from './case.ts';
@@ -76,14 +77,19 @@ const toy: Harness = defineHarness<unknown>({
   },
   decoder: (source, baseline) => lineDecoder(source, (json) => read(json, before(baseline))),
   sessionFiles: (id) => [`.toy/${id}.json`],
-  baseline: () => undefined,
-  reconcile: ({ files: [file] }) => file && { usage: [{ usage: tokensIn(file.bytes) }], provenance: 'recovered', lowerBound: false },
+  baseline: (_, [file]) => file && { version: 1, data: { tokens: tokensIn(file.bytes).outputTokens ?? 0 } },
+  reconcile: ({ files: [file], baseline }) =>
+    file && {
+      usage: [{ usage: subtractTokens(tokensIn(file.bytes), { outputTokens: before(baseline) }) }],
+      provenance: 'recovered',
+      lowerBound: false,
+    },
   exitEvidence: ({ code, stderrTail }) => (code === 0 ? undefined : { result: 'failed', message: clip(stderrTail, 2048) }),
 });
 
 /** All that the toy keeps of a session is a number. */
 function tokensIn(bytes: Uint8Array): TokenUsage {
-  return { outputTokens: Number.parseInt(Buffer.from(bytes).toString('utf8'), 10) || 0 };
+  return { outputTokens: countOf(Number.parseInt(Buffer.from(bytes).toString('utf8'), 10)) ?? 0 };
 }
 
 const lines = (...objects: object[]): Uint8Array => Buffer.from(objects.map((object) => `${JSON.stringify(object)}\n`).join(''));
@@ -241,6 +247,29 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
   ['session files of everybody', 'session files', { sessionFiles: () => ['.toy/*.json'] }],
   ['session files outside HOME', 'session files', { sessionFiles: (id) => [`../${id}.json`] }],
   ['a session file that it does not ask for', 'session files', { sessionFiles: (id) => [`.other/${id}.json`] }],
+  ['calls that come to more than the usage', 'calls', { reconcile: (input) => ({ ...told(input), calls: [called('a', 12)] }) }],
+  ['two calls of one id', 'calls', { reconcile: (input) => ({ ...told(input), calls: [called('a', 5), called('a', 6)] }) }],
+  [
+    'calls that cost more than the usage',
+    'calls',
+    {
+      reconcile: (input) => ({
+        ...told(input),
+        usage: [{ ...called('a', 11), costUsdMicros: 1 }],
+        calls: [{ ...called('a', 11), costUsdMicros: 2 }],
+      }),
+    },
+  ],
+  [
+    'a price of 0 for tokens',
+    'costs',
+    changed((events) =>
+      events.map((event) =>
+        event.kind === 'usage.total' ? { ...event, byModel: event.byModel.map((part) => ({ ...part, costUsdMicros: 0 })) } : event,
+      ),
+    ),
+  ],
+  ['a resume that counts all of the files again', 'resume', { baseline: (id, [file]) => file && { version: 1, data: {} } }],
   [
     'figures of the files that are half',
     'reconciliation',
@@ -277,6 +306,10 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
 
 function told(input: ReconcileInput): Reconciliation {
   return toy.reconcile?.(input) ?? { usage: [], provenance: 'recovered', lowerBound: true };
+}
+
+function called(callId: string, outputTokens: number): RecordedCall {
+  return { callId, thread: 'main', usage: { outputTokens } };
 }
 
 /** Holds the caller's bytes until a line is whole, without a copy. */

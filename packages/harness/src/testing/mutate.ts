@@ -50,14 +50,14 @@ export class Mutator {
     this.#texts = [...texts, 'x'];
   }
 
-  /** About half of the lines are changed; `changed` says how many, at least one. */
+  /** Most lines are changed; `changed` says how many, at least one. */
   mutate(bytes: Uint8Array): { readonly bytes: Buffer; readonly changed: number } {
     const lines = Buffer.from(bytes).toString('utf8').split('\n');
     const certain = below(this.#random, lines.length);
     const out: Buffer[] = [];
     let changed = 0;
     for (const [at, line] of lines.entries()) {
-      const isChanged = at === certain || this.#random() < 0.5;
+      const isChanged = at === certain || this.#random() < 0.75;
       if (isChanged) changed += 1;
       out.push(isChanged ? this.#changeOrder(line, lines) : Buffer.from(line), Buffer.from(this.#random() < 0.02 ? '\r\n' : '\n'));
     }

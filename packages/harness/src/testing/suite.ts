@@ -1,5 +1,6 @@
 import type { Harness } from '../contract.ts';
 import type { ConformanceCase, ConformanceOptions, Subject } from './case.ts';
+import { callCases } from './call-cases.ts';
 import { commandCases } from './command-cases.ts';
 import { declarationCases } from './declaration-cases.ts';
 import { decoderCases } from './decoder-cases.ts';
@@ -20,7 +21,7 @@ export function conformanceSuite(harness: Harness, fixtures: readonly Fixture[],
     mutatedLines: options.mutatedLines ?? (options.thorough ? 1_000_000 : 20_000),
     options,
   };
-  return [decoderCases, hostileCases, endingCases, totalCases, sessionCases, declarationCases, commandCases, probeCases].flatMap((cases) =>
-    cases(subject),
+  return [decoderCases, hostileCases, endingCases, totalCases, sessionCases, callCases, declarationCases, commandCases, probeCases].flatMap(
+    (cases) => cases(subject),
   );
 }
