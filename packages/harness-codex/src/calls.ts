@@ -11,7 +11,7 @@ interface Calls {
 
 /** The attempt's calls as its rollouts and its log tell them. Their ids are those of the log: the thread and the number of the call in it. */
 export function callsOf({ sessionId, events }: ReconcileInput, rollouts: readonly Rollout[], isOwn: IsOwn): Calls {
-  const logged = Map.groupBy(events.flatMap(loggedCall), ({ thread }) => (thread === 'main' ? sessionId : thread.subagent));
+  const logged = Map.groupBy(loggedCalls(events), ({ thread }) => (thread === 'main' ? sessionId : thread.subagent));
   const threads = rollouts.map((rollout) => own(rollout, logged.get(rollout.threadId) ?? [], isOwn, sessionId));
   const isRead = new Set(rollouts.map(({ threadId }) => threadId));
   const others = [...logged].flatMap(([threadId, calls]) => (isRead.has(threadId) ? [] : calls));
@@ -79,10 +79,15 @@ function uncountedCompactions({ compactions }: Rollout, calls: readonly (Rollout
   return places;
 }
 
-function loggedCall(event: HarnessEvent): RecordedCall[] {
-  if (event.kind !== 'model.call') return [];
-  const { callId, thread, model, usage } = event;
-  return [defined({ callId, thread, model, usage })];
+/** Each once, as it was told last. */
+function loggedCalls(events: readonly HarnessEvent[]): readonly RecordedCall[] {
+  const calls = new Map<string, RecordedCall>();
+  for (const event of events) {
+    if (event.kind !== 'model.call') continue;
+    const { callId, thread, model, usage } = event;
+    calls.set(callId, defined({ callId, thread, model, usage }));
+  }
+  return [...calls.values()];
 }
 
 export function isTold({ usage }: Pick<RecordedCall, 'usage'>): boolean {

@@ -169,8 +169,8 @@ test.each(
 )('$cliVersion $name: a call has the same id and figures in the log and in what is told at the end', ({ stdout, baseline, session }) => {
   const events = harness.decoder('stdout', baseline).push(stdout);
   const { calls = [] } = harness.reconcile?.({ sessionId: session.id, files: session.files, baseline, events }) ?? {};
-  const live = events.flatMap((event) => (event.kind === 'model.call' ? [[event.callId, event.usage] as const] : []));
-  expect(live.toSorted()).toEqual(calls.map(({ callId, usage }) => [callId, usage] as const).toSorted());
+  const live = new Map(events.flatMap((event) => (event.kind === 'model.call' ? [[event.callId, event.usage] as const] : [])));
+  expect(live).toEqual(new Map(calls.map(({ callId, usage }) => [callId, usage] as const)));
 });
 
 test('files are looked for by the id, and by the ids of sub-agents in what was found', () => {
