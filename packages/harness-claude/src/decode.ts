@@ -88,14 +88,7 @@ class StreamReader {
       case 'init':
         return this.#init(json);
       case 'api_retry':
-        return [
-          defined({
-            kind: 'model.retried',
-            reason: stringOf(json['error']) ?? 'unknown',
-            status: httpStatusOf(json['error_status']),
-            delayMs: amountOf(json['retry_delay_ms']),
-          }),
-        ];
+        return [...this.#stream.abandoned(), retry(json)];
       case 'status':
         // The call that writes the summary shows up nowhere but in the next total.
         if (json['status'] === 'compacting')
@@ -276,7 +269,7 @@ function retry(json: JsonObject): HarnessEventBody {
   return defined({
     kind: 'model.retried',
     reason: stringOf(json['error']) ?? 'unknown',
-    status: countOf(json['error_status']),
+    status: httpStatusOf(json['error_status']),
     delayMs: amountOf(json['retry_delay_ms']),
   });
 }

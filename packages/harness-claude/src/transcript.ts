@@ -1,4 +1,4 @@
-import { isJsonObject, LineSplitter, objectOf, stringOf, type JsonObject, type TokenUsage } from '@singletree/harness';
+import { instantOf, isJsonObject, LineSplitter, objectOf, stringOf, type JsonObject, type TokenUsage } from '@singletree/harness';
 import { modelTotals, type ModelTotals } from './ledger.ts';
 import { messageTokens, promptOnly } from './tokens.ts';
 
@@ -68,8 +68,7 @@ function callOf(message: JsonObject, at: number | undefined): TranscriptCall | u
 }
 
 function timeOf(json: JsonObject): number | undefined {
-  const at = Date.parse(stringOf(json['timestamp']) ?? '');
-  return Number.isNaN(at) || at < 0 ? undefined : at;
+  return instantOf(Date.parse(stringOf(json['timestamp']) ?? ''));
 }
 
 function* jsonLines(bytes: Uint8Array): Generator<JsonObject> {
