@@ -2,6 +2,7 @@ import type { Attempt, TaskCompletionEvent, TaskEvent } from '@singletree/sdk';
 import { describe, expect, test } from 'vitest';
 import { promises, requestLabel, violationsOf } from './checker.ts';
 import type { Call, History, Left, Start, Stream, TaskRecord } from './history.ts';
+import type { Ledger } from './ledger.ts';
 
 /** A history in which everything went well, and for each promise ways to break it. A checker that checks nothing fails here. */
 
@@ -64,6 +65,8 @@ function spansOf(taskId: string, name = 'task'): Uint8Array {
   return field(1, field(2, field(2, span)));
 }
 
+const usage = { provenance: 'reported', lowerBound: false } as const;
+
 /** Lost once, then completed. */
 function completedTask(): TaskRecord {
   const event = completion(done, { retryCount: 1 });
@@ -85,8 +88,8 @@ function completedTask(): TaskRecord {
     { kind: 'completed', completed: event },
   );
   const attempts = [
-    attempt(1, { state: 'lost', charged: false, failure: { reason: 'lost', message: 'gone' } }),
-    attempt(2, { evidence: { result: 'completed' } }),
+    attempt(1, { state: 'lost', charged: false, failure: { reason: 'lost', message: 'gone' }, usage: { ...usage, outputTokens: 3 } }),
+    attempt(2, { evidence: { result: 'completed' }, usage: { ...usage, outputTokens: 5, reasoningOutputTokens: 0 }, costUsdMicros: 7 }),
   ];
   const task = {
     id: done,
@@ -98,7 +101,12 @@ function completedTask(): TaskRecord {
     limits,
     completion: event,
   };
-  return { task, readings: [log, structuredClone(log)] };
+  const ledger: Ledger = [
+    { attempt: 1, callId: 'a', usage: { ...usage, outputTokens: 3 } },
+    { attempt: 2, callId: 'a', usage: { ...usage, outputTokens: 4 }, costUsdMicros: 6 },
+    { attempt: 2, usage: { ...usage, outputTokens: 1, reasoningOutputTokens: 0 }, costUsdMicros: 1 },
+  ];
+  return { task, readings: [log, structuredClone(log)], ledger };
 }
 
 function cancelledTask(): TaskRecord {
@@ -239,6 +247,14 @@ const breaks: Readonly<Record<keyof typeof promises, Readonly<Record<string, Bre
     'bytes twice': (h) => void logOf(h).push(eventOf(h, 'output_recorded')),
     'not to the end': (h) => void h.left!.outputs.set('a1/2/stdout', 51),
     'more than there was': (h) => void h.left!.outputs.delete('a1/1/stdout'),
+  },
+  'the ledger of an attempt adds up to what it used': {
+    'a call that is not there': (h) => void taskOf(h).ledger!.splice(1, 1),
+    'a call of another attempt': (h) => void (taskOf(h).ledger![0]!.attempt = 2),
+    'a call twice': (h) => void (taskOf(h).ledger![2]!.callId = 'a'),
+    'other tokens': (h) => void (taskOf(h).ledger![2]!.usage!.reasoningOutputTokens = 7),
+    'another cost': (h) => void (taskOf(h).ledger![1]!.costUsdMicros = 5),
+    'no entry at all': (h) => void (taskOf(h).ledger = []),
   },
   'telemetry comes at least once, and the same each time': {
     'in other words': (h) => void (h.deliveries![0]!.body = spansOf(done, 'TASK')),

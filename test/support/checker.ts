@@ -1,6 +1,7 @@
 import type { Attempt, FailureReason, Outcome, TaskEvent, TaskState } from '@singletree/sdk';
 import { decodeSpans } from '@singletree/testing';
 import type { Call, History, TaskRecord, TaskSeen } from './history.ts';
+import { differences } from './ledger.ts';
 
 /** Says in a sentence each how a history breaks a promise; nothing if it keeps it. */
 type Promised = (history: History) => readonly string[];
@@ -14,6 +15,7 @@ export const promises = {
   'a watcher sees every event once and in order': watched,
   'nothing is started twice': started,
   'the output is recorded to its last byte': recordedOutput,
+  'the ledger of an attempt adds up to what it used': addedUp,
   'telemetry comes at least once, and the same each time': delivered,
   'nothing is left': nothingLeft,
   'the work is kept': kept,
@@ -228,6 +230,10 @@ function kept({ tasks, left }: History): string[] {
       return left.refs.get(ref) === commit ? [] : [`${ref} of task ${task.id} is ${left.refs.get(ref) ?? 'gone'}, not ${commit}`];
     }),
   );
+}
+
+function addedUp({ tasks }: History): string[] {
+  return tasks.flatMap(({ task, ledger }) => (ledger ? differences(task, ledger) : []));
 }
 
 /** What an attempt says of itself whose process was stopped for this first. Of the rest the life cycle makes something of its own. */

@@ -3,14 +3,22 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
-import { ControlService, TaskEventSchema, TaskSchema, TaskService, WorkspaceMode, type Task as TaskMessage } from '@singletree/protocol';
+import {
+  ControlService,
+  ModelCallSchema,
+  TaskEventSchema,
+  TaskSchema,
+  TaskService,
+  WorkspaceMode,
+  type Task as TaskMessage,
+} from '@singletree/protocol';
 import { toPlain, type Task, type TaskEvent } from '@singletree/sdk';
 import type { FakeStep, OtlpReceiver } from '@singletree/testing';
 import { requestLabel } from './checker.ts';
 import { errorInfosOf, GrpcClient } from './grpc.ts';
 import type { Call, CallResult, History, Left, Sighting, Start, StopCall, Stream, TaskRecord } from './history.ts';
 
-const { createTask, getTask, listTasks, cancelTask, terminateTask, unblockTask, watchTask } = TaskService.method;
+const { createTask, getTask, listModelCalls, listTasks, cancelTask, terminateTask, unblockTask, watchTask } = TaskService.method;
 const { engageKillSwitch, releaseKillSwitch } = ControlService.method;
 /** A daemon that lives but never answers is a lost answer too. */
 const callLimitMs = 10_000;
@@ -179,7 +187,8 @@ export class Recorder {
         const events: TaskEvent[] = [];
         for await (const message of client.stream(watchTask, { taskId: id }))
           events.push(...message.events.map((each) => toPlain(TaskEventSchema, each)));
-        records.push({ task: this.#seen(task), readings: [events] });
+        const { calls } = await client.call(listModelCalls, { taskId: id, pageSize: 1000 });
+        records.push({ task: this.#seen(task), readings: [events], ledger: calls.map((each) => toPlain(ModelCallSchema, each)) });
       }
       pageToken = page.nextPageToken;
       if (pageToken === '') return records;

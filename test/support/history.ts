@@ -1,5 +1,6 @@
 import type { Task, TaskEvent, TaskState } from '@singletree/sdk';
 import type { MarkedProcess, OtlpRequest } from '@singletree/testing';
+import type { Ledger } from './ledger.ts';
 
 /**
  * What a test has seen of a daemon, told by those who saw it: the clients of their calls and streams, the collector of what it was sent,
@@ -60,6 +61,8 @@ export interface TaskRecord {
   readonly task: TaskSeen;
   /** Its events from the first on, each time that they were read whole. */
   readonly readings: readonly (readonly TaskEvent[])[];
+  /** Its usage ledger at the end; absent where nobody read it. */
+  readonly ledger?: Ledger;
 }
 
 /** What is judged of a task. */

@@ -3,6 +3,7 @@ import { processesWithMarker, until } from '@singletree/testing';
 import { expect } from 'vitest';
 import { promises } from './checker.ts';
 import { outputsIn } from './history-left.ts';
+import { ledgerOf } from './ledger.ts';
 import type { History } from './history.ts';
 
 /** Everything that a task has told, from its first event. */
@@ -30,6 +31,7 @@ const ofOneTask = [
   'a final task has one completion event, which agrees with it',
   'events are gapless and the same at every reading',
   'the output is recorded to its last byte',
+  'the ledger of an attempt adds up to what it used',
   'attempts are retried and charged by policy',
 ] as const;
 
@@ -47,7 +49,7 @@ export async function expectPromisesKept(
     calls: [],
     streams: [],
     sightings: [{ taskId: id, state: seen }],
-    tasks: [{ task: await client.tasks.get(id), readings }],
+    tasks: [{ task: await client.tasks.get(id), readings, ledger: await ledgerOf(client, id) }],
     starts: [],
     ...(isRead ? { left: { ...nothing, outputs: outputsIn(state) } } : {}),
   };

@@ -70,7 +70,11 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
           ...args,
         ],
         // Halves the start: Node keeps the agent's code without its types.
-        env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/fake-agent', import.meta.url)) },
+        env: {
+          NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/fake-agent', import.meta.url)),
+          // It reads no configuration of the workspace's; its scripts can tell whether it might.
+          ...(attempt.trusted ? { FAKE_AGENT_TRUSTED: '1' } : {}),
+        },
         apiKeyVariable,
         stdin: attempt.prompt,
       };
@@ -103,7 +107,8 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
         usage: addByModel(calls.map(({ model, usage, costUsdMicros }) => defined({ model, usage, costUsdMicros }))),
         turns: calls.filter(({ thread }) => thread === 'main').length,
         provenance: 'recovered' as const,
-        lowerBound: false,
+        lowerBound: calls.some(({ provisional }) => provisional === true),
+        calls: calls.map(({ callId, thread, model, usage, costUsdMicros }) => defined({ callId, thread, model, usage, costUsdMicros })),
       });
     },
 
