@@ -269,6 +269,11 @@ describe('what the CLI logs of itself', () => {
     expect(decode(line, '\u001b[93m\u001b[1m! \u001b[0mpermission requested: bash (echo hi); auto-rejecting')).toEqual([]);
     expect(kinds(decode('Segmentation fault'))).toEqual(['raw']);
   });
+
+  // Nobody waits for this if each of its beginnings is followed to the end of the line.
+  test('a line that asks for permission again and again is read at once', () => {
+    expect(kinds(decode(`${'permission requested: '.repeat(360_000)}x`))).toEqual(['raw']);
+  });
 });
 
 test('files that a patch changed are told one by one', () => {

@@ -73,7 +73,7 @@ class RunReader {
     const line = readLogLine(text);
     if (line) return this.#log.read(line);
     // The tool tells that it was rejected, too.
-    return /permission requested: .*; auto-rejecting$/.test(text) ? [] : undefined;
+    return text.includes('permission requested: ') && text.endsWith('; auto-rejecting') ? [] : undefined;
   }
 
   #events(json: JsonObject, part: JsonObject): Events | undefined {
