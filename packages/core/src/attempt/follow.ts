@@ -21,9 +21,9 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   if (!attempt || !process) throw new Error(`bug: task ${task.id} has nothing to follow`);
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
-  const { maxOutputBytes } = task.spec.limits;
+  const { maxOutputBytes, maxContextUtilization } = task.spec.limits;
   const transcript = new Transcript(directory, plugin, attempt, attempt.recorded, maxOutputBytes, rooms.watchdogs);
-  const meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms) : undefined;
+  const meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms, maxContextUtilization !== undefined) : undefined;
   if (meter) transcript.onEvent = (event) => meter.add(event);
   const concerns = new Concerns(task, directory, transcript, meter, rooms);
   using hold = new Hold(() => concerns.counted().some((concern) => concern.stop), meter, plugin, rooms);

@@ -30,6 +30,7 @@ export class Meter implements Consumption {
   readonly #plugin: Plugin;
   readonly #fold: UsageFold;
   readonly #rooms: Pick<Rooms, 'prices' | 'now'>;
+  readonly #needsWindow: boolean;
   readonly #going = new GoingOn();
   readonly #events: HarnessEvent[] = [];
   /** Those of which a ledger is made. */
@@ -43,12 +44,16 @@ export class Meter implements Consumption {
   #reconciliation: Reconciliation | undefined;
   #spent: Consumed | undefined = nothingConsumed.spent;
 
-  /** @param fold takes each event after this has done so */
-  constructor(attempt: Attempt, plugin: Plugin, fold: UsageFold, rooms: Pick<Rooms, 'prices' | 'now'>) {
+  /**
+   * @param fold takes each event after this has done so
+   * @param needsWindow the task is held to how full its context is
+   */
+  constructor(attempt: Attempt, plugin: Plugin, fold: UsageFold, rooms: Pick<Rooms, 'prices' | 'now'>, needsWindow: boolean) {
     this.#attempt = attempt;
     this.#plugin = plugin;
     this.#fold = fold;
     this.#rooms = rooms;
+    this.#needsWindow = needsWindow;
   }
 
   add(event: HarnessEvent): void {
@@ -98,7 +103,9 @@ export class Meter implements Consumption {
 
   /** Something is being used that no event tells before it is too late, and that the files may tell. What the main thread does now it tells itself. */
   get isUntold(): boolean {
-    return this.#isIncomplete || this.#going.hasSubagents || [...this.#previews].some((callId) => callId !== this.#newestOfMain);
+    if (this.#isIncomplete || this.#going.hasSubagents) return true;
+    if (this.#needsWindow && this.#calls.size > 0 && this.spent.contextUtilization === undefined) return true;
+    return [...this.#previews].some((callId) => callId !== this.#newestOfMain);
   }
 
   /** Calls that have begun. */

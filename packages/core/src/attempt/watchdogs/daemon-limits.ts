@@ -105,10 +105,10 @@ function amountLimits(task: Limited, { spent, begunAt, goesOn }: Consumption, ru
       const begunAfter = begunAt.filter((then) => before + amountOf(then) >= limit).length;
       // One that ends with the call that used it up has gone no further than it could know.
       const isOver = used >= limit && (goesOn || begunAfter > 0);
+      const after = runs ? `, ${calls(begunAfter)} after that` : '';
       return found(
         near(about, used, limit, `${warnedAt * 100} % of the task's ${words(limit)} are used up`),
-        isOver &&
-          stopping(about, `the ${words(limit)} of the task are used up: ${words(used)} by now, ${calls(begunAfter)} after that`, stop),
+        isOver && stopping(about, `the ${words(limit)} of the task are used up: ${words(used)} by now${after}`, stop),
       );
     }),
     ...found(
