@@ -7,5 +7,6 @@ export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
 export { readRows } from './attempt/session-rows.ts';
 export { configuredPlugin, importPlugin } from './load-plugins.ts';
 export { optionsSchema } from './options-schema.ts';
+export { createPrices } from './pricing/price-list.ts';
 export type { Plugin } from './plugins/catalogue.ts';
 export { childEnvironment } from './supervision/environment.ts';

@@ -122,7 +122,8 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
 
 function callsSince(files: readonly SessionFile[], baseline: Baseline | undefined): readonly ModelCall[] {
   const from = baseline?.data['bytes'];
-  return files.flatMap(({ bytes }) => callsIn(bytes.subarray(typeof from === 'number' ? from : 0)));
+  const calls = files.flatMap(({ bytes }) => callsIn(bytes.subarray(typeof from === 'number' ? from : 0)));
+  return [...new Map(calls.map((call) => [call.callId, call])).values()];
 }
 
 /** Harness `fake`: usage for each model call. */
