@@ -102,7 +102,8 @@ function recordedCalls(
   timeOf: LedgerSources['timeOf'],
 ): readonly LedgerEntry[] {
   const events = new Map(told.map(({ event }) => [event.callId, event]));
-  return calls.map((call) => {
+  const once = new Map(calls.map((call) => [call.callId, call]));
+  return [...once.values()].map((call) => {
     const { callId, thread, model, usage, compaction } = call;
     const event = events.get(callId);
     const at = call.at ?? (event && timeOf(event));
