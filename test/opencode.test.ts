@@ -1,19 +1,26 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Singletree, Task } from '@singletree/sdk';
-import { randomFrom, seededUsage, seedOf, type Step, type Usage } from '@singletree/testing';
+import type { ModelCall, Singletree, Task } from '@singletree/sdk';
+import type { Step, Usage } from '@singletree/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { servedTokens, toldTokens } from './support/codex.ts';
 import { finished } from './support/daemon.ts';
 import { filesThatHold } from './support/files.ts';
 import {
+  bash,
+  by,
+  delegate,
+  edit,
   endless,
   fetchOpenCode,
+  gate,
   openCodeProcessOf,
   openCodeScene,
   openCodeTask,
   openCodeVersion,
   reached,
+  withUsage,
+  write,
   type OpenCodeScene,
 } from './support/opencode.ts';
 import { eventsOf, expectNoProcessOf, expectPromisesKept } from './support/promises.ts';
@@ -22,23 +29,6 @@ import { eventsOf, expectNoProcessOf, expectPromisesKept } from './support/promi
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const limit = 240_000;
-const random = randomFrom(seedOf('OpenCode'));
-
-/** Each answer with figures of its own, but for those that have some and those that are refused. */
-const withUsage = (steps: readonly Step[]): Step[] => {
-  const usage = seededUsage(Math.floor(random() * 2 ** 32), steps.length, { reasoning: true });
-  return steps.map((step, index) => ((step.usage ?? step.status) ? step : { ...step, usage: usage[index]! }));
-};
-
-const bash = (command: string, text = 'I look.'): Step => ({ text, tools: [{ name: 'bash', input: { command, description: 'looks' } }] });
-/** The CLI takes absolute paths only, and only in its own workspace. */
-const edit = (from: string, to: string): Step => bash(`sed -i 's/^${from}$/${to}/' a.txt`, `I make ${to} of ${from}.`);
-const write = (file: string, content: string): Step => ({
-  text: `I write ${file}.`,
-  tools: [{ name: 'write', input: { filePath: file, content } }],
-});
-const gate = (line: string): { name: string; command: string } => ({ name: 'test', command: `grep -x ${line} a.txt` });
-
 /** Runs one task to its end. */
 async function run(scene: OpenCodeScene, more: Parameters<typeof openCodeTask>[1] = {}): Promise<{ client: Singletree; task: Task }> {
   const client = await scene.daemon.start();
@@ -128,12 +118,10 @@ describe.runIf(full)('OpenCode, in full', () => {
   test(
     "a sub-agent's tokens are in the sums, also where it was killed with the rest",
     async () => {
-      const task = { name: 'task', input: { description: 'sub work', prompt: 'SUBPROMPT-X do it', subagent_type: 'general' } };
-      const isSub = ({ raw }: { raw: string }): boolean => raw.includes('SUBPROMPT-X') && !raw.includes('"name":"task"');
       const steps: Step[] = [
-        { notMatch: 'SUBPROMPT-X', text: 'I delegate.', tools: [task] },
-        { match: isSub, ...bash('echo sub') },
-        { match: isSub, text: 'sub, as far as it goes', tools: [endless('sub')], usage: someUsage(2) },
+        by(undefined, delegate('SUB')),
+        by('SUB', bash('echo sub')),
+        by('SUB', { text: 'sub, as far as it goes', tools: [endless('sub')], usage: someUsage(2) }),
         edit('before', 'after'),
         { text: 'Done.' },
       ];
@@ -153,24 +141,32 @@ describe.runIf(full)('OpenCode, in full', () => {
   );
 
   test(
-    'a sub-agent that ends is no turn, and its tokens are served ones',
+    'sub-agents that end are no turns, also those of sub-agents, and each call stands in the ledger as it was served',
     async () => {
-      const task = { name: 'task', input: { description: 'sub work', prompt: 'SUBPROMPT-X do it', subagent_type: 'general' } };
-      const isSub = ({ raw }: { raw: string }): boolean => raw.includes('SUBPROMPT-X') && !raw.includes('"name":"task"');
       const steps: Step[] = [
-        { notMatch: 'SUBPROMPT-X', text: 'I delegate.', tools: [task] },
-        { match: isSub, ...bash('echo sub') },
-        { match: isSub, text: 'The sub-agent is done.' },
-        edit('before', 'after'),
-        { text: 'Done.' },
+        by(undefined, delegate('OUTER', 'deep')),
+        by('OUTER', bash('echo outer')),
+        by('OUTER', delegate('INNER')),
+        by('INNER', bash('echo inner')),
+        by('INNER', { text: 'The inner one is done.' }),
+        by('OUTER', { text: 'The outer one is done.' }),
+        by(undefined, edit('before', 'after')),
+        by(undefined, { text: 'Done.' }),
       ];
-      await using scene = await openCodeScene(withUsage(steps));
+      const own = {
+        subagent_depth: 2,
+        agent: { deep: { mode: 'subagent', description: 'goes deep', prompt: 'Go deep.', permission: { task: 'allow' } } },
+      };
+      await using scene = await openCodeScene(withUsage(steps), { own });
       const { client, task: ended } = await run(scene, { gates: [gate('after')] });
       expect(ended).toMatchObject({
         state: 'completed',
         completion: { turnsPerTask: 3, usage: { provenance: 'recovered', lowerBound: false } },
       });
       expect(toldTokens(ended)).toEqual(servedTokens(scene.models));
+      await expectLedger(client, ended, scene);
+      const threads = new Set((await callsOf(client, ended)).map(({ subagentId }) => subagentId));
+      expect(threads.size, 'the main thread and two others').toBe(3);
       await expectPromisesKept(client, ended, scene.daemon.state);
     },
     limit,
@@ -222,7 +218,7 @@ describe.runIf(full)('OpenCode, in full', () => {
     'a permission that nobody could answer for is no success, although the CLI exits with 0',
     async () => {
       // Only who writes a rule by the very name that the plugin uses can still have one asked after it.
-      const own = { agent: { build: { permission: { '**': 'allow', 'bash*': 'ask' } } } };
+      const own = { subagent_depth: 2, agent: { build: { permission: { '**': 'allow', 'bash*': 'ask' } } } };
       await using scene = await openCodeScene(withUsage([bash('echo x > c.txt'), { text: 'never asked for' }]), { own });
       const { client, task } = await run(scene);
       expect(task).toMatchObject({
@@ -316,6 +312,34 @@ describe.runIf(full)('OpenCode, in full', () => {
     limit,
   );
 });
+
+async function callsOf(client: Singletree, { id }: Task): Promise<ModelCall[]> {
+  const calls: ModelCall[] = [];
+  for await (const call of client.tasks.modelCalls(id)) calls.push(call);
+  return calls;
+}
+
+/** Every call that was served to its end stands in the ledger as it was served; of `cut` others it is known that they were made. */
+async function expectLedger(client: Singletree, task: Task, { models }: OpenCodeScene, cut = 0): Promise<void> {
+  const calls = await callsOf(client, task);
+  const rows = calls.map(({ usage }) => [
+    usage?.uncachedInputTokens,
+    usage?.cacheReadInputTokens,
+    usage?.outputTokens,
+    usage?.reasoningOutputTokens,
+  ]);
+  const served = models.served.map(({ usage }) => [
+    usage.input_tokens,
+    usage.cache_read_input_tokens ?? 0,
+    usage.output_tokens,
+    usage.reasoning_output_tokens ?? 0,
+  ]);
+  expect(rows).toHaveLength(served.length);
+  expect(rows.filter(([input]) => input === undefined)).toHaveLength(cut);
+  for (const row of rows) if (row[0] !== undefined) expect(served).toContainEqual(row);
+  expect(new Set(calls.map(({ callId }) => callId)).size).toBe(calls.length);
+  for (const call of calls) expect(call.model).toBe('scripted/model-1');
+}
 
 function promptOf(usage: Usage | undefined): number {
   return (usage?.input_tokens ?? 0) + (usage?.cache_read_input_tokens ?? 0) + (usage?.cache_creation_input_tokens ?? 0);

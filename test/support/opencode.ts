@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import type { CreateTask } from '@singletree/sdk';
 import {
   processesWithMarker,
+  randomFrom,
   repository,
+  seededUsage,
+  seedOf,
   startModelServer,
   temporaryFolder,
   until,
@@ -15,8 +18,8 @@ import {
 import { TestDaemon } from './daemon.ts';
 import { fetchCli, programOf, type PinnedCli } from './fetch-cli.ts';
 
-/** The newest version that the plugin was recorded with. */
-export const openCodeVersion = '1.18.33';
+/** The newest version that the plugin was recorded with, or another one that is to be tried. */
+export const openCodeVersion: string = process.env['SINGLETREE_TEST_OPENCODE'] ?? '1.18.33';
 
 /** The program alone: the package `opencode-ai` would bring it for twelve platforms, and choose by an install script. */
 const cli: PinnedCli = {
@@ -46,30 +49,42 @@ export interface OpenCodeSceneOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   /** What the user has configured for the CLI. */
   readonly own?: object;
+  /** Parts of the daemon's configuration. */
+  readonly configuration?: object;
 }
 
 /** A daemon whose OpenCode talks to a scripted model, with the address and the key that its configuration names. */
-export async function openCodeScene(steps: readonly Step[], { files, options, own }: OpenCodeSceneOptions = {}): Promise<OpenCodeScene> {
+export async function openCodeScene(
+  steps: readonly Step[],
+  { files, options, own, configuration }: OpenCodeSceneOptions = {},
+): Promise<OpenCodeScene> {
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
   try {
     const { path } = stack.use(await temporaryFolder());
     const repo = stack.use(await repository({ files: { 'a.txt': 'before\n', ...files } }));
     const models = stack.use(await startModelServer(steps, { apiKey }));
-    const [key, temporary] = [join(path, 'key'), join(path, 'tmp')];
+    const [key, temporary, catalogue] = [join(path, 'key'), join(path, 'tmp'), join(path, 'models.json')];
     writeFileSync(key, `${apiKey}\n`);
+    writeFileSync(catalogue, '{}');
     mkdirSync(temporary);
     const harness = {
       executable: programOf(cli),
       model: 'scripted/model-1',
       base_url: `${models.url}/v1`,
       api_key: { file: key },
-      // Nothing but the model server is asked for anything.
-      env: { TMPDIR: temporary, OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' },
+      // Nothing but the model server is asked for anything. An empty catalogue of models is read in a second less than the CLI's own.
+      env: {
+        TMPDIR: temporary,
+        OPENCODE_MODELS_PATH: catalogue,
+        OPENCODE_DISABLE_MODELS_FETCH: '1',
+        OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
+        npm_config_registry: 'http://127.0.0.1:9/',
+      },
       ...(options ? { options } : {}),
     };
     const harnesses = { opencode: harness };
-    const daemon = stack.use(new TestDaemon({ folder: path, configuration: { harnesses } }));
+    const daemon = stack.use(new TestDaemon({ folder: path, configuration: { ...configuration, harnesses } }));
     if (own) {
       mkdirSync(join(daemon.home, '.config/opencode'), { recursive: true });
       writeFileSync(join(daemon.home, '.config/opencode/opencode.json'), JSON.stringify(own));
@@ -84,6 +99,47 @@ export async function openCodeScene(steps: readonly Step[], { files, options, ow
 /** The least that a task for OpenCode needs. */
 export function openCodeTask({ repo }: OpenCodeScene, more: Partial<CreateTask> = {}): CreateTask {
   return { title: 'A task', instructions: 'Do it.', harness: 'opencode', workspace: repo.path, ...more };
+}
+
+const random = randomFrom(seedOf('OpenCode'));
+
+/** Each answer with figures of its own, but for those that have some and those that are refused. */
+export function withUsage(steps: readonly Step[]): Step[] {
+  const usage = seededUsage(Math.floor(random() * 2 ** 32), steps.length, { reasoning: true });
+  return steps.map((step, index) => ((step.usage ?? step.status) ? step : { ...step, usage: usage[index]! }));
+}
+
+export function bash(command: string, text = 'I look.'): Step {
+  return { text, tools: [{ name: 'bash', input: { command, description: 'looks' } }] };
+}
+
+/** The CLI's own tool takes absolute paths, and only in its own workspace. */
+export function edit(from: string, to: string): Step {
+  return bash(`sed -i 's/^${from}$/${to}/' a.txt`, `I make ${to} of ${from}.`);
+}
+
+export function write(file: string, content: string): Step {
+  return { text: `I write ${file}.`, tools: [{ name: 'write', input: { filePath: file, content } }] };
+}
+
+/** Calls a sub-agent with a prompt by which its requests are known. */
+export function delegate(to: string, agent = 'general'): Step {
+  const input = { description: `work of ${to}`, prompt: `PROMPT-OF-${to} do it`, subagent_type: agent };
+  return { text: `I delegate to ${to}.`, tools: [{ name: 'task', input }] };
+}
+
+/** The step is for requests of this sub-agent; without a name, for those of none. */
+export function by(name: string | undefined, step: Step): Step {
+  return { ...step, match: ({ raw }) => /PROMPT-OF-(\w+)/.exec(firstPromptOf(raw))?.[1] === name };
+}
+
+function firstPromptOf(request: string): string {
+  const from = request.indexOf('"role":"user"');
+  return request.slice(from, from + 200);
+}
+
+export function gate(line: string): { readonly name: string; readonly command: string } {
+  return { name: 'test', command: `grep -x ${line} a.txt` };
 }
 
 /** A call of the shell tool that tells by a file when it runs, and then does not end by itself. */

@@ -4,10 +4,14 @@ import { readSessions, type Message } from './session-rows.ts';
 /** How many answers each session had before an attempt went on in the first of them. Answers are only ever added. */
 const version = 1;
 
-/** Undefined where the database does not know the session: the CLI would refuse to resume it. */
-export function baselineOf(sessionId: string, files: readonly SessionFile[]): Baseline | undefined {
+/**
+ * Undefined where the database does not know the session, which the CLI would refuse to resume, and where the session was begun in another
+ * folder: there the CLI would call the model and neither print anything nor ever end.
+ */
+export function baselineOf(sessionId: string, files: readonly SessionFile[], workspace?: string): Baseline | undefined {
   const { sessions, messages } = readSessions(files);
-  if (!sessions.some(({ id }) => id === sessionId)) return undefined;
+  const own = sessions.find(({ id }) => id === sessionId);
+  if (!own || (workspace !== undefined && own.directory !== undefined && own.directory !== workspace)) return undefined;
   const counts: Record<string, number> = {};
   for (const message of messages) counts[message.sessionId] = (counts[message.sessionId] ?? 0) + 1;
   return { version, data: { messages: counts } };

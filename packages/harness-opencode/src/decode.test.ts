@@ -249,6 +249,20 @@ describe('what the CLI logs of itself', () => {
     expect(retries(stream('ses_1'), failed)).toEqual([]);
   });
 
+  test('tells that the same answer is asked for again, whatever broke it off, and that tokens may be lost with it', () => {
+    const asks = log('process', 'session.id=ses_1 messageID=msg_1');
+    const failed = (why: string): string => log('"stream error"', `session.id=ses_1 error.error="${why}"`, 'ERROR');
+    const after = (...lines: string[]): string[] => kinds(decode(asks, stream('ses_1'), ...lines, stream('ses_1'))).slice(2);
+    expect(after()).toEqual(['model.retried', 'usage.incomplete']);
+    expect(after(failed('AI_APICallError: Cannot connect to API: The socket connection was closed'))).toEqual([
+      'model.retried',
+      'usage.incomplete',
+    ]);
+    expect(after(failed('AI_APICallError: Cannot connect to API: Unable to connect. Is the computer able'))).toEqual(['model.retried']);
+    expect(after(failed('AI_APICallError: overloaded'))).toEqual(['model.retried']);
+    expect(after(asks.replace('msg_1', 'msg_2'))).toEqual([]);
+  });
+
   test('may be as long as a line can be', () => {
     const pattern = '\\"x y=z'.repeat(1_000_000);
     expect(decode(log('evaluated', `permission=bash pattern="${pattern}" action.action=allow`))).toEqual([]);

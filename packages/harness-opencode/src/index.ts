@@ -18,7 +18,7 @@ const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   defaultExecutable: 'opencode',
   supportedVersions: newestVersion,
   knownLimits,
-  decoderVersion: 3,
+  decoderVersion: 4,
   capabilities,
   options,
   probe,

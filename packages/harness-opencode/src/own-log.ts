@@ -4,7 +4,12 @@ import type { LogLine } from './log.ts';
 type Events = readonly HarnessEventBody[];
 
 /** Tokens that no file tells either. */
-export const untoldTitle = 'a title was thought of, whose tokens are told nowhere';
+const untoldTitle = 'a title was thought of, whose tokens are told nowhere';
+const untoldConnection = 'a connection broke off: what the call used until then, if anything, is told nowhere';
+export const untold: ReadonlySet<string> = new Set([untoldTitle, untoldConnection]);
+
+/** What is logged of a connection, but for one that nobody took. A call that the provider refused with a status has used nothing. */
+const brokenConnection = /^AI_APICallError: Cannot connect to API: (?!Unable to connect)/;
 
 interface Failure {
   readonly reason: string;
@@ -29,8 +34,10 @@ export class OwnLog {
   /** The main session's calls by the id of their answer, and the newest one. */
   readonly #calls = new Map<string, Call>();
   #newest: Call = { model: undefined, isCompaction: false };
-  /** The id of the answer that each session asks for next. */
+  /** The id of the answer that each session asks for now. */
   readonly #answers = new Map<string, string>();
+  /** Sessions that have asked for it already. */
+  readonly #asked = new Set<string>();
   #isMetered = false;
   readonly #subagents = new Map<string, 'running' | 'ended'>();
   readonly #failures = new Map<string, Failure>();
@@ -111,6 +118,7 @@ export class OwnLog {
 
   #begin(session: string, answer: string | undefined): Events {
     this.#failures.delete(session);
+    this.#asked.delete(session);
     this.#answers.delete(session);
     if (answer === undefined) return [];
     this.#answers.set(session, answer);
@@ -119,12 +127,18 @@ export class OwnLog {
     return [{ kind: 'model.call', callId: answer, thread, usage: {}, provisional: true }];
   }
 
+  /** The same answer is asked for again. A stream that fell silent is not logged as an error. */
   #retry(line: LogLine, session: string): Events {
     const failure = this.#failures.get(session);
-    if (!failure) return [];
+    const isAgain = this.#asked.has(session);
     this.#failures.delete(session);
-    const delayMs = failure.at === undefined || line.at === undefined ? undefined : Math.max(0, line.at - failure.at);
-    return [defined({ kind: 'model.retried', reason: failure.reason, delayMs })];
+    if (this.#answers.has(session)) this.#asked.add(session);
+    if (!failure && !isAgain) return [];
+    const delayMs = failure?.at === undefined || line.at === undefined ? undefined : Math.max(0, line.at - failure.at);
+    const retried = defined({ kind: 'model.retried' as const, reason: failure?.reason ?? 'its answer broke off', delayMs });
+    return failure && !brokenConnection.test(failure.reason)
+      ? [retried]
+      : [retried, { kind: 'usage.incomplete', reason: untoldConnection }];
   }
 
   #mainCall(line: LogLine, session: string): Events {

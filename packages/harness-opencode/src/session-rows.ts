@@ -1,4 +1,13 @@
-import { arrayOf, isJsonObject, objectOf, stringOf, type JsonObject, type SessionFile, type SessionQuery } from '@singletree/harness';
+import {
+  arrayOf,
+  instantOf,
+  objectOf,
+  parseJsonObject,
+  stringOf,
+  type JsonObject,
+  type SessionFile,
+  type SessionQuery,
+} from '@singletree/harness';
 
 /** A session and those of its sub-agents, as `opencode export` tells them too: one JSON object a line. Messages without their words. */
 const sql = `
@@ -47,6 +56,8 @@ export function sessionQueries(sessionId: string): readonly SessionQuery[] {
 export interface Session {
   readonly id: string;
   readonly parentId: string | undefined;
+  /** The real path of the folder in which it was begun. */
+  readonly directory: string | undefined;
   /** Of the CLI that made it. */
   readonly version: string | undefined;
 }
@@ -80,7 +91,7 @@ export function readSessions(files: readonly SessionFile[]): Sessions {
     const info = objectOf(entry['info']);
     const [id, sessionId] = [stringOf(info['id']), stringOf(info['sessionID'])];
     if (id === undefined) continue;
-    if (sessionId === undefined) sessions.set(id, { id, parentId: stringOf(info['parentID']), version: stringOf(info['version']) });
+    if (sessionId === undefined) sessions.set(id, sessionOf(id, info));
     else if (info['role'] === 'assistant')
       messages.set(
         id,
@@ -95,16 +106,20 @@ export function readSessions(files: readonly SessionFile[]): Sessions {
   return { sessions: [...sessions.values()], messages: [...messages.values()] };
 }
 
+function sessionOf(id: string, info: JsonObject): Session {
+  const [parentId, version, directory] = [stringOf(info['parentID']), stringOf(info['version']), stringOf(info['directory'])];
+  return { id, parentId, version, directory };
+}
+
 function messageOf(id: string, sessionId: string, info: JsonObject, parts: readonly JsonObject[]): Message {
   const [provider, model] = [stringOf(info['providerID']), stringOf(info['modelID'])];
-  const completed = objectOf(info['time'])['completed'];
   return {
     id,
     sessionId,
     model: provider === undefined || model === undefined ? undefined : `${provider}/${model}`,
     isSummary: info['summary'] === true || info['summary'] === 1,
     hasFailed: info['error'] !== undefined && info['error'] !== null,
-    completedAt: typeof completed === 'number' && completed >= 0 ? completed : undefined,
+    completedAt: instantOf(objectOf(info['time'])['completed']),
     begun: parts.filter((part) => part['type'] === 'step-start').length,
     steps: parts.flatMap((part) => (part['type'] === 'step-finish' ? [{ tokens: objectOf(part['tokens']), cost: part['cost'] }] : [])),
   };
@@ -112,19 +127,10 @@ function messageOf(id: string, sessionId: string, info: JsonObject, parts: reado
 
 function entriesIn(bytes: Uint8Array): readonly JsonObject[] {
   const text = Buffer.from(bytes).toString('utf8');
-  const whole = parse(text);
+  const whole = parseJsonObject(text);
   if (whole && Array.isArray(whole['messages'])) return [whole, ...arrayOf(whole['messages']).map((message) => objectOf(message))];
   return text.split('\n').flatMap((line): JsonObject[] => {
-    const json = parse(line);
+    const json = parseJsonObject(line); // undefined for the line of a file that was cut off
     return json ? [json] : [];
   });
-}
-
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined; // a file of another kind, or one that was cut off
-  }
 }

@@ -82,6 +82,12 @@ describe('the database', () => {
     expect(harness.baseline?.('ses_1', rowsOf([]))).toEqual({ version: 1, data: { messages: {} } });
   });
 
+  test('has a baseline only for the folder in which the session was begun', () => {
+    const files = rowsOf([{ ...main, steps: step(1) }]);
+    const baseline = (workspace?: string): unknown => harness.baseline?.('ses_1', files, workspace);
+    expect([baseline('/r'), baseline(), baseline('/elsewhere')]).toEqual([expect.anything(), expect.anything(), undefined]);
+  });
+
   test('counts what came since the baseline, in the order in which it was added, sub-agents included', () => {
     const tree = { ses_1: null, ses_2: 'ses_1' };
     const before: Row[] = [

@@ -13,7 +13,7 @@ import {
 import { messagesSince } from './baseline.ts';
 import { capabilities } from './capabilities.ts';
 import { catalogueFiles, windowIn } from './context-window.ts';
-import { untoldTitle } from './own-log.ts';
+import { untold } from './own-log.ts';
 import { readSessions, type Message } from './session-rows.ts';
 import { Rounding, stepTokens } from './tokens.ts';
 
@@ -37,7 +37,6 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
   const subagents = calls.filter(({ thread }) => thread !== 'main');
   const prompts = calls.flatMap(({ thread, compaction, usage }) => (thread === 'main' && !compaction ? (promptTokens(usage) ?? []) : []));
   const isReported = told.evidence !== undefined && calls.every(({ callId }) => printed.has(callId));
-  const isUntold = calls.some(({ usage }) => Object.keys(usage).length === 0);
   const model = mainMessages.findLast(({ isSummary }) => !isSummary)?.model;
   return defined({
     usage: usageOf(calls),
@@ -46,7 +45,7 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
       mainMessages.filter((message) => hasBegun(message) && !message.isSummary).length +
       missing.filter(({ thread, compaction }) => thread === 'main' && !compaction).length,
     provenance: isReported ? 'reported' : 'recovered',
-    lowerBound: isUntold || events.some(isUntoldTitle),
+    lowerBound: calls.some(({ usage }) => Object.keys(usage).length === 0) || events.some(isUntold),
     calls,
     model,
     // A session keeps the version that made it, whichever goes on in it.
@@ -124,6 +123,6 @@ function cutOff({ begun, steps, completedAt, hasFailed }: Message): number {
   return Math.max(0, begun - steps.length);
 }
 
-function isUntoldTitle(event: HarnessEvent): boolean {
-  return event.kind === 'usage.incomplete' && event.reason === untoldTitle;
+function isUntold(event: HarnessEvent): boolean {
+  return event.kind === 'usage.incomplete' && untold.has(event.reason);
 }
