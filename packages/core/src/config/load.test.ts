@@ -28,7 +28,7 @@ function refusal(text: string, environment: NodeJS.ProcessEnv = {}): string {
   throw new Error('the configuration was accepted');
 }
 
-const topKeys = 'known keys: version, concurrency, defaults, retry, prices, watchdogs, supervision, harnesses';
+const topKeys = 'known keys: version, concurrency, defaults, retry, prices, watchdogs, supervision, telemetry, harnesses';
 const retriable =
   'unauthenticated, rate_limited, quota_exhausted, transient_api_error, context_exhausted, stalled, no_first_output, attempt_timeout, ' +
   'disk_full, gate_failed, no_change_made, no_progress, permission_denied, harness_failed, harness_crashed, harness_never_ended, ' +
@@ -63,6 +63,7 @@ describe('a configuration', () => {
           end_grace: 120_000,
         },
         supervision: { containment: 'auto', unsupervised_limit: 600_000 },
+        telemetry: { spans: [], max_spans: 500 },
         harnesses: {},
       },
       plugins: { claude_code: '@singletree/harness-claude', codex: '@singletree/harness-codex', opencode: '@singletree/harness-opencode' },
@@ -290,9 +291,9 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'harnesses:\n  codex:\n    secrets:\n      TOKEN: ghp_secret\n',
       'harnesses.codex.secrets.TOKEN in FILE, line 4: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
     ],
-    ...['PATH', 'HOME', 'SINGLETREE_PROCESS', 'SINGLETREE_X'].map((name) => [
+    ...['PATH', 'HOME', 'XDG_DATA_HOME', 'SINGLETREE_PROCESS', 'SINGLETREE_X'].map((name) => [
       `harnesses:\n  codex:\n    secrets:\n      ${name}: { env: A }\n`,
-      `harnesses.codex.secrets.${name} in FILE, line 4: PATH, HOME and SINGLETREE_… are set by Singletree itself, and no secrets`,
+      `harnesses.codex.secrets.${name} in FILE, line 4: PATH, HOME, XDG_… and SINGLETREE_… say where things are: they are no secrets`,
     ]),
     ['harnesses:\n  codex:\n    secrets: { A-B: { env: A } }\n', 'harnesses.codex.secrets.A-B in FILE, line 3: not a variable name'],
     [

@@ -41,8 +41,8 @@ const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a variable na
 
 /** Without those that say where the agent's programs and its own files are, or by which we find it again. */
 const secretVariable = variable.regex(
-  /^(?!(PATH|HOME|SINGLETREE_.*)$)/,
-  'PATH, HOME and SINGLETREE_… are set by Singletree itself, and no secrets',
+  /^(?!(PATH|HOME|XDG_.*|SINGLETREE_.*)$)/,
+  'PATH, HOME, XDG_… and SINGLETREE_… say where things are: they are no secrets',
 );
 
 const harness = z

@@ -41,6 +41,7 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
     const where = ['harnesses', id, 'options', ...(issue?.path ?? [])].join('.');
     throw new DomainError('INVALID_CONFIGURATION', `${where}: ${issue?.message ?? 'not valid'}`);
   }
+  refusePlaces(id, harness, configuration.secrets);
   const wanted = configuration.executable ?? harness.defaultExecutable;
   const settings: HarnessSettings<unknown> = {
     executable: await resolved(harness, wanted, context.environment['PATH'] ?? ''),
@@ -85,6 +86,19 @@ function nativeExecutables(harness: Harness, executable: string): readonly strin
   } catch {
     return [];
   }
+}
+
+/** Where a CLI keeps its sessions has to be known to whoever reads them afterwards. */
+function refusePlaces(id: string, harness: Harness, secrets: HarnessConfiguration['secrets']): void {
+  const place = harness.environment?.find((name) => name in secrets);
+  if (place === undefined) return;
+  throw new DomainError(
+    'INVALID_CONFIGURATION',
+    `harnesses.${id}.secrets.${place}: it says where files of the agent are, and is no secret`,
+    {
+      hint: `put it into harnesses.${id}.env`,
+    },
+  );
 }
 
 /** What the plugin's CLI gets of the user's environment beside the allowlist. */

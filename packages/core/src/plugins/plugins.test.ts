@@ -151,6 +151,15 @@ describe('a plugin', () => {
     expect((await load(source, { env: { A: '1' } })).configuredEnvironment).toEqual({ KEY: 'k', A: '1' });
   });
 
+  test('has no secret in the place of a variable that says where its files are', async () => {
+    const source = write('placed.mjs', pluginNamed('agent', "environment: ['AGENT_HOME']"));
+    await expect(load(source, { secrets: { AGENT_HOME: { env: 'KEY' } } })).rejects.toMatchObject({
+      reason: 'INVALID_CONFIGURATION',
+      message: 'harnesses.agent.secrets.AGENT_HOME: it says where files of the agent are, and is no secret',
+      hint: 'put it into harnesses.agent.env',
+    });
+  });
+
   test('is got from the catalogue by its id; another id is refused with what is known', async () => {
     const catalogue = createCatalogue([await load('agent-plugin')]);
     expect(catalogue.get('agent').source).toBe('agent-plugin');
