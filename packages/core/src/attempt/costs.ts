@@ -1,7 +1,7 @@
 import { countOf, defined, usesTokens, type AttemptUsage, type ModelUsage } from '@singletree/harness';
 import type { Prices } from '../pricing/prices.ts';
 import type { CostSource, LedgerEntry } from '../task/ledger.ts';
-import type { AttemptAccount } from '../task/task.ts';
+import type { AttemptAccount, Instant } from '../task/task.ts';
 import { sumKnown } from '../task/usage.ts';
 import { figuresOf } from './account.ts';
 import { restsOf } from './rests.ts';
@@ -29,7 +29,7 @@ export function costOf(
     settled.some((part) => part.model === model) || (settlesAll && usage.byModel.every((part) => part.model !== model));
   const claims = entries.filter(isSettled).map(({ model, costUsdMicros }) => ({ model, amount: costUsdMicros ?? 0 }));
   const beyond = restsOf(settled, claims);
-  const list = new PriceList(prices, provider, usage.model);
+  const list = new PriceList(prices, provider, usage.model, lastOf(entries));
   const costed = entries.map((entry) => (isSettled(entry) ? (beyond ? entry : withoutCost(entry)) : list.price(entry)));
   const all = withRests(costed, beyond ?? settled, attempt);
 
@@ -53,19 +53,28 @@ export function costOf(
   };
 }
 
+/** The entries of calls that have just been told, with what each costs. One that is not told whole has no price yet. */
+export function pricedSoFar(entries: readonly LedgerEntry[], prices: Prices, provider: string | undefined): readonly LedgerEntry[] {
+  const list = new PriceList(prices, provider, undefined, undefined);
+  return entries.map((entry) => (entry.provisional ? entry : list.price(entry)));
+}
+
 /** Prices entry by entry. Their costs are differences of rounded running sums, so that they add up to the rounded sum. */
 class PriceList {
   version: string | undefined;
   readonly #prices: Prices;
   readonly #provider: string | undefined;
   readonly #model: string | undefined;
+  readonly #end: Instant | undefined;
   #usd = 0;
   #micros = 0;
 
-  constructor(prices: Prices, provider: string | undefined, model: string | undefined) {
+  /** @param end when the last call was done of which that is known: what is told in sum only was over by then. */
+  constructor(prices: Prices, provider: string | undefined, model: string | undefined, end: Instant | undefined) {
     this.#prices = prices;
     this.#provider = provider;
     this.#model = model;
+    this.#end = end;
   }
 
   price(entry: LedgerEntry): LedgerEntry {
@@ -74,7 +83,7 @@ class PriceList {
     if (!usesTokens(entry)) return unpriced;
     // What the harness says of no model, the attempt's own model has done.
     const model = entry.model ?? (entry.subagent === undefined ? this.#model : undefined);
-    const price = this.#prices.price({ model, provider: this.#provider, usage: entry, at: entry.at });
+    const price = this.#prices.price({ model, provider: this.#provider, usage: entry, at: entry.at ?? this.#end });
     if ('unknown' in price) return unpriced;
     this.version = price.version;
     this.#usd += price.usd;
@@ -120,4 +129,11 @@ function sourceOf(entries: readonly LedgerEntry[]): CostSource | 'mixed' | undef
 function withoutCost(entry: LedgerEntry): LedgerEntry {
   const { costUsdMicros: _, costSource: __, ...rest } = entry;
   return rest;
+}
+
+function lastOf(entries: readonly LedgerEntry[]): Instant | undefined {
+  return entries.reduce<Instant | undefined>(
+    (last, { at }) => (at === undefined || (last !== undefined && last > at) ? last : at),
+    undefined,
+  );
 }

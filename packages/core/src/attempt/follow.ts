@@ -3,6 +3,7 @@ import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
 import type { ProcessIdentity } from '../supervision/protocol.ts';
 import { Concerns } from './concerns.ts';
+import { pricedSoFar } from './costs.ts';
 import { Hold } from './hold.ts';
 import { toldCalls } from './ledger.ts';
 import { Meter } from './meter.ts';
@@ -46,7 +47,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     try {
       for await (const batch of transcript.read(final)) {
         hold.look();
-        const calls = toldCalls(attempt.number, batch.events, rooms.now());
+        const calls = pricedSoFar(toldCalls(attempt.number, batch.events, rooms.now()), rooms.prices, plugin.harness.provider);
         const command = { kind: 'record' as const, attempt: attempt.number, ...batch, calls, live: live() };
         await execute(command, `${batch.source} from ${batch.from}`);
       }

@@ -6,7 +6,7 @@ import type { LedgerEntry } from '../task/ledger.ts';
 import { tokenKinds, type TokenKinds } from '../task/usage.ts';
 import { figuresOf } from './account.ts';
 import { correctionOf } from './correction.ts';
-import { costOf, type PricedLedger } from './costs.ts';
+import { costOf, pricedSoFar, type PricedLedger } from './costs.ts';
 import { ledgerOf, toldCalls } from './ledger.ts';
 
 const capabilities: Capabilities = {
@@ -232,6 +232,32 @@ describe('the cost of an attempt', () => {
   test('that a call claims beyond the total is no call’s', () => {
     const { entries } = ledger([call('a', tokens, { costUsdMicros: 9 }), total('m', tokens, 7), end], undefined, prices);
     expect(entries.map(({ costUsdMicros }) => costUsdMicros)).toEqual([undefined, 7]);
+  });
+
+  test('while it runs is priced call by call, of those that are told whole', () => {
+    const events = [call('a', tokens), call('b', tokens, { provisional: true }), call('c', tokens, { costUsdMicros: 8 })];
+    const told = toldCalls(
+      1,
+      events.map((body, index): HarnessEvent => ({ ...body, source: 'stdout', endsAt: index })),
+      9,
+    );
+    expect(pricedSoFar(told, prices, 'p').map(({ costUsdMicros, costSource }) => [costUsdMicros, costSource])).toEqual([
+      [100, 'priced'],
+      [undefined, undefined],
+      [8, 'harness'],
+    ]);
+  });
+
+  test('that is told in sum only is priced as of the last call', () => {
+    const asked: unknown[] = [];
+    ledger([call('a', tokens), call('b', tokens), total('m', { outputTokens: 300 }), end], undefined, {
+      price: ({ at, usage }) => (asked.push([at, usage.outputTokens]), { unknown: 'x' }),
+    });
+    expect(asked).toEqual([
+      [1000, 100],
+      [2000, 100],
+      [2000, 100],
+    ]);
   });
 
   test('of calls that name no model is that of the attempt’s own model, but not where a sub-agent made them', () => {
