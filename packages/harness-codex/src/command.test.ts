@@ -6,6 +6,7 @@ import { options, type CodexOptions } from './options.ts';
 const agentsHint =
   'developer_instructions="If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project."';
 const untrusted = 'projects={"/repo"={"trust_level"="untrusted"},"/"={"trust_level"="untrusted"}}';
+const noSkills = ['skills.include_instructions=false', 'features.skill_mcp_dependency_install=false'];
 const ownLog = 'shell_environment_policy.set.RUST_LOG=""';
 
 function build(attempt: Partial<AttemptContext> = {}, settings: Partial<HarnessSettings<CodexOptions>> = {}, own: object = {}): Command {
@@ -24,14 +25,8 @@ test('a new session, with everything the CLI needs to be read', () => {
   expect(build({ model: 'gpt-5.5' }, { model: 'other', args: ['--enable', 'x'] })).toEqual({
     file: '/bin/codex',
     args: [
-      ...'exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --model gpt-5.5 -c'.split(' '),
-      untrusted,
-      '-c',
-      ownLog,
-      '-c',
-      agentsHint,
-      '--enable',
-      'x',
+      ...'exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --model gpt-5.5 --enable x'.split(' '),
+      ...[untrusted, ...noSkills, ownLog, agentsHint].flatMap((set) => ['-c', set]),
       '-',
     ],
     env: { RUST_LOG: 'error,codex_otel.trace_safe=info' },
@@ -53,7 +48,7 @@ test.each([
 ] as const)('permissions "%s" are the sandbox %s', (permissions, sandbox, set) => {
   const built = build({ permissions });
   expect(built.args.slice(3, 5)).toEqual(['--sandbox', sandbox]);
-  expect(config(built)).toEqual([...set, untrusted, ownLog, agentsHint]);
+  expect(config(built)).toEqual([...set, untrusted, ...noSkills, ownLog, agentsHint]);
 });
 
 test("an address of the configuration's own is a provider of our own name; the key's variable is named, never the key", () => {
@@ -85,6 +80,7 @@ test('options are settings of the CLI', () => {
     effort: 'high',
     append_system_prompt: 'Be "terse".\n',
     network: true,
+    disallowed_tools: ['web_search', 'sub_agents'],
     context_window: 100_000,
     auto_compact_tokens: 80_000,
     mcp_servers: {
@@ -100,6 +96,9 @@ test('options are settings of the CLI', () => {
     'model_auto_compact_token_limit=80000',
     'mcp_servers.docs={"url"="https://h/mcp","bearer_token_env_var"="TOKEN"}',
     'mcp_servers.db={"command"="db","args"=["a b"],"env_vars"=["PGHOST"]}',
+    'web_search="disabled"',
+    'features.multi_agent=false',
+    'features.multi_agent_v2=false',
     'projects={"/repo"={"trust_level"="trusted"}}',
     ownLog,
     'developer_instructions="Be \\"terse\\".\\n"',
@@ -109,6 +108,7 @@ test('options are settings of the CLI', () => {
 test.each<[string, object]>([
   ['an unknown option', { efort: 'high' }],
   ['an effort that there is not', { effort: 'enormous' }],
+  ['a tool that it cannot do without', { disallowed_tools: ['apply_patch'] }],
   ['a server without command and url', { mcp_servers: { a: {} } }],
   ['a server with both', { mcp_servers: { a: { command: 'a', url: 'http://h' } } }],
   ['the value of a variable', { mcp_servers: { a: { command: 'a', env: { TOKEN: 'secret' } } } }],
@@ -133,10 +133,22 @@ describe('arguments of the user', () => {
     [['--config=approval_policy="on-request"']],
     [['-c', ' "projects"."/repo".trust_level="trusted"']],
     [['-c', 'mcp_servers.evil={command="x"}']],
+    [['-c', '\'mcp_servers\' . evil={command="x"}']],
+    [['-c', '"mod\\u0065l"="x"']],
+    [['-c', 'sandbox_workspace_write.network_access=true']],
+    [['-c', 'sandbox_workspace_write={network_access=true}']],
+    [['--config=permissions.mine={}']],
+    [['-c', 'default_permissions="mine"']],
+    [['-c', 'nonsense']],
+    [['-c', '=x']],
+    [['--enable', 'x', '-c']],
+    [['--oss']],
+    [['--local-provider=ollama']],
+    [['-c', 'model_providers."singletree".base_url="http://evil"']],
     [['--enable', 'x', 'resume', 'other-session']],
     [['do something else']],
     [['--color=never', 'word']],
-  ])('%j are refused', (args) => expect(() => build({}, { args })).toThrow(RefusedAttempt));
+  ])('%j are refused', (args) => expect(() => build({}, { args, baseUrl: 'http://h' })).toThrow(RefusedAttempt));
 
   test.each([
     [['--enable', 'multi_agent_v2']],
@@ -145,8 +157,11 @@ describe('arguments of the user', () => {
     [['--profile=work']],
     [['-i', '/picture.png']],
     [['-cfeatures.x=true']],
-  ])('%j are handed on', (args) => {
-    expect(build({}, { args, baseUrl: 'http://h' }).args.slice(-args.length - 1, -1)).toEqual(args);
+    [['-c', 'sandbox_workspace_write.writable_roots=["/data"]']],
+  ])('%j are handed on behind the provider and before all that must hold', (args) => {
+    const built = build({}, { args, baseUrl: 'http://h' }).args;
+    const provider = built.findIndex((arg) => arg.startsWith('model_providers.singletree={'));
+    expect(built.slice(provider + 1, provider + args.length + 3)).toEqual([...args, '-c', untrusted]);
   });
 
   test('may name a provider where the configuration names none', () => {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { AttemptContext, Command, HarnessSettings, PermissionMode } from '@singletree/harness';
 import { logFilter } from './log.ts';
-import type { CodexOptions } from './options.ts';
+import type { CodexOptions, ToolName } from './options.ts';
 import { refuseOwnArguments } from './own-arguments.ts';
 import { toml, type TomlValue } from './toml.ts';
 
@@ -12,10 +12,10 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
   const { args, baseUrl, executable, hasApiKey } = settings;
   refuseOwnArguments(args, baseUrl !== undefined);
   const model = attempt.model ?? settings.model;
-  const config: Readonly<Record<string, TomlValue | undefined>> = {
-    ...(baseUrl === undefined ? {} : provider(baseUrl, hasApiKey)),
+  const config: Config = {
     ...permissions[attempt.permissions](settings.options),
     ...optional(settings.options),
+    ...Object.fromEntries(settings.options.disallowed_tools.flatMap((tool) => Object.entries(without[tool]))),
     ...trust(attempt),
     // What is meant for the CLI's own log is not meant for the programs that it runs.
     'shell_environment_policy.set.RUST_LOG': '',
@@ -26,8 +26,10 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
     '--skip-git-repo-check',
     ...permissionFlags[attempt.permissions],
     ...(model === undefined ? [] : ['--model', model]),
-    ...Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : ['-c', `${name}=${toml(value)}`])),
+    ...(baseUrl === undefined ? [] : settingsOf(provider(baseUrl, hasApiKey))),
+    // How often it is asked may be set beside the provider. Of two values for one setting the later one counts: ours.
     ...args,
+    ...settingsOf(config),
   ];
   return {
     file: executable,
@@ -47,6 +49,10 @@ const permissionFlags: Readonly<Record<PermissionMode, readonly string[]>> = {
 
 type Config = Readonly<Record<string, TomlValue | undefined>>;
 
+function settingsOf(config: Config): readonly string[] {
+  return Object.entries(config).flatMap(([name, value]) => (value === undefined ? [] : ['-c', `${name}=${toml(value)}`]));
+}
+
 /** Nobody is there to be asked: what the sandbox does not let through fails. */
 const permissions: Readonly<Record<PermissionMode, (options: CodexOptions) => Config>> = {
   all: () => ({}),
@@ -64,16 +70,29 @@ function optional({ effort, context_window, auto_compact_tokens, mcp_servers }: 
   };
 }
 
+const without: Readonly<Record<ToolName, Config>> = {
+  shell: { 'features.shell_tool': false },
+  web_search: { web_search: 'disabled' },
+  view_image: { 'features.view_image': false },
+  sub_agents: { 'features.multi_agent': false, 'features.multi_agent_v2': false },
+  goals: { 'features.goals': false },
+};
+
 /**
  * Said of the workspace itself, so that neither what the user has said of the repository behind it nor the CLI's own default decides: versions
  * up to 0.165 run what a repository configures unless they are told not to. Each folder's configuration goes by what is said of that folder, and
- * the workspace may lie deep in its repository.
+ * the workspace may lie deep in its repository. That leaves the repository's skills, which can bring MCP servers: they are not told from the
+ * user's, so that none are listed.
  */
 function trust({ workspace, trusted }: AttemptContext): Config {
   if (trusted) return { projects: { [workspace]: { trust_level: 'trusted' } } };
   const folders = [workspace];
   for (let above = dirname(workspace); above !== folders.at(-1); above = dirname(above)) folders.push(above);
-  return { projects: Object.fromEntries(folders.map((folder) => [folder, { trust_level: 'untrusted' }])) };
+  return {
+    projects: Object.fromEntries(folders.map((folder) => [folder, { trust_level: 'untrusted' }])),
+    'skills.include_instructions': false,
+    'features.skill_mcp_dependency_install': false,
+  };
 }
 
 /** Untrusted, the CLI does not read AGENTS.md either. That is text for a model and no configuration: the model may read it as any other file. */

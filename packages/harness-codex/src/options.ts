@@ -13,10 +13,15 @@ export interface McpServer {
   readonly tool_timeout_sec?: number | undefined;
 }
 
+/** Tools that the CLI can be told not to have. A patch it can always make; what that may change is for the permissions to say. */
+export const toolNames = ['shell', 'web_search', 'view_image', 'sub_agents', 'goals'] as const;
+export type ToolName = (typeof toolNames)[number];
+
 export interface CodexOptions {
   readonly effort?: string | undefined;
   readonly append_system_prompt?: string | undefined;
   readonly network: boolean;
+  readonly disallowed_tools: readonly ToolName[];
   readonly context_window?: number | undefined;
   readonly auto_compact_tokens?: number | undefined;
   readonly mcp_servers: Readonly<Record<string, McpServer>>;
@@ -35,7 +40,7 @@ const mcpServer: z.ZodType<McpServer> = z
     env_vars: z
       .array(variable)
       .optional()
-      .describe('Names of variables that it gets: their values come from "env" of the harness, never from here.'),
+      .describe('Names of variables that it gets: their values come from "env" or "secrets" of the harness, never from here.'),
     url: z.url({ protocol: /^https?$/ }).optional(),
     bearer_token_env_var: variable.optional().describe('Name of the variable that holds its token.'),
     enabled_tools: names,
@@ -55,6 +60,10 @@ export const options: z.ZodType<CodexOptions> = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether commands reach the network with permissions "edits"; with "all" they do, with "read" they do not.'),
+  disallowed_tools: z
+    .array(z.enum(toolNames))
+    .default([])
+    .describe('Taken away in every mode. Those of MCP servers: "enabled_tools" and "disabled_tools" of the server.'),
   context_window: tokens.describe('Tokens, for a model that the CLI does not know.'),
   auto_compact_tokens: tokens.describe('The context is compacted when it is longer. Absent: as the CLI does it for the model.'),
   mcp_servers: z.record(z.string().regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, - and _ only'), mcpServer).default({}),

@@ -35,11 +35,17 @@ const ownSettings: ReadonlySet<string> = new Set([
   'mcp_servers',
   'sandbox_mode',
   'approval_policy',
+  'permissions',
+  'default_permissions',
   'projects',
 ]);
 
+/** The table as a whole, and what an option says of it. */
+const ownSandbox = /^sandbox_workspace_write(\.network_access)?$/;
+
 /** What `base_url` and `api_key` make of the provider. How often and how long it is asked may be set beside them. */
 const ownProvider = /^model_provider$|^model_providers(\.singletree(\.(name|base_url|wire_api|env_key))?)?$/;
+const providerFlags: ReadonlySet<string> = new Set(['--oss', '--local-provider']);
 
 const takesSetting: ReadonlySet<string> = new Set(['-c', '--config']);
 
@@ -53,14 +59,29 @@ export function refuseOwnArguments(args: readonly string[], hasBaseUrl: boolean)
         refuse(arg, 'is no flag, and follows none that could take it');
       return;
     }
-    if (ownFlags.has(flag)) refuse(flag, 'is set by Singletree itself; leave it out');
+    if (ownFlags.has(flag) || (hasBaseUrl && providerFlags.has(flag))) refuse(flag, 'is set by Singletree itself; leave it out');
     if (!takesSetting.has(flag)) return;
-    const setting = arg === flag ? (args[at + 1] ?? '') : arg.slice(flag.length).replace(/^=/, '');
-    const [written = ''] = setting.split('=', 1);
-    const name = written.trim().replaceAll('"', '');
-    const isOurs = ownSettings.has(name.split('.', 1)[0] ?? '') || (hasBaseUrl && ownProvider.test(name));
+    const name = settingIn(flag, arg === flag ? args[at + 1] : arg.slice(flag.length).replace(/^=/, ''));
+    const isOurs = ownSettings.has(name.split('.', 1)[0] ?? '') || ownSandbox.test(name) || (hasBaseUrl && ownProvider.test(name));
     if (isOurs) refuse(`${flag} ${name}`, 'is set by Singletree itself: use its own keys and options');
   });
+}
+
+/** The name of a setting, however its parts are quoted and spaced. */
+function settingIn(flag: string, setting = ''): string {
+  const [written = ''] = setting.split('=', 1);
+  const name = written
+    .split('.')
+    .map((part) =>
+      part
+        .trim()
+        .replaceAll(/^["']|["']$/g, '')
+        .trim(),
+    )
+    .join('.');
+  if (!setting.includes('=') || !/^[A-Za-z0-9_-]+(\.|$)/.test(name))
+    refuse(`${flag} ${setting}`.trim(), 'is no setting: write NAME=VALUE behind it');
+  return name;
 }
 
 /** `-cname=value` is `-c`, `--config=name=value` is `--config`. Undefined for what is no flag. */
