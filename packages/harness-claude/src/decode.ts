@@ -1,4 +1,5 @@
 import {
+  addByModel,
   amountOf,
   arrayOf,
   clip,
@@ -21,10 +22,12 @@ import {
 } from '@singletree/harness';
 import { baselineTotals } from './baseline.ts';
 import { endEvidence } from './ending.ts';
+import { answerBrokeOff, compactionBegan } from './incomplete.ts';
 import { Ledger } from './ledger.ts';
 import { silentSubtypes, silentTypes } from './silent.ts';
+import { Span } from './span.ts';
 import { Stream } from './stream.ts';
-import { messageTokens, promptOnly } from './tokens.ts';
+import { callEvent, messageTokens, promptOnly } from './tokens.ts';
 import { toolResultEvents, toolSummary } from './tools.ts';
 
 type Events = readonly HarnessEventBody[];
@@ -53,11 +56,14 @@ class StreamReader {
   readonly #subagents = new Map<string, boolean>();
   /** Commands that go on in the background, by the CLI's id. */
   readonly #background = new Set<string>();
-  readonly #stream = new Stream();
+  readonly #span = new Span();
+  readonly #stream = new Stream(this.#span);
   #model: string | undefined;
   #calledModel: string | undefined;
   #apiError: string | undefined;
   #interrupted = false;
+  /** An answer has broken off since the CLI last tried something again. */
+  #brokeOff = false;
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -88,11 +94,12 @@ class StreamReader {
       case 'init':
         return this.#init(json);
       case 'api_retry':
-        return [...this.#stream.abandoned(), retry(json)];
+        return this.#retry(json);
       case 'status':
-        // The call that writes the summary shows up nowhere but in the next total.
-        if (json['status'] === 'compacting')
-          return [{ kind: 'usage.incomplete', reason: 'a compaction is counted in the next total only' }];
+        if (json['status'] === 'compacting') {
+          this.#span.untold();
+          return [compactionBegan];
+        }
         if (json['compact_result'] === 'failed')
           return [{ kind: 'warning', message: `compaction failed: ${stringOf(json['compact_error']) ?? 'no reason given'}` }];
         return [];
@@ -145,10 +152,19 @@ class StreamReader {
   #call(message: JsonObject, thread: Thread): Events {
     const callId = stringOf(message['id']);
     if (callId === undefined || this.#calls.has(callId)) return [];
-    const model = stringOf(message['model']);
-    this.#began(callId, thread, model);
-    const usage = promptOnly(messageTokens(objectOf(message['usage'])));
-    return [defined({ kind: 'model.call', callId, thread, model, usage, provisional: true })];
+    const usage = messageTokens(objectOf(message['usage']));
+    const stopReason = stringOf(message['stop_reason']);
+    // Only an answer that did not stream says how it ended in the same line as its blocks.
+    const call = callEvent(callId, thread, message, stopReason === undefined ? promptOnly(usage) : usage, stopReason);
+    return this.#called(stopReason === undefined ? { ...call, provisional: true } : call);
+  }
+
+  #called(call: Extract<HarnessEventBody, { kind: 'model.call' }>): Events {
+    this.#calls.add(call.callId);
+    this.#span.call(call);
+    this.#apiError = undefined;
+    if (call.thread === 'main') this.#calledModel = call.model ?? this.#calledModel;
+    return [call];
   }
 
   #block(block: JsonObject, thread: Thread): Events {
@@ -198,7 +214,7 @@ class StreamReader {
 
   #result(json: JsonObject): Events {
     const denials = arrayOf(json['permission_denials']).flatMap((denial) => this.#permissionDenied(objectOf(denial), undefined));
-    const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
+    const total = this.#total(json);
     const evidence = endEvidence(json, this.#apiError, this.#interrupted);
     this.#interrupted = false;
     const answer = json['structured_output'];
@@ -206,19 +222,40 @@ class StreamReader {
     const structured: Events =
       answer === undefined || answer === null ? [] : [{ kind: 'text', thread: 'main', text: JSON.stringify(answer) }];
     const pending = this.#background.size + [...this.#subagents.values()].filter(Boolean).length;
-    return [...structured, ...denials, ...(total ? [total] : []), { kind: 'ended', evidence, ...(pending > 0 ? { pending } : {}) }];
+    return [...structured, ...denials, ...total, { kind: 'ended', evidence, ...(pending > 0 ? { pending } : {}) }];
+  }
+
+  #total(json: JsonObject): Events {
+    const brokenOff = this.#stream.abandoned();
+    const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
+    if (!total) return brokenOff;
+    const { missing, isUnknown } = this.#span.close(total.byModel);
+    if ([...this.#subagents.values()].some(Boolean)) this.#span.untold();
+    return [...brokenOff, { ...total, byModel: addByModel([...total.byModel, ...missing]) }, ...(isUnknown ? [answerBrokeOff] : [])];
   }
 
   #streamEvent(json: JsonObject): Events {
-    const events = this.#stream.read(json, threadOf(json));
-    for (const event of events) if (event.kind === 'model.call') this.#began(event.callId, event.thread, event.model);
-    return events;
+    return this.#stream.read(json, threadOf(json)).flatMap((event) => {
+      this.#brokeOff ||= event === answerBrokeOff;
+      return event.kind === 'model.call' ? this.#called(event) : [event];
+    });
   }
 
-  #began(callId: string, thread: Thread, model: string | undefined): void {
-    this.#calls.add(callId);
-    this.#apiError = undefined;
-    if (thread === 'main') this.#calledModel = model ?? this.#calledModel;
+  /** Without a status the connection failed. What the provider may have counted of an answer that never began, nobody says. */
+  #retry(json: JsonObject): Events {
+    const brokenOff = this.#stream.abandoned();
+    const status = httpStatusOf(json['error_status']);
+    if (status === undefined && brokenOff.length === 0 && !this.#brokeOff) this.#span.lose();
+    this.#brokeOff = false;
+    return [
+      ...brokenOff,
+      defined({
+        kind: 'model.retried',
+        reason: stringOf(json['error']) ?? 'unknown',
+        status,
+        delayMs: amountOf(json['retry_delay_ms']),
+      }),
+    ];
   }
 
   #permissionDenied(json: JsonObject, message: string | undefined): Events {
@@ -235,6 +272,7 @@ class StreamReader {
   #subagentSeen(subagent: string | undefined, name: string | undefined): Events {
     if (subagent === undefined || this.#subagents.has(subagent)) return [];
     this.#subagents.set(subagent, true);
+    this.#span.untold();
     return [defined({ kind: 'subagent.started', subagent, name })];
   }
 
@@ -262,15 +300,6 @@ function compaction(metadata: JsonObject): HarnessEventBody {
     trigger: trigger === 'auto' || trigger === 'manual' ? trigger : undefined,
     tokensBefore: countOf(metadata['pre_tokens']),
     tokensAfter: countOf(metadata['post_tokens']),
-  });
-}
-
-function retry(json: JsonObject): HarnessEventBody {
-  return defined({
-    kind: 'model.retried',
-    reason: stringOf(json['error']) ?? 'unknown',
-    status: httpStatusOf(json['error_status']),
-    delayMs: amountOf(json['retry_delay_ms']),
   });
 }
 

@@ -63,7 +63,7 @@ export class Ledger {
   }
 
   /** Undefined for a result that counts nothing by model. */
-  total(result: JsonObject, mainModels: readonly (string | undefined)[]): HarnessEventBody | undefined {
+  total(result: JsonObject, mainModels: readonly (string | undefined)[]): Extract<HarnessEventBody, { kind: 'usage.total' }> | undefined {
     const running = result['modelUsage'];
     const since = result['model_usage_since_last_result'];
     if (!isJsonObject(running) && !isJsonObject(since)) return undefined;

@@ -16,6 +16,7 @@ import {
 } from '@singletree/harness';
 import { baselineTotals } from './baseline.ts';
 import { capabilities } from './capabilities.ts';
+import { isBrokenOff } from './incomplete.ts';
 import { Rounding, sinceTotals } from './ledger.ts';
 import { recordedSession, type RecordedSession } from './recorded-session.ts';
 
@@ -29,7 +30,7 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
   const session = recordedSession(input);
   if (!session) return undefined;
   const told = foldUsage(input.events, capabilities);
-  const account = told.lowerBound ? recovered(input, told, session) : reported(told, session);
+  const account = isSettled(input.events, told) ? reported(told, session) : recovered(input, session);
   const calls = [...session.calls, ...compactionCall(input, account, session)];
   const ofSubagents = session.calls.filter(({ thread }) => thread !== 'main');
   return defined({
@@ -43,18 +44,24 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
 
 type Account = Pick<Reconciliation, 'usage' | 'provenance' | 'lowerBound'>;
 
+/** The last word of the main thread came with a total, and nobody has called a model since. */
+function isSettled(events: readonly HarnessEvent[], { evidence }: AttemptUsage): boolean {
+  const last = events.findLastIndex(({ kind }) => kind === 'usage.total');
+  return evidence !== undefined && last >= 0 && !events.slice(last + 1).some(({ kind }) => kind === 'model.call');
+}
+
 /** The totals of the output are the truth. Those of an interrupted run may lack the call that was under way. */
 function reported(told: AttemptUsage, { hasOpenRequest }: RecordedSession): Account {
-  const lowerBound = told.evidence?.result === 'interrupted' && hasOpenRequest;
+  const lowerBound = told.lowerBound || (told.evidence?.result === 'interrupted' && hasOpenRequest);
   return { usage: told.byModel, provenance: 'reported', lowerBound };
 }
 
 /** The totals that the CLI saved when it was asked to end; after a kill the calls, and what an earlier total held beyond them. */
-function recovered({ baseline, events }: ReconcileInput, told: AttemptUsage, session: RecordedSession): Account {
+function recovered({ baseline, events }: ReconcileInput, session: RecordedSession): Account {
   if (session.savedTotals) {
     const rounding = new Rounding();
     const usage = sinceTotals(session.savedTotals, baselineTotals(baseline)).map((part) => rounding.apply(part));
-    return { usage, provenance: 'recovered', lowerBound: session.hasOpenRequest };
+    return { usage, provenance: 'recovered', lowerBound: session.hasOpenRequest || events.some(isBrokenOff) };
   }
   const beyond = beyondCalls(events, session.calls);
   const usage = addByModel([...session.calls.map(({ model, usage }) => defined({ model, usage })), ...beyond.rest]);

@@ -1,5 +1,7 @@
 import { defined, objectOf, stringOf, type HarnessEventBody, type JsonObject, type Thread } from '@singletree/harness';
-import { endedUsage, messageTokens } from './tokens.ts';
+import { answerBrokeOff } from './incomplete.ts';
+import type { Span } from './span.ts';
+import { callEvent, endedUsage, messageTokens } from './tokens.ts';
 
 interface Message {
   readonly begun: JsonObject;
@@ -7,10 +9,15 @@ interface Message {
 }
 
 /** The messages as they stream (`--include-partial-messages`). The last event but one of a message repeats its usage, output included, before any
- *  of its tools runs. */
+ *  of its tools runs; one that broke off has none. */
 export class Stream {
   /** By thread: one message at a time. */
   readonly #messages = new Map<string, Message>();
+  readonly #span: Span;
+
+  constructor(span: Span) {
+    this.#span = span;
+  }
 
   read(json: JsonObject, thread: Thread): readonly HarnessEventBody[] {
     const event = objectOf(json['event']);
@@ -27,18 +34,16 @@ export class Stream {
         if (!message || callId === undefined) return [];
         message.isTold = true;
         const usage = messageTokens(endedUsage(objectOf(message.begun['usage']), objectOf(event['usage'])));
-        const goesOn = /^(tool_use|pause_turn)$/.test(stringOf(objectOf(event['delta'])['stop_reason']) ?? '') ? true : undefined;
-        return [defined({ kind: 'model.call', callId, thread, model: stringOf(message.begun['model']), usage, goesOn })];
+        return [callEvent(callId, thread, message.begun, usage, stringOf(objectOf(event['delta'])['stop_reason']))];
       }
       case 'message_stop':
-        this.#messages.delete(key);
-        return [];
+        return this.#cut(key);
       default:
         return [];
     }
   }
 
-  /** What is to be said of messages of which no more will come. */
+  /** What is to be said of messages of which no more will come: another call begins, or nobody waits any longer. */
   abandoned(): readonly HarnessEventBody[] {
     return [...this.#messages.keys()].flatMap((key) => this.#cut(key));
   }
@@ -47,6 +52,8 @@ export class Stream {
     const message = this.#messages.get(key);
     this.#messages.delete(key);
     if (!message || message.isTold) return [];
-    return [{ kind: 'usage.incomplete', reason: 'an answer that broke off is counted in the next total only' }];
+    const { id, model, usage } = message.begun;
+    this.#span.cut(defined({ callId: stringOf(id), model: stringOf(model), usage: messageTokens(objectOf(usage)) }));
+    return [answerBrokeOff];
   }
 }

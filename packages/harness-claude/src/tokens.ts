@@ -1,4 +1,14 @@
-import { amountOf, countOf, defined, objectOf, type JsonObject, type TokenUsage } from '@singletree/harness';
+import {
+  amountOf,
+  countOf,
+  defined,
+  objectOf,
+  stringOf,
+  type HarnessEventBody,
+  type JsonObject,
+  type Thread,
+  type TokenUsage,
+} from '@singletree/harness';
 
 /** The `usage` of one message of the Messages API. `input_tokens` leaves the cache out, `output_tokens` holds the thinking. */
 export function messageTokens(usage: JsonObject): TokenUsage {
@@ -12,6 +22,18 @@ export function messageTokens(usage: JsonObject): TokenUsage {
     output: usage['output_tokens'],
     thinking: objectOf(usage['output_tokens_details'])['thinking_tokens'],
   });
+}
+
+/** A call of which the answer has ended, with all that it used. */
+export function callEvent(
+  callId: string,
+  thread: Thread,
+  message: JsonObject,
+  usage: TokenUsage,
+  stopReason: string | undefined,
+): Extract<HarnessEventBody, { kind: 'model.call' }> {
+  const goesOn = stopReason === 'tool_use' || stopReason === 'pause_turn' ? true : undefined;
+  return defined({ kind: 'model.call', callId, thread, model: stringOf(message['model']), usage, goesOn });
 }
 
 /** Of a message that has only begun: the figure for its output is a placeholder. */

@@ -1,0 +1,14 @@
+import type { HarnessEvent, HarnessEventBody } from '@singletree/harness';
+
+const brokenOff = 'an answer broke off';
+const compacting = 'a compaction is counted in the next total only';
+
+/** The call that writes the summary shows up nowhere but in the next total. */
+export const compactionBegan: HarnessEventBody = { kind: 'usage.incomplete', reason: compacting };
+
+/** Whether a total counts it depends on how it broke off, and on the version. */
+export const answerBrokeOff: HarnessEventBody = { kind: 'usage.incomplete', reason: brokenOff };
+
+export function isBrokenOff(event: HarnessEvent): boolean {
+  return event.kind === 'usage.incomplete' && event.reason === brokenOff;
+}
