@@ -18,6 +18,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'end to end',
           include: ['test/**/*.test.ts'],
+          globalSetup: './test/support/bundle.ts',
           testTimeout: 60_000,
           hookTimeout: 60_000,
           env,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect, type CreateTask, type Singletree, type Task } from '@singletree/sdk';
 import { processesWithMarker, until, type FakeScript, type MarkedProcess } from '@singletree/testing';
 import { compileCache } from './compile-cache.ts';
+import { commandFolder, daemonProgram } from './programs.ts';
 
 /**
  * The same on every machine, and the one that has most to do by itself. In a PID namespace the pids that agents and their children write down
@@ -87,7 +88,7 @@ export class TestDaemon implements AsyncDisposable {
   /** Starts the daemon without waiting: for starts that are meant to fail or to be killed. */
   launch(environment: Readonly<Record<string, string>> = {}, under: readonly string[] = []): ChildProcess {
     const log = openSync(join(this.#fixture.folder, 'daemon.log'), 'a');
-    const program = [process.execPath, join(import.meta.dirname, 'daemon-process.ts'), this.state, this.config];
+    const program = [process.execPath, daemonProgram, this.state, this.config, commandFolder];
     const [file = '', ...args] = [...under, ...program];
     const child = spawn(file, args, {
       env: {

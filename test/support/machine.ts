@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { processesWithMarker, repository, temporaryFolder, until, type FakeScript, type Repository } from '@singletree/testing';
 import { compileCache } from './compile-cache.ts';
-
-const program = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+import { commandProgram } from './programs.ts';
 
 export interface Typed {
   readonly code: number | null;
@@ -81,7 +80,11 @@ export class Machine implements AsyncDisposable {
   }
 
   start(argv: readonly string[], { stdin = '', env = {}, cwd = this.repo.path }: Typing = {}): Running {
-    const child = spawn(process.execPath, [program, ...argv], { cwd, env: { ...this.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [commandProgram, ...argv], {
+      cwd,
+      env: { ...this.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     const said = { stdout: '', stderr: '' };
     child.stdout.on('data', (data) => (said.stdout += String(data)));
     child.stderr.on('data', (data) => (said.stderr += String(data)));
@@ -105,7 +108,7 @@ export class Machine implements AsyncDisposable {
   /** The daemons that live, whether they have left an address or not. */
   daemons(): number[] {
     return processesWithMarker(`SINGLETREE_STATE=${this.state}`)
-      .filter(({ command }) => command.includes(`${program} up`))
+      .filter(({ command }) => command.includes(`${commandProgram} up`))
       .map(({ pid }) => pid);
   }
 
