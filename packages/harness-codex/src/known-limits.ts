@@ -8,6 +8,18 @@ export const knownLimits: readonly KnownLimit[] = [
   { versions: 'all', text: 'A cost is never told: it is priced from the tokens.' },
   { versions: 'all', text: 'What an answer used that broke off is told nowhere: the sums are lower bounds then.' },
   { versions: 'all', text: 'While it runs, the call that compacts the context counts as a turn; afterwards it does not.' },
+  {
+    versions: 'all',
+    text: 'For a model that the CLI does not know, its context window is a guess, and left out: tell it by "context_window".',
+  },
+  {
+    versions: 'all',
+    text: 'Without the log the total of a run lacks sub-agents, may lack what compacted the context, and holds what a resumed or forked thread had used before: its rollouts tell.',
+  },
+  {
+    versions: 'all',
+    text: "A workspace that is not trusted gets no list of skills, the user's own neither: one that the prompt names with $ is still read.",
+  },
   { versions: 'all', text: 'A workspace that is not trusted keeps Codex from reading AGENTS.md by itself: the model is told to read it.' },
   { versions: 'all', text: "developer_instructions of the user's own config.toml give way to those of the harness." },
   {

@@ -144,6 +144,19 @@ describe('what the files and the closing words tell of a run that has ended well
   ])('the rollout tells %s', (_, figures, lines, expected) => expect(account(figures, ...lines)).toMatchObject(expected));
 });
 
+test.each([
+  ['a known model', 258_400, false, 258_400],
+  ['an unknown model', 258_400, true, undefined],
+  ['an unknown model whose window is configured', 95_000, true, 95_000],
+])('the context window of %s', (_, tokens, isUnknown, windowTokens) => {
+  const message = 'Model metadata for `m` not found. Defaulting to fallback metadata; this can degrade performance and cause issues.';
+  const item = { type: 'item.completed', item: { id: 'item_0', type: 'error', message } };
+  const events = harness.decoder('stdout', undefined).push(Buffer.from(isUnknown ? `${JSON.stringify(item)}\n` : ''));
+  const lines = [line('session_meta', { id: 't' }), line('event_msg', { type: 'task_started', model_context_window: tokens })];
+  const files = [{ path: 'rollout-t.jsonl', bytes: Buffer.from(lines.join('\n')) }];
+  expect(harness.reconcile?.({ sessionId: 't', files, baseline: undefined, events })?.context?.windowTokens).toBe(windowTokens);
+});
+
 test('a sub-agent whose rollout is gone is told by the log', () => {
   const fixture = recorded('0.169.0', 'subagent');
   const files = fixture.session.files.filter(({ path }) => path.includes(fixture.session.id));

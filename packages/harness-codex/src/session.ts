@@ -52,7 +52,7 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
     harnessVersion: told.harnessVersion ?? (input.baseline ? undefined : main.version),
     compactions: main.compactions.filter((compaction) => isOwn(main, compaction)).length,
     context: defined({
-      windowTokens: main.windowTokens,
+      windowTokens: isGuessed(main.windowTokens, input) ? undefined : main.windowTokens,
       finalTokens: isCut ? undefined : prompts.at(-1),
       peakTokens: isCut || prompts.length === 0 ? undefined : Math.max(...prompts),
     }),
@@ -79,6 +79,14 @@ function missesSubagents({ events }: ReconcileInput, rollouts: readonly Rollout[
   ]);
   const hasDelegated = events.some((event) => event.kind === 'tool.started' && event.tool.startsWith('collab.'));
   return (hasDelegated && calls.length === 0) || rollouts.some(({ subagents }) => subagents.some((id) => !told.has(id)));
+}
+
+/** What the CLI takes for the context window of a model that it does not know, unless it is configured. */
+const guessedWindowTokens = 258_400;
+
+function isGuessed(windowTokens: number | undefined, { events }: ReconcileInput): boolean {
+  if (windowTokens !== guessedWindowTokens) return false;
+  return events.some((event) => event.kind === 'warning' && /^Model metadata for .* not found/.test(event.message));
 }
 
 /** Whether a total has room for all these calls. */
