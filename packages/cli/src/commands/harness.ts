@@ -17,6 +17,7 @@ export interface HarnessFlags {
   readonly fixtures?: string;
   readonly thorough?: true;
   readonly seed?: number;
+  readonly lines?: number;
   readonly out?: string;
   readonly attempt?: number;
   readonly name?: string;
@@ -45,7 +46,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   conformance: {
     usage: 'singletree harness conformance PACKAGE',
     arguments: [1, 1],
-    flags: ['fixtures', 'thorough', 'seed'],
+    flags: ['fixtures', 'thorough', 'seed', 'lines'],
     run: async (...typed) => await (await import('../harness/conformance-command.ts')).conformance(...typed),
   },
 };
@@ -72,6 +73,11 @@ export const harness: CommandModule = {
       .option('--fixtures <DIR>', "recordings (default: fixtures, in the package's folder)")
       .option('--thorough', 'split at every byte, and a million changed lines: many minutes')
       .addOption(new Option('--seed <N>', 'decides every random choice').argParser(wholeNumber(0, 2 ** 32 - 1)))
+      .addOption(
+        new Option('--lines <N>', 'how many lines are changed at random (default: 20000; with --thorough: a million)').argParser(
+          wholeNumber(1, 2 ** 31 - 1),
+        ),
+      )
       .addHelpText(
         'after',
         `

@@ -30,10 +30,10 @@ export async function conformance(call: Call, [source = '']: readonly string[], 
   const folder = flags.fixtures === undefined ? join(home, 'fixtures') : resolve(cwd, flags.fixtures);
   const fixtures = fixturesIn(folder);
   const url = pathToFileURL(`${folder}/`);
-  const { seed = 1, thorough = false } = flags;
+  const { seed = 1, thorough = false, lines: mutatedLines } = flags;
   const cases = [
     ...packageCases(home, source, cwd),
-    ...conformanceSuite(harness, fixtures, { seed, thorough, versionOutput: recordedVersionOutput(url) }),
+    ...conformanceSuite(harness, fixtures, { seed, thorough, mutatedLines, versionOutput: recordedVersionOutput(url) }),
   ];
   const results: CaseResult[] = [];
   for await (const result of runSuite(cases)) results.push(result);

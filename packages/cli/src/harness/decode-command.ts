@@ -63,6 +63,7 @@ export async function decode(call: Call, [id = '', file = '-']: readonly string[
     { ...told, context: contextOf(told, plugin, {}), ...(sessionId === undefined ? {} : { sessionId }), ...(evidence ? { evidence } : {}) },
     heard || reconciliation !== undefined,
   );
+  if (!heard && told.unknownEvents > 0) call.warn(`nothing of it is what ${harness.displayName} prints: none of its lines is known`);
   if (call.json) call.printJson(summary);
   else call.print(summaryLines(summary, call.look));
 }

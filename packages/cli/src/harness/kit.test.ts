@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { temporaryFolder } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cli } from '../cli.ts';
 import { install, root, writeFiles } from './page.testsuite.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-beforeAll(async () => void (folder = await temporaryFolder()));
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  writeFileSync(join(folder.path, 'packed.jsonl.gz'), gzipSync('{"type":"turn.started"}\n'));
+});
 afterAll(async () => await folder[Symbol.asyncDispose]());
 
 /** Types a command where no daemon may be started. */
@@ -42,6 +46,11 @@ describe('what is typed wrongly is said before anything is decoded', () => {
     ],
     ['no file', ['decode', 'claude_code', '/no/such/file'], 'error: there is no file /no/such/file\n'],
     ['a folder', ['decode', 'claude_code', recordings], `error: ${recordings} is a directory\n  name a file of it\n`],
+    [
+      'a packed file',
+      ['decode', 'codex', 'packed.jsonl.gz'],
+      'error: packed.jsonl.gz is packed\n  unpack it first: gzip -dc FILE | singletree harness decode ID\n',
+    ],
     ['no session file', ['decode', 'claude_code', edit, '--summary', '--session-file', '/none'], 'error: there is no file /none\n'],
     [
       'no session',
@@ -88,7 +97,7 @@ describe('decode', () => {
     const killed = join(recordings, 'sessions/subagent-killed');
     const decode = ['harness', 'decode', 'claude_code', join(killed, 'stdout.jsonl'), '--summary', '--json'];
     const alone = json(await type(decode));
-    expect(alone).toMatchObject({ usage: { provenance: 'reported' }, ended: { kind: 'missing' } });
+    expect(alone).toMatchObject({ usage: { provenance: 'reported', lower_bound: true }, ended: { kind: 'missing' } });
     expect(alone).not.toHaveProperty('usage.output_tokens');
     const files = ['file-0.jsonl', 'file-1.jsonl'].flatMap((file) => ['--session-file', join(killed, file)]);
     expect(json(await type([...decode, ...files]))).toMatchObject({
@@ -140,7 +149,11 @@ describe('decode', () => {
   });
 
   test('tells nothing of an output that tells nothing', async () => {
-    const { stdout } = await type(['harness', 'decode', 'opencode', '--summary', '--json'], [Buffer.from('{"type":"news"}\n')]);
+    const { code, stdout, stderr } = await type(
+      ['harness', 'decode', 'opencode', '--summary', '--json'],
+      [Buffer.from('{"type":"news"}\n')],
+    );
+    expect([code, stderr]).toEqual([0, 'warning: nothing of it is what OpenCode prints: none of its lines is known\n']);
     expect(JSON.parse(stdout)).toEqual({
       harness: 'opencode',
       usage: { provenance: 'missing' },
@@ -186,7 +199,7 @@ describe('conformance', () => {
   }
 
   async function tried(path: string): Promise<Report & { readonly code: number; readonly broken: readonly string[] }> {
-    const { code, stdout } = await type(['harness', 'conformance', path, '--json']);
+    const { code, stdout } = await type(['harness', 'conformance', path, '--json', '--lines', '300']);
     const report = JSON.parse(stdout) as Report;
     return { code, ...report, broken: report.rules.filter(({ passed }) => !passed).map(({ rule }) => rule) };
   }

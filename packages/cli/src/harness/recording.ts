@@ -15,7 +15,23 @@ export async function openRecording(path: string, { stdin, cwd }: World): Promis
     if (stdin.isTTY) throw badInput('there is nothing to decode', 'name a file, or pipe the output in');
     return pieces(stdin);
   }
-  return piecesOf(await checked(path, cwd));
+  const file = await checked(path, cwd);
+  refusePacked(await startOf(file), path);
+  return piecesOf(file);
+}
+
+/** Whatever is packed would only be thousands of lines that nobody knows. */
+const packed: readonly (readonly [magic: string, unpack: string])[] = [
+  ['1f8b', 'gzip -dc'],
+  ['28b52ffd', 'zstd -dc'],
+  ['fd377a585a00', 'xz -dc'],
+  ['504b0304', 'unzip -p'],
+];
+
+function refusePacked(start: Uint8Array, name: string): void {
+  const hex = Buffer.from(start.subarray(0, 6)).toString('hex');
+  const found = packed.find(([magic]) => hex.startsWith(magic));
+  if (found) throw badInput(`${name} is packed`, `unpack it first: ${found[1]} FILE | singletree harness decode ID`);
 }
 
 /** A whole file, for what a plugin reads as a whole. */
@@ -33,9 +49,15 @@ export async function readSmall(path: string, cwd: string, mostBytes: number = m
 
 /** Whether a file is a SQLite database. */
 export async function isDatabase(path: string, cwd: string): Promise<boolean> {
-  await using handle = await open(await checked(path, cwd));
+  return (await startOf(await checked(path, cwd))).toString('latin1') === 'SQLite format 3\0';
+}
+
+/** The first 16 bytes. None of a pipe: they could not be read again. */
+async function startOf(file: string): Promise<Buffer> {
+  await using handle = await open(file);
+  if (!(await handle.stat()).isFile()) return Buffer.alloc(0);
   const { buffer } = await handle.read(Buffer.alloc(16), 0, 16, 0);
-  return buffer.toString('latin1') === 'SQLite format 3\0';
+  return buffer;
 }
 
 async function checked(path: string, cwd: string): Promise<string> {
@@ -64,7 +86,10 @@ async function* piecesOf(file: string): AsyncGenerator<Uint8Array> {
 }
 
 async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let isFirst = true;
   for await (const chunk of stream) {
+    if (isFirst) refusePacked(chunk, 'standard input');
+    isFirst = false;
     for (let at = 0; at < chunk.length; at += chunkBytes) yield chunk.subarray(at, at + chunkBytes);
   }
 }

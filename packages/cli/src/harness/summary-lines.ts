@@ -13,7 +13,7 @@ export function summaryLines(summary: Summary, look: Look): string[] {
     ['model', summary.model],
     ['ended', facts(ended.kind === 'missing' ? 'without a last word' : ended.kind, ended.reason, ended.message && oneLine(ended.message))],
     ['turns', told(summary.turns)],
-    ['usage', usageText(usage)],
+    ['usage', facts(usage.lower_bound && 'at least', usageText(usage))],
     ...Object.entries(byModel).map(([model, each]): readonly [string, string] => [`  ${oneLine(model)}`, usageText(each)]),
     ['of sub-agents', subagents && usageText(subagents)],
     [

@@ -9,8 +9,8 @@ export interface Summary {
   readonly model?: string;
   /** Model calls of the main thread. */
   readonly turns?: number;
-  /** Sub-agents and compactions included, as far as they are known. */
-  readonly usage: UsageSummary;
+  /** Sub-agents and compactions included, as far as they are known. `lower_bound`: something was used, or may have been, that it does not hold. */
+  readonly usage: UsageSummary & { readonly lower_bound?: true };
   readonly usage_by_model?: Readonly<Record<string, UsageSummary>>;
   /** The part of `usage` that sub-agents used. */
   readonly subagent_usage?: UsageSummary;
@@ -62,7 +62,7 @@ export function summaryOf(harness: string, told: AttemptUsage, heard: boolean): 
     session_id: told.sessionId,
     model: told.model,
     turns,
-    usage: summaryOfTokens(usage ?? {}),
+    usage: defined({ ...summaryOfTokens(usage ?? {}), lower_bound: usage?.lowerBound ? (true as const) : undefined }),
     usage_by_model: usage && byModel(told.byModel, summaryOfTokens),
     subagent_usage: told.subagents && summaryOfTokens(told.subagents),
     cost_usd_micros: costUsdMicros,

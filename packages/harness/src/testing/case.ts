@@ -48,7 +48,7 @@ export interface ConformanceOptions {
    *  a few seconds. */
   readonly thorough?: boolean;
   /** How many lines are changed at random; of session files, whose lines are long, a tenth as many. */
-  readonly mutatedLines?: number;
+  readonly mutatedLines?: number | undefined;
 }
 
 /** What the cases are made from. */
