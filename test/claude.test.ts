@@ -30,6 +30,11 @@ const edit = (from: string, to: string): Step => ({
   text: `I make ${to} of ${from}.`,
   tools: [{ name: 'Edit', input: { file_path: 'a.txt', old_string: from, new_string: to } }],
 });
+/** The CLI changes no file that it has not read in the session. */
+const change = (from: string, to: string): Step => ({
+  ...edit(from, to),
+  tools: [{ name: 'Read', input: { file_path: 'a.txt' } }, ...(edit(from, to).tools ?? [])],
+});
 const read: Step = { text: 'I look.', tools: [{ name: 'Read', input: { file_path: 'a.txt' } }] };
 const shell = (command: string, text = 'I try.'): Step => ({ text, tools: [{ name: 'Bash', input: { command } }] });
 const gate = (line: string): { name: string; command: string } => ({ name: 'test', command: `grep -x ${line} a.txt` });
@@ -205,7 +210,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     claudeScene(withUsage(steps), { version, ...more });
 
   test('a tool that fails is got over', async () => {
-    await using scene = await sceneOf([shell('echo no >&2; exit 3'), shell('cat missing'), edit('before', 'after'), { text: 'Done.' }]);
+    await using scene = await sceneOf([shell('echo no >&2; exit 3'), shell('cat missing'), change('before', 'after'), { text: 'Done.' }]);
     const { client, task } = await run(scene, { gates: [gate('after')] });
     expect(task).toMatchObject({ state: 'completed', completion: { outcome: 'success', turnsPerTask: 4, harnessVersion: version } });
     expect(toldTokens(task)).toEqual(servedTokens(scene.models));
@@ -213,7 +218,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
   });
 
   test('a red gate sends its finding into the same session', async () => {
-    await using scene = await sceneOf([edit('before', 'nearly'), { text: 'Fixed.' }, edit('nearly', 'after'), { text: 'Now it is.' }]);
+    await using scene = await sceneOf([change('before', 'nearly'), { text: 'Fixed.' }, change('nearly', 'after'), { text: 'Now it is.' }]);
     const { task } = await run(scene, { gates: [gate('after')] });
     expect(task).toMatchObject({
       state: 'completed',
@@ -226,9 +231,12 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
   test('a compaction is counted with what it used, and is no turn', async () => {
     const large = { input_tokens: 1_013, cache_read_input_tokens: 120_007, cache_creation_input_tokens: 11, output_tokens: 23 };
     const summary: Step = { text: '<summary>SUMMARY</summary>', requests: 'any', match: 'create a detailed summary' };
-    await using scene = await sceneOf([read, { ...shell('echo two'), usage: large }, summary, edit('before', 'after'), { text: 'Done.' }], {
-      options: { auto_compact_tokens: 100_000 },
-    });
+    await using scene = await sceneOf(
+      [read, { ...shell('echo two'), usage: large }, summary, change('before', 'after'), { text: 'Done.' }],
+      {
+        options: { auto_compact_tokens: 100_000 },
+      },
+    );
     const { task } = await run(scene, { gates: [gate('after')] });
     expect(task).toMatchObject({
       state: 'completed',
@@ -258,7 +266,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     await using scene = await sceneOf([
       delegate(background),
       ...subagent,
-      edit('before', 'after'),
+      change('before', 'after'),
       ...(background ? [{ text: 'Done.', times: 'always' as const, usage: { input_tokens: 7, output_tokens: 3 } }] : [{ text: 'Done.' }]),
     ]);
     const { client, task } = await run(scene, { gates: [gate('after')] });
@@ -272,7 +280,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     ['by somebody, in the middle of a tool', { text: 'Long.', tools: [endless('one')] }],
     ['by the first word of its tool', { ...shell('kill -9 $PPID; echo one > "$TMPDIR/one"; sleep 300'), text: 'Bad.' }],
   ])('killed %s it goes on in the same session; no token is lost or counted twice', async (_, last) => {
-    await using scene = await sceneOf([read, last, edit('before', 'after'), { text: 'Done.' }]);
+    await using scene = await sceneOf([read, last, change('before', 'after'), { text: 'Done.' }]);
     const client = await scene.daemon.start();
     const { id } = await client.tasks.create(claudeTask(scene, { gates: [gate('after')] }));
     await reached(scene, 'one');
@@ -312,10 +320,11 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     ['a stream that is closed', { text: 'half', cut: 'eof' }],
     ['a stream that tells an error', { text: 'half', sseError: { message: 'overloaded' } }],
   ])('got over: %s', async (_, fault) => {
-    await using scene = await sceneOf([read, fault, edit('before', 'after'), { text: 'Done.' }]);
+    await using scene = await sceneOf([read, fault, change('before', 'after'), { text: 'Done.' }]);
     const { task } = await run(scene, { gates: [gate('after')] });
-    expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0, turnsPerTask: 3, usage: { lowerBound: false } } });
-    expect(toldTokens(task)).toEqual(servedTokens(scene.models));
+    const brokeOff = fault.status === undefined;
+    expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0, turnsPerTask: 3, usage: { lowerBound: brokeOff } } });
+    expectAllButLost(task, scene, brokeOff);
   });
 
   test.each<[string, Step, string]>([
@@ -333,7 +342,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     });
     const { client, task } = await run(scene);
     expect(task).toMatchObject({ state: 'failed', completion: { failure: { reason } } });
-    expect(toldTokens(task)).toEqual(servedTokens(scene.models));
+    expectAllButLost(task, scene, fault.cut !== undefined);
     await expectPromisesKept(client, task, scene.daemon.state);
   });
 
@@ -355,13 +364,12 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     await using scene = await sceneOf([read, hang], { configuration: { retry: { stalled: { retry: false } } } });
     const { client, task } = await run(scene, { limits: { stallMs: 3_000 } });
     expect(task).toMatchObject({ state: 'failed', completion: { failure: { reason: 'stalled' }, usage: { lowerBound: true } } });
-    const [told, served] = [toldTokens(task), servedTokens(scene.models)];
-    for (const kind of Object.keys(served)) expect(told[kind]).toBeLessThanOrEqual(served[kind] ?? 0);
+    expectAllButLost(task, scene, true);
     await expectPromisesKept(client, task, scene.daemon.state);
   });
 
   test('an answer of 3 MB is one line, and nothing of it is lost', async () => {
-    await using scene = await sceneOf([edit('before', 'after'), { text: '0123 aé✓🦊\n', repeat: 200_000 }]);
+    await using scene = await sceneOf([change('before', 'after'), { text: '0123 aé✓🦊\n', repeat: 200_000 }]);
     const { client, task } = await run(scene, { gates: [gate('after')] });
     expect(task.state).toBe('completed');
     expect(toldTokens(task)).toEqual(servedTokens(scene.models));
@@ -381,7 +389,7 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
   });
 
   test.each([false, true])('what a repository configures is run only if it is trusted: %s', async (trusted) => {
-    await using scene = await sceneOf([shell('sleep 1; echo "from $FROM_PROJECT"'), edit('before', 'after'), { text: 'Done.' }], {
+    await using scene = await sceneOf([shell('sleep 1; echo "from $FROM_PROJECT"'), change('before', 'after'), { text: 'Done.' }], {
       files: hostile,
     });
     if (trusted) {
@@ -419,7 +427,13 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     const mark: Step = { text: 'I mark.', tools: [{ name: 'mcp__ours__mark', input: {} }] };
     // A server that is ready later than the first request is asked for is offered with the next ones.
     await using scene = await sceneOf(
-      [shell('sleep 1.5; node -e 0'), shell('python3 -c 1 > b.txt; cp /bin/true b.txt'), mark, edit('before', 'after'), { text: 'Done.' }],
+      [
+        shell('sleep 1.5; node -e 0'),
+        shell('python3 -c 1 > b.txt; cp /bin/true b.txt'),
+        mark,
+        change('before', 'after'),
+        { text: 'Done.' },
+      ],
       {
         options: {
           allowed_tools: ['mcp__ours', 'Bash(sleep 1.5*)'],
@@ -455,6 +469,21 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     expect(toldTokens(task)).toEqual(servedTokens(scene.models));
   });
 });
+
+/**
+ * What the server served; where an answer broke off, less of it may have arrived: a connection that is reset takes along what was on the way. What
+ * had been said before is in it at least.
+ */
+function expectAllButLost(task: Task, { models }: ClaudeScene, brokeOff: boolean): void {
+  const [told, served] = [toldTokens(task), servedTokens(models)];
+  if (!brokeOff) return expect(told).toEqual(served);
+  for (const [kind, tokens] of Object.entries(
+    servedTokens({ ...models, served: models.served.filter(({ usage }) => usage.output_tokens > 1) }),
+  )) {
+    expect(told[kind], kind).toBeGreaterThanOrEqual(tokens);
+    expect(told[kind], kind).toBeLessThanOrEqual(served[kind] ?? 0);
+  }
+}
 
 /** The key is in the environment of the agent and of what that started, and in no argument of anybody. */
 function expectOnlyChildKnows(apiKey: string, taskId: string): void {

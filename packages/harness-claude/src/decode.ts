@@ -229,9 +229,9 @@ class StreamReader {
     const brokenOff = this.#stream.abandoned();
     const total = this.#ledger.total(json, [this.#model, this.#calledModel]);
     if (!total) return brokenOff;
-    const { missing, isUnknown } = this.#span.close(total.byModel);
+    const { missing, isOpen } = this.#span.close(total.byModel);
     if ([...this.#subagents.values()].some(Boolean)) this.#span.untold();
-    return [...brokenOff, { ...total, byModel: addByModel([...total.byModel, ...missing]) }, ...(isUnknown ? [answerBrokeOff] : [])];
+    return [...brokenOff, { ...total, byModel: addByModel([...total.byModel, ...missing]) }, ...(isOpen ? [answerBrokeOff] : [])];
   }
 
   #streamEvent(json: JsonObject): Events {

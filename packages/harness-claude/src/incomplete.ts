@@ -6,7 +6,7 @@ const compacting = 'a compaction is counted in the next total only';
 /** The call that writes the summary shows up nowhere but in the next total. */
 export const compactionBegan: HarnessEventBody = { kind: 'usage.incomplete', reason: compacting };
 
-/** Whether a total counts it depends on how it broke off, and on the version. */
+/** Nobody tells what it had said until then, and a total may leave out even how it began. */
 export const answerBrokeOff: HarnessEventBody = { kind: 'usage.incomplete', reason: brokenOff };
 
 export function isBrokenOff(event: HarnessEvent): boolean {

@@ -1,10 +1,8 @@
 import {
   addByModel,
   addTokens,
-  countOf,
   defined,
   foldUsage,
-  subtractTokens,
   usesTokens,
   type AttemptUsage,
   type HarnessEvent,
@@ -19,6 +17,7 @@ import { capabilities } from './capabilities.ts';
 import { isBrokenOff } from './incomplete.ts';
 import { Rounding, sinceTotals } from './ledger.ts';
 import { recordedSession, type RecordedSession } from './recorded-session.ts';
+import { excess, inKindsOf } from './tokens.ts';
 
 /** The conversation, and one file for each sub-agent that it started. The folder is named after the workspace. */
 export function sessionFiles(sessionId: string): readonly string[] {
@@ -99,26 +98,15 @@ function compactionCall({ events }: ReconcileInput, account: Account, { calls, c
 
 /** Undefined if calls hold more of a kind than the totals do. By model where both name models alike: a gateway may answer under another name. */
 function beyond(totals: readonly ModelUsage[], calls: readonly RecordedCall[]): readonly ModelUsage[] | undefined {
-  const known = new Map(addByModel(calls.map(({ model, usage }) => defined({ model, usage }))).map((part) => [part.model, part.usage]));
-  const counted = ({ model }: ModelUsage): TokenUsage => known.get(model) ?? {};
-  const areAlike =
-    [...known.keys()].every((model) => totals.some((part) => part.model === model)) &&
-    totals.every((part) => holds(part.usage, counted(part)));
-  const [whole, sum] = [addTokens(...totals.map(({ usage }) => usage)), addTokens(...known.values())];
-  if (!areAlike && !holds(whole, sum)) return undefined;
-  const rests: ModelUsage[] = areAlike
-    ? totals.map((part) => defined({ model: part.model, usage: subtractTokens(part.usage, counted(part)) }))
-    : [{ usage: subtractTokens(whole, sum) }];
+  const whole = addTokens(...totals.map(({ usage }) => usage));
+  const known = addByModel(calls.map(({ model, usage }) => defined({ model, usage: inKindsOf(whole, usage) })));
+  const ofModel = (parts: readonly ModelUsage[], model: string | undefined): TokenUsage =>
+    parts.find((part) => part.model === model)?.usage ?? {};
+  const areAlike = known.every(({ model, usage }) => !usesTokens(excess(usage, ofModel(totals, model))));
+  const sum = addTokens(...known.map(({ usage }) => usage));
+  if (!areAlike && usesTokens(excess(sum, whole))) return undefined;
+  const rests: readonly ModelUsage[] = areAlike
+    ? totals.map(({ model, usage }) => defined({ model, usage: excess(usage, ofModel(known, model)) }))
+    : [{ usage: excess(whole, sum) }];
   return rests.filter(({ usage }) => usesTokens(usage));
-}
-
-/** A kind that a total does not tell is no contradiction: it is in another one there. */
-function holds(total: TokenUsage, part: TokenUsage): boolean {
-  const pairs = [
-    [total.uncachedInputTokens, part.uncachedInputTokens],
-    [total.cacheReadInputTokens, part.cacheReadInputTokens],
-    [total.cacheWriteInputTokens, part.cacheWriteInputTokens],
-    [total.outputTokens, part.outputTokens],
-  ];
-  return pairs.every(([whole, some]) => (countOf(some) ?? 0) <= (whole ?? some ?? 0));
 }

@@ -1,12 +1,5 @@
-import {
-  addTokens,
-  defined,
-  subtractTokens,
-  usesTokens,
-  type HarnessEventBody,
-  type ModelUsage,
-  type TokenUsage,
-} from '@singletree/harness';
+import { addTokens, defined, usesTokens, type HarnessEventBody, type ModelUsage } from '@singletree/harness';
+import { excess, inKindsOf } from './tokens.ts';
 
 type Call = Extract<HarnessEventBody, { kind: 'model.call' }>;
 
@@ -44,29 +37,41 @@ export class Span {
     this.#isUntold = true;
   }
 
-  /** What broke off and is not in this total; `unknown` if that cannot be told. Begins the next span. */
-  close(total: readonly ModelUsage[]): { readonly missing: readonly ModelUsage[]; readonly isUnknown: boolean } {
-    const [cuts, isLost, isUntold] = [this.#cuts, this.#isLost, this.#isUntold];
-    const calls = [...this.#calls.values()];
+  /**
+   * Begins the next span. `missing`: what broke off and is not in this total. `isOpen`: something was used beside both, such as the output of an
+   * answer before it broke off.
+   */
+  close(total: readonly ModelUsage[]): { readonly missing: readonly ModelUsage[]; readonly isOpen: boolean } {
+    const missing = this.#missing(total);
+    const isOpen = this.#isLost || this.#cuts.length > 0 || missing.length > 0;
     this.#calls.clear();
     this.#cuts = [];
     [this.#isLost, this.#isUntold] = [false, false];
-    if (cuts.length === 0) return { missing: [], isUnknown: isLost };
+    return { missing, isOpen };
+  }
+
+  #missing(total: readonly ModelUsage[]): readonly ModelUsage[] {
+    const calls = [...this.#calls.values()];
+    if (this.#isUntold || calls.some(({ provisional }) => provisional === true)) return [];
     const whole = addTokens(...total.map(({ usage }) => usage));
-    const known = addTokens(...calls.map(({ usage }) => usage));
-    if (isUntold || calls.some(({ provisional }) => provisional === true) || exceeds(known, whole)) return { missing: [], isUnknown: true };
-    const beyond = subtractTokens(whole, known);
-    if (!usesTokens(beyond)) return { missing: cuts.map(({ model, usage }) => defined({ model, usage })), isUnknown: isLost };
-    const cut = addTokens(...cuts.map(({ usage }) => usage));
-    if (!exceeds(cut, beyond)) return { missing: [], isUnknown: isLost };
-    // Some of them are in it.
-    if (cuts.length === 1 || exceeds(beyond, cut)) return { missing: [], isUnknown: true };
-    return { missing: [defined({ model: cuts[0]?.model, usage: subtractTokens(cut, beyond) })], isUnknown: isLost };
+    const known = inKindsOf(whole, addTokens(...calls.map(({ usage }) => usage)));
+    const cut = inKindsOf(whole, addTokens(...this.#cuts.map(({ usage }) => usage)));
+    // It happens that a total leaves out an answer that broke off after it had told its end.
+    const left = excess(known, whole);
+    if (usesTokens(left)) return [...this.#cuts.map(asUsage), { ...modelOf(calls), usage: left }];
+    const beyond = excess(whole, known);
+    if (!usesTokens(beyond)) return this.#cuts.map(asUsage);
+    const missing = excess(cut, beyond);
+    // Some of several may be in it; what is more than all of them is something else.
+    if (!usesTokens(missing) || this.#cuts.length === 1 || usesTokens(excess(beyond, cut))) return [];
+    return [{ ...modelOf(this.#cuts), usage: missing }];
   }
 }
 
-function exceeds(part: TokenUsage, whole: TokenUsage): boolean {
-  return (['uncachedInputTokens', 'cacheReadInputTokens', 'cacheWriteInputTokens', 'outputTokens'] as const).some(
-    (kind) => (part[kind] ?? 0) > (whole[kind] ?? 0),
-  );
+function asUsage({ model, usage }: ModelUsage): ModelUsage {
+  return defined({ model, usage });
+}
+
+function modelOf(calls: readonly { readonly model?: string }[]): Pick<ModelUsage, 'model'> {
+  return defined({ model: calls[0]?.model });
 }

@@ -51,14 +51,17 @@ test('an answer of no tokens is one of 0', () => {
 });
 
 test.each<[string, object[]]>([
-  ['the next one begins', [start('b', { input_tokens: 10 }), end({ output_tokens: 7 }), stop]],
+  ['its last line comes', [stop]],
+  ['the next one begins', [start('b', { input_tokens: 20 }), end({ output_tokens: 7 }), stop]],
   ['the CLI tries again', [{ type: 'system', subtype: 'api_retry', error: 'unknown', error_status: null, retry_delay_ms: 5 }]],
-])('an answer that broke off is known to be missing once %s, until the next total', (_, then) => {
-  const events = decode(init, start('a', { input_tokens: 10, output_tokens: 1 }), ...then);
-  expect(events.filter(({ kind }) => kind === 'usage.incomplete')).toHaveLength(1);
-  const result = { type: 'result', subtype: 'success', is_error: false, modelUsage: { m: { inputTokens: 20, outputTokens: 8 } } };
-  const all = decode(init, start('a', { input_tokens: 10, output_tokens: 1 }), ...then, result);
-  expect(foldUsage(all, capabilities)).toMatchObject({ lowerBound: false, total: { uncachedInputTokens: 20 } });
+])('an answer that broke off is told once %s; it is counted once, and the sum is a lower bound', (_, then) => {
+  const lines = [init, start('a', { input_tokens: 10, output_tokens: 1 }), ...then];
+  expect(decode(...lines).filter(({ kind }) => kind === 'usage.incomplete')).toHaveLength(1);
+  const total = (inputTokens: number, outputTokens: number): object =>
+    foldUsage(decode(...lines, { type: 'result', is_error: false, modelUsage: { m: { inputTokens, outputTokens } } }), capabilities);
+  const [input, output] = then.length > 1 ? [20, 7] : [0, 0];
+  expect(total(input, output)).toMatchObject({ lowerBound: true, total: { uncachedInputTokens: input + 10, outputTokens: output + 1 } });
+  expect(total(input + 10, output + 1)).toMatchObject({ lowerBound: true, total: { uncachedInputTokens: input + 10 } });
 });
 
 test('an answer that has ended has not broken off, whether or not its last event came', () => {

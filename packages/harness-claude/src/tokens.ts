@@ -50,6 +50,31 @@ export function endedUsage(begun: JsonObject, ended: JsonObject): JsonObject {
   return { ...begun, ...Object.fromEntries(told) };
 }
 
+const kinds = [
+  'uncachedInputTokens',
+  'cacheReadInputTokens',
+  'cacheWriteInputTokens',
+  'outputTokens',
+  'reasoningOutputTokens',
+] as const satisfies readonly (keyof TokenUsage)[];
+
+/** What `part` holds more than `whole`, kind by kind. */
+export function excess(part: TokenUsage, whole: TokenUsage): TokenUsage {
+  return Object.fromEntries(
+    kinds.flatMap((kind) => {
+      const more = (part[kind] ?? 0) - (whole[kind] ?? 0);
+      return more > 0 ? [[kind, more]] : [];
+    }),
+  );
+}
+
+/** The usage of calls in the kinds of a total: older versions count thinking as output there. */
+export function inKindsOf(total: TokenUsage, calls: TokenUsage): TokenUsage {
+  const { reasoningOutputTokens, ...rest } = calls;
+  if (total.reasoningOutputTokens !== undefined || reasoningOutputTokens === undefined) return calls;
+  return { ...rest, outputTokens: (rest.outputTokens ?? 0) + reasoningOutputTokens };
+}
+
 /** One entry of `modelUsage`, on standard output and in the session file's `cost-state` alike. */
 export function modelTokens(entry: JsonObject): TokenUsage {
   return tokens({
