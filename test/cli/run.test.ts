@@ -47,9 +47,13 @@ test('a task from nothing: a daemon is started, the result is judged, seen, and 
   expect(stderr).toContain('the agent says: "All good."');
   expect(stderr).not.toContain('\u001b');
 
-  const shown = await machine.type(['get', event.task_id.slice(0, 13), '--json']);
-  expect(JSON.parse(shown.stdout)).toMatchObject({ id: event.task_id, state: 'completed', completion: event, attempts: [{ number: 1 }] });
-  expect((await machine.type(['get', '-'])).stdout).toContain('success');
+  const shown = await machine.type(['get', event.task_id.slice(0, 13), '--calls', '--json']);
+  const { model_calls: calls, ...task } = JSON.parse(shown.stdout);
+  expect(task).toMatchObject({ id: event.task_id, state: 'completed', completion: event, attempts: [{ number: 1 }] });
+  expect(calls).toMatchObject([{ attempt: 1, usage: { uncached_input_tokens: 1_000, cache_read_input_tokens: 9_000, output_tokens: 80 } }]);
+  const seen = (await machine.type(['get', '-', '--calls'])).stdout;
+  expect(seen).toContain('success');
+  expect(seen).toMatch(/\n +all +1,000 +9,000 +0 +80 +0 +–\n$/);
 
   const diff = await machine.type(['diff', '-']);
   expect(diff.stdout).toBe(
