@@ -4,7 +4,11 @@ import type { KnownLimit } from '@singletree/harness';
 export const knownLimits: readonly KnownLimit[] = [
   {
     versions: 'all',
-    text: 'The output tells the output tokens of a call only in a later total: for a run that was killed they come from the session file.',
+    text: 'While it runs, the output tokens of sub-agents are not told, only their prompts; they are in the next total, and in the session files.',
+  },
+  {
+    versions: 'all',
+    text: 'Session files are written up to 0.3 s behind: of a sub-agent that is killed within that time after a call, its output is unknown, and sums are lower bounds.',
   },
   {
     versions: 'all',
@@ -12,7 +16,7 @@ export const knownLimits: readonly KnownLimit[] = [
   },
   {
     versions: 'all',
-    text: 'Of a call that was under way when the process died nothing is known: sums are lower bounds.',
+    text: 'Of a call that was under way when the process died, or whose answer broke off, nobody tells what it had said until then: sums are lower bounds.',
   },
   {
     versions: 'all',
@@ -20,15 +24,15 @@ export const knownLimits: readonly KnownLimit[] = [
   },
   {
     versions: 'all',
-    text: 'A key that is refused (401) is tried 11 times, for about three minutes, like an overloaded server; a server that cannot be reached as well.',
+    text: 'A key that is refused (401) is tried 11 times, for about three minutes, like an overloaded server; a server that cannot be reached as well. options.max_retries sets how often.',
   },
   {
     versions: 'all',
-    text: 'A server that takes a call and says nothing is waited for, for five minutes or longer: the stall limit ends it.',
+    text: 'A server that takes a call and says nothing is waited for, for five minutes or longer: the stall limit ends it, or options.api_timeout_sec.',
   },
   {
     versions: 'all',
-    text: 'SIGTERM ends it without a last word: its account then comes from the session file.',
+    text: 'SIGTERM ends it without a last word: its account then comes from output and session files.',
   },
   {
     versions: 'all',
@@ -39,11 +43,35 @@ export const knownLimits: readonly KnownLimit[] = [
     text: 'Only files that its own tools edit are told as changed, not those that its shell commands change.',
   },
   {
-    versions: '2.1.197',
-    text: 'Totals run on over resumes and are told apart by subtraction: of a resumed session they are right as long as its file is there.',
+    versions: 'all',
+    text: 'In a workspace that is not trusted it reads the CLAUDE.md of the workspace itself, not those of folders above or below it.',
+  },
+  {
+    versions: 'all',
+    text: "Rules in a repository's settings that allow tools hold only where the CLI itself has been told to trust the folder; its hooks and MCP servers run in a trusted workspace without that.",
+  },
+  {
+    versions: 'all',
+    text: 'An MCP server gets all variables that the CLI has, not only those that its env_vars name.',
+  },
+  {
+    versions: 'all',
+    text: '--max-budget-usd counts each process by itself, and stops after the call that passes it: limits of the task hold over all attempts.',
+  },
+  {
+    versions: '2.1.329',
+    text: 'A session keeps the system prompt that it began with, until its context is compacted: a changed append_system_prompt counts from the next session on.',
   },
   {
     versions: '2.1.197',
-    text: 'There is no flag --autocompact: an attempt with it in args ends at once.',
+    text: 'Totals begin anew with each process; within one they run on and are told apart by subtraction. They leave out answers that broke off, which are added where their beginning was told.',
+  },
+  {
+    versions: '2.1.197',
+    text: 'The last words of a sub-agent, a call of their own, are in no line: that call is known from its file and from the next total.',
+  },
+  {
+    versions: '2.1.197',
+    text: 'A context that the provider calls too long is not compacted where the session has only one exchange: the attempt ends as context_exhausted.',
   },
 ];
