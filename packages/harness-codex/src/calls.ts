@@ -3,7 +3,7 @@ import type { IsOwn } from './own-part.ts';
 import type { Rollout, RolloutCall } from './rollout.ts';
 
 interface Calls {
-  /** Those of a thread together, in the order in which they were made. One whose tokens nobody tells uses none of any kind. */
+  /** In the order in which they were made. One whose tokens nobody tells uses none of any kind. */
   readonly calls: readonly RecordedCall[];
   /** Nothing was under way where what is told of them ends. */
   readonly isWhole: boolean;
@@ -16,7 +16,7 @@ export function callsOf({ sessionId, events }: ReconcileInput, rollouts: readonl
   const isRead = new Set(rollouts.map(({ threadId }) => threadId));
   const others = [...logged].flatMap(([threadId, calls]) => (isRead.has(threadId) ? [] : calls));
   return {
-    calls: [...threads.flatMap(({ calls }) => calls), ...others],
+    calls: [...byTime(threads.map(({ calls }) => calls)), ...others],
     isWhole: threads.every(({ isWhole }) => isWhole),
   };
 }
@@ -36,6 +36,18 @@ function own(rollout: Rollout, logged: readonly RecordedCall[], isOwn: IsOwn, se
   const isAnswerTold = !isAnswerUntold || merged.some((call) => !('endsAt' in call));
   // What was under way in a sub-agent that has done nothing since is not the attempt's.
   return { calls, isWhole: (isAnswerTold && !isCallDue) || !isOwn(rollout, rollout) };
+}
+
+/** Those of one thread never change places, whatever the clock did meanwhile. */
+function byTime(threads: readonly (readonly RecordedCall[])[]): readonly RecordedCall[] {
+  const timed = threads.flatMap((calls) => {
+    let last = 0;
+    return calls.map((call) => {
+      last = Math.max(last, call.at ?? last);
+      return { call, at: last };
+    });
+  });
+  return timed.toSorted((one, other) => one.at - other.at).map(({ call }) => call);
 }
 
 /**

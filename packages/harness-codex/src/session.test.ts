@@ -164,12 +164,13 @@ test('a sub-agent whose rollout is gone is told by the log', () => {
   expect(accountOf(fixture, { files })).toMatchObject({ total: expected['total'], lowerBound: false, turns: expected['turns'] });
 });
 
-test('each call is told with its thread, model and time, main thread first; together they are the sum', () => {
+test('calls are told as they were made, each with its thread, model and time; together they are the sum', () => {
   const { stdout, session, baseline } = recorded('0.169.0', 'subagent');
   const events = harness.decoder('stdout', baseline).push(stdout);
   const told = (files: readonly SessionFile[]) => harness.reconcile?.({ sessionId: session.id, files, baseline, events });
   const { calls = [] } = told(session.files) ?? {};
-  expect(calls.map(({ thread }) => (thread === 'main' ? 'main' : 'sub'))).toEqual(['main', 'main', 'main', 'sub', 'sub']);
+  expect(calls.map(({ thread }) => (thread === 'main' ? 'main' : 'sub')).join(' ')).toBe('main main sub sub main');
+  expect(calls.map(({ at = 0 }) => at)).toEqual(calls.map(({ at = 0 }) => at).toSorted((one, other) => one - other));
   expect(calls.every(({ model, at }) => model === 'gpt-5.5' && at !== undefined)).toBe(true);
   expect(addTokens(...calls.map((call) => call.usage))).toEqual(session.expected['total']);
   expect(told(session.files.toReversed())?.calls).toEqual(calls);
