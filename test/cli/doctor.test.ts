@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '@singletree/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -36,6 +36,7 @@ test('a machine on which nothing has run yet is left so', async () => {
   const { code, status, of } = await examined();
   expect(of('state folder', 'folder')).toMatchObject({ status: 'ok', message: expect.stringContaining('not there yet') });
   expect(of('configuration', 'file')).toMatchObject({ status: 'ok', where: machine.config });
+  expect(of('configuration', 'trust')).toMatchObject({ status: 'ok', message: 'no folder is trusted' });
   expect(of('harnesses', 'fake')).toMatchObject({ status: 'ok', message: '1.0.0' });
   expect(of('harnesses', 'codex')).toMatchObject({ status: 'warning', fix: expect.stringContaining('npm install') });
   expect(of('harnesses', 'PATH')).toMatchObject({ message: machine.env['PATH'] });
@@ -79,12 +80,16 @@ test('what is wrong is told with what mends it, each in its place, and the rest 
   await machine.type(['up', '--detach', '--quiet']);
   await machine.type(['down']);
   writeFileSync(machine.config, 'version: 1\nconcurency: { total: 2 }\n');
+  const record = join(machine.path, 'home/.config/singletree/trusted.json');
+  mkdirSync(join(record, '..'), { recursive: true, mode: 0o700 });
+  writeFileSync(record, '{');
   chmodSync(machine.state, 0o755);
   const file = statSync(join(machine.state, 'singletree.db'));
   writeFileSync(join(machine.state, 'singletree.db'), Buffer.alloc(file.size, 'x'));
   const { code, stdout } = await machine.type(['doctor', '--quiet']);
   expect(stdout).toContain(`unknown key "concurency" in ${machine.config}, line 2`);
   expect(stdout).toContain('did you mean concurrency?');
+  expect(stdout).toMatch(/✗ trust .*trusted\.json, which says what is trusted, is damaged/);
   expect(stdout).toMatch(/✗ folder .*open to other users/);
   expect(stdout).toContain(`fix: chmod 700 '${machine.state}'`);
   expect(stdout).toMatch(/✗ database +damaged: /);

@@ -11,12 +11,13 @@ import {
   problemFrom,
   type Finding,
 } from '@singletree/core/doctor';
-import { loadConfiguration, statePaths, type LoadedConfiguration } from '@singletree/core/local';
+import { loadConfiguration, readTrust, statePaths, trustFile, type LoadedConfiguration } from '@singletree/core/local';
 import { stateFolder, type Singletree } from '@singletree/sdk';
 import type { Call } from '../call.ts';
 import { differences } from '../daemon/differences.ts';
 import { configOf } from '../daemon/ensure.ts';
 import { packageFolder, readVersion } from '../package.ts';
+import { plural } from '../terminal/figures.ts';
 import { environmentOf, findDaemon, type DaemonFound } from './daemon.ts';
 
 /** What was found of one subject. */
@@ -62,7 +63,10 @@ export async function* examine(call: Call, config: string | undefined): AsyncGen
       ...(await examineProcesses({ root: paths.processes, stateId, daemonRuns: found.status !== undefined })),
     ],
   };
-  yield { subject: 'configuration', findings: [...configuration.findings, ...differencesOf(call, state, config, found, loaded)] };
+  yield {
+    subject: 'configuration',
+    findings: [...configuration.findings, ...differencesOf(call, state, config, found, loaded), examineTrust(environment)],
+  };
   yield { subject: 'harnesses', findings: [{ check: 'PATH', status: 'ok', message: path }, ...(await harnesses)] };
   yield { subject: 'supervision', findings: await supervision };
   yield { subject: 'database', findings: database.findings };
@@ -81,6 +85,19 @@ function examineConfiguration(call: Call, config: string | undefined): { loaded?
     return { loaded, findings: [{ check: 'file', status: 'ok', message, ...(loaded.file === undefined ? {} : { where: loaded.file }) }] };
   } catch (error) {
     return { findings: [problemFrom('file', error)] };
+  }
+}
+
+/** The record that attempts of this daemon would read. */
+function examineTrust(environment: NodeJS.ProcessEnv): Finding {
+  const where = trustFile(environment);
+  if (where === undefined) return { check: 'trust', status: 'ok', message: 'no folder is trusted: there is no home to record it in' };
+  try {
+    const { length } = readTrust(where);
+    if (length === 0) return { check: 'trust', status: 'ok', message: 'no folder is trusted' };
+    return { check: 'trust', status: 'ok', message: `${plural(length, 'folder')} may configure agents`, where };
+  } catch (error) {
+    return problemFrom('trust', error, where);
   }
 }
 
