@@ -77,6 +77,12 @@ test('what is trusted with a folder above it stays so when it alone is revoked',
   });
 });
 
+test('a folder of repositories is none of the parts of a home folder that is a repository too', async () => {
+  mkdirSync(join(home, '.git'));
+  expect((await type([join(home, 'src')])).code).toBe(0);
+  expect(await listed()).toEqual(['~/src']);
+});
+
 describe('what is refused', () => {
   test.each<[string, string[], string]>([
     ['the home folder', ['HOME'], '~ holds everything that you will ever clone'],

@@ -58,9 +58,13 @@ Examples:
 
 function give(call: Call, file: string, named: string): void {
   const path = realFolder(named);
-  refuseTooMuch(path, call.world.env['HOME']);
+  const home = call.world.env['HOME'];
+  if (isTooMuch(path, home)) {
+    throw badInput(`${path} holds everything that you will ever clone`, 'trust the repository, or a folder in which only yours lie');
+  }
   const top = checkoutOf(path);
-  if (top !== undefined && top !== path) {
+  // A home folder may be a repository itself: what is cloned below it is none of its parts.
+  if (top !== undefined && top !== path && !isTooMuch(top, home)) {
     throw badInput(
       `${path} is a part of the repository ${top}, and agents read the configuration of the whole`,
       `look at it, then: singletree trust ${quoted(top)}`,
@@ -125,11 +129,10 @@ function realOrNamed(named: string): string {
   }
 }
 
-/** Whatever is ever cloned or unpacked would be trusted with it. */
-function refuseTooMuch(path: string, home: string | undefined): void {
-  const holds = (inner: string): boolean => inner === path || inner.startsWith(path === '/' ? '/' : `${path}/`);
-  if (path !== '/' && (home === undefined || !holds(realOrNamed(home)))) return;
-  throw badInput(`${path} holds everything that you will ever clone`, 'trust the repository, or a folder in which only yours lie');
+/** Whether whatever is ever cloned or unpacked would be trusted with it. */
+function isTooMuch(path: string, home: string | undefined): boolean {
+  const holds = (inner: string): boolean => inner === path || inner.startsWith(`${path}/`);
+  return path === '/' || (home !== undefined && holds(realOrNamed(home)));
 }
 
 /** Top of the checkout in which a folder lies. */
