@@ -119,7 +119,7 @@ async function openScene() {
     workspace,
     receiver,
     daemon,
-    endpoint: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url },
+    endpoint: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -44,9 +44,24 @@ const span = z.strictObject({
   attributes: z.array(reference),
 });
 
+const metric = z.strictObject({
+  name: z.string(),
+  instrument: z.enum(['counter', 'histogram']),
+  unit: z.string(),
+  brief: z.string().endsWith('.'),
+  note: z.string().optional(),
+  stability,
+  annotations: z.object({
+    code_generation: z.object({ metric_value_type: z.enum(['int', 'double']) }),
+    singletree: z.object({ scale: z.int().positive().default(1), buckets: z.array(z.number()).optional() }).prefault({}),
+  }),
+  attributes: z.array(reference).default([]),
+});
+
 export interface Registry {
   readonly attributes: readonly z.output<typeof attribute>[];
   readonly spans: readonly z.output<typeof span>[];
+  readonly metrics: readonly z.output<typeof metric>[];
 }
 
 const form = z.literal('definition/2');
@@ -56,15 +71,16 @@ export function readRegistry(): Registry {
   const read = (file: string): unknown => parse(readFileSync(join(registry, file), 'utf8'));
   const { attributes } = z.object({ file_format: form, attributes: z.array(attribute) }).parse(read('attributes.yaml'));
   const { spans } = z.object({ file_format: form, spans: z.array(span) }).parse(read('spans.yaml'));
+  const { metrics } = z.object({ file_format: form, metrics: z.array(metric) }).parse(read('metrics.yaml'));
   const known = new Set([...attributes.map(({ key }) => key), ...Object.keys(conventions)]);
-  const used = spans.flatMap((each) => each.attributes.map(({ ref }) => ref));
+  const used = [...spans, ...metrics].flatMap((each) => each.attributes.map(({ ref }) => ref));
   const unknown = used.find((ref) => !known.has(ref));
   if (unknown !== undefined) throw new Error(`telemetry/registry names the attribute ${unknown}, which nothing defines`);
   const silent = spans.flatMap((each) => each.attributes).find(({ ref, note }) => note === undefined && ref in conventions);
   if (silent) throw new Error(`telemetry/registry does not say what ${silent.ref} means here`);
   const unused = attributes.find(({ key }) => !used.includes(key));
-  if (unused) throw new Error(`telemetry/registry defines ${unused.key}, which no span has`);
-  return { attributes, spans };
+  if (unused) throw new Error(`telemetry/registry defines ${unused.key}, which no span and no metric has`);
+  return { attributes, spans, metrics };
 }
 
 /** What a value of the attribute may be, in the words of the code. */
@@ -74,17 +90,39 @@ function kindOf({ type, annotations }: Registry['attributes'][number]): string {
   return type === 'boolean' ? 'boolean' : 'number';
 }
 
+/** As the formatter writes it inside two objects. */
+function listOf(items: readonly string[]): string {
+  const line = `[${items.join(', ')}]`;
+  return line.length <= 140 - '    labels: ,'.length ? line : `[\n${items.map((item) => `      ${item},\n`).join('')}    ]`;
+}
+
 const generatedBy = '// Generated from telemetry/registry by `pnpm generate`; do not edit.';
 
 /** packages/core/src/outbox/registry.ts as the registry gives it. */
-export function constantsOf({ attributes }: Registry): string {
+export function constantsOf({ attributes, metrics }: Registry): string {
   const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   const kinds = attributes.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map((each) => `  ${quoted(each.key)}: ${quoted(kindOf(each))},`);
+  const definitions = metrics.map(({ name, instrument, unit, brief, annotations, attributes: labels }) => {
+    const { scale, buckets } = annotations.singletree;
+    return [
+      `  ${quoted(name)}: {`,
+      `    instrument: ${quoted(instrument)},`,
+      `    unit: ${quoted(unit)},`,
+      `    description: ${quoted(brief)},`,
+      `    scale: ${scale},`,
+      ...(buckets ? [`    buckets: [${buckets.join(', ')}],`] : []),
+      `    labels: ${listOf(labels.map(({ ref }) => quoted(ref)))},`,
+      '  },',
+    ].join('\n');
+  });
   return [
     generatedBy,
     '',
     '/** Attributes that no convention has a name for, and what their values may be. */',
     `export const ownAttributes = {\n${kinds.join('\n')}\n} as const;`,
+    '',
+    '/** Every metric: how its total is kept, as whole numbers of which `scale` are one of the unit, and the labels of its points. */',
+    `export const metrics = {\n${definitions.join('\n')}\n} as const;`,
     '',
   ].join('\n');
 }
@@ -93,7 +131,7 @@ const page: string = join(root, 'docs/telemetry.md');
 const constants: string = join(root, 'packages/core/src/outbox/registry.ts');
 
 /** docs/telemetry.md with its generated parts as the registry has them now. */
-export function withTables(text: string, { attributes, spans }: Registry): string {
+export function withTables(text: string, { attributes, spans, metrics }: Registry): string {
   const briefs = new Map(attributes.map(({ key, brief }) => [key, brief]));
   const tables: Readonly<Record<string, string>> = {
     spans: spans
@@ -110,6 +148,16 @@ export function withTables(text: string, { attributes, spans }: Registry): strin
         ].join('\n'),
       )
       .join('\n\n'),
+    metrics: table(
+      ['metric', 'kind', 'unit', 'labels', 'what it counts'],
+      metrics.map(({ name, instrument, unit, brief, attributes: refs }) => [
+        `\`${name}\``,
+        instrument,
+        `\`${unit}\``,
+        refs.map(({ ref }) => `\`${ref}\``).join(', '),
+        brief,
+      ]),
+    ),
   };
   return Object.entries(tables).reduce((whole, [name, content]) => {
     const part = new RegExp(`(<!-- generated: ${name} -->\\n).*?(<!-- end -->)`, 's');

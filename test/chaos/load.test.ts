@@ -28,7 +28,7 @@ test(`${kills} kills of the daemon over ${tasks} tasks break no promise`, { time
   const folder = stack.use(await temporaryFolder()).path;
   const repo = stack.use(await repository({ files: { 'a.txt': 'before\n' } }));
   const receiver = stack.use(await startOtlpReceiver());
-  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_TIMEOUT: '2000' };
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none', OTEL_EXPORTER_OTLP_TIMEOUT: '2000' };
   const daemon = stack.use(
     new TestDaemon({ folder, configuration: { concurrency: { total: 8 }, supervision: { containment } }, environment }),
   );

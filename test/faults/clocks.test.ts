@@ -62,7 +62,7 @@ describe.concurrent('a clock that jumps', () => {
     await using repo = await repository({ files: { 'a.txt': 'before\n' } });
     await using receiver = await startOtlpReceiver();
     await receiver.close();
-    const environment = { ...clock.environment, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    const environment = { ...clock.environment, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' };
     await using daemon = new TestDaemon({ folder: folder.path, environment });
     daemon.follow({ runs: [[{ exit: 1 }], [{ write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }]] });
     const client = await daemon.start();

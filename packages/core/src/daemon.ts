@@ -16,6 +16,7 @@ import { idleAfter } from './idle.ts';
 import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
+import { createLookout } from './lookout.ts';
 import { createPrices } from './pricing/price-list.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
@@ -81,13 +82,18 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const stopped = Promise.withResolvers<void>();
   try {
     const newId = uuidv7(now);
-    const { store, outbox: outboxStore } = openSqlite({ path: folder.paths.database, newId: randomUUID, onFailed: stopped.reject });
+    const {
+      store,
+      outbox: outboxStore,
+      metrics,
+    } = openSqlite({ path: folder.paths.database, newId: randomUUID, onFailed: stopped.reject });
     const children = childEnvironment(environment);
     const plugins = createCatalogue(await loadPlugins(loaded, children, options));
     const outbox = await openOutbox({
       environment,
       version,
       store: outboxStore,
+      metrics,
       now,
       random: Math.random,
       spans: spansOf(configuration.telemetry),
@@ -121,6 +127,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       watchdogs: watchdogThresholds(configuration),
       prices: createPrices(configuration.prices),
       unsupervisedMs: configuration.supervision.unsupervised_limit,
+      lookout: createLookout({ loaded, children, resolveFrom: options.resolveFrom, environment }),
     };
     await settleLeftovers(store, rooms, log);
     await closeLeftovers(store, workspaces, log);
@@ -179,6 +186,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const server = await serve(
       address.slice('unix:'.length),
       routes({ tasks, control: { control, store, plugins }, daemon, plugins }),
+      { '/metrics': () => outbox.metricsText() },
       log,
     );
     await dispatcher.start();

@@ -45,6 +45,10 @@ export const failpointNames = [
   'outbox.send.after',
   'outbox.delivered.before',
   'outbox.delivered.after',
+  'metrics.fold.before',
+  'metrics.fold.after',
+  'metrics.send.before',
+  'metrics.send.after',
   // Those of the shim are read by the shim itself, which imports nothing but its own folder.
   'shim.owner.before',
   'shim.owner.after',

@@ -7,6 +7,8 @@ export { seededUsage } from './model-server/usage.ts';
 export type { Usage } from './model-server/usage.ts';
 export { dropping, startOtlpReceiver } from './otlp-receiver/receiver.ts';
 export type { Answer, Behaviour, OtlpReceiver, OtlpReceiverOptions, OtlpRequest } from './otlp-receiver/receiver.ts';
+export { decodePoints } from './otlp-receiver/points.ts';
+export type { ReceivedPoint } from './otlp-receiver/points.ts';
 export { decodeSpans } from './otlp-receiver/spans.ts';
 export type { Attributes, AttributeValue, ReceivedSpan, SpanKind, StatusCode } from './otlp-receiver/spans.ts';
 export { processesWithMarker } from './processes.ts';

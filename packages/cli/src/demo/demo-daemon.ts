@@ -39,6 +39,8 @@ export class DemoDaemon {
       LANG: 'C.UTF-8',
       [keyVariable]: apiKey,
       OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl,
+      // What is shown is a trace.
+      OTEL_METRICS_EXPORTER: 'none',
     };
   }
 

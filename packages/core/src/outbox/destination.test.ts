@@ -8,7 +8,7 @@ const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
 function otlp(environment: Environment): Otlp & { readonly url: string; readonly headers: Readonly<Record<string, string>> } {
-  const { destination } = readDestination(environment);
+  const { destination } = readDestination(environment, 'traces');
   if (destination.kind === 'off') throw new Error(`off: ${destination.why}`);
   const { url, headers } = destination.connection();
   return { ...destination, url: url.href, headers };
@@ -23,12 +23,12 @@ test.each<[string, Environment, string]>([
   ['there is no exporter', { ...endpoint, OTEL_TRACES_EXPORTER: 'none' }, 'OTEL_TRACES_EXPORTER is none'],
   ['there is another exporter', { ...endpoint, OTEL_TRACES_EXPORTER: 'console' }, 'OTEL_TRACES_EXPORTER does not name otlp'],
 ])('export is off when %s', (_, environment, why) => {
-  expect(readDestination(environment)).toMatchObject({ destination: { kind: 'off', why }, names: [] });
+  expect(readDestination(environment, 'traces')).toMatchObject({ destination: { kind: 'off', why }, names: [] });
 });
 
 test('rows go to a name, whatever the address is', () => {
-  expect(readDestination(endpoint).names).toEqual(['otlp']);
-  expect(readDestination({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://other/x' }).names).toEqual(['otlp']);
+  expect(readDestination(endpoint, 'traces').names).toEqual(['otlp']);
+  expect(readDestination({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://other/x' }, 'traces').names).toEqual(['otlp']);
 });
 
 test.each<[string, Environment, string]>([
@@ -65,13 +65,16 @@ test.each<[string, Environment, string, string]>([
 
 test('certificates and keys are read from their files, those for traces first', () => {
   const file = import.meta.filename;
-  const { destination } = readDestination({
-    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector',
-    OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere',
-    OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: file,
-    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file,
-    OTEL_EXPORTER_OTLP_CLIENT_KEY: file,
-  });
+  const { destination } = readDestination(
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector',
+      OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere',
+      OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: file,
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file,
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: file,
+    },
+    'traces',
+  );
   const { tls } = destination.kind === 'otlp' ? destination.connection() : {};
   expect(Object.entries(tls ?? {}).map(([name, bytes]) => [name, Buffer.isBuffer(bytes) && bytes.includes('certificates')])).toEqual([
     ['ca', true],
@@ -81,7 +84,7 @@ test('certificates and keys are read from their files, those for traces first', 
 });
 
 test('certificates without TLS are used for nothing, and that is told', () => {
-  const choice = readDestination({ ...endpoint, OTEL_EXPORTER_OTLP_CERTIFICATE: import.meta.filename });
+  const choice = readDestination({ ...endpoint, OTEL_EXPORTER_OTLP_CERTIFICATE: import.meta.filename }, 'traces');
   expect(choice.warnings).toEqual([expect.stringContaining('not used without TLS')]);
 });
 
@@ -119,7 +122,7 @@ test.each<[Environment, Partial<Otlp>, string[]]>([
   [{ ...grpc, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317/v1' }, {}, ['gRPC has no paths; /v1 is ignored']],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/v1/traces' }, {}, ['already ends in v1/traces']],
 ])('settings: %j', (environment, expected, warnings) => {
-  const choice = readDestination({ ...endpoint, ...environment });
+  const choice = readDestination({ ...endpoint, ...environment }, 'traces');
   expect(choice.destination).toMatchObject(expected);
   expect(choice.warnings).toEqual(warnings.map((text) => expect.stringContaining(text) as string));
 });
@@ -152,7 +155,7 @@ test.each<[Environment, string]>([
 
 function refusalOf(environment: Environment): DomainError {
   try {
-    readDestination(environment);
+    readDestination(environment, 'traces');
   } catch (error) {
     if (error instanceof DomainError) return error;
     throw error;
@@ -173,7 +176,7 @@ describe('secrets', () => {
   });
 
   test('are not in what is shown or printed', () => {
-    const choice = readDestination(environment);
+    const choice = readDestination(environment, 'traces');
     expect(choice.destination).toMatchObject({ target: 'https://host/otlp/v1/traces' });
     expect(inspect(choice, { depth: 9 }) + JSON.stringify(choice)).not.toContain('sesame');
   });

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { decode, invalid, readPairs, variable, type Environment } from './pairs.ts';
 
-/** Where completion events go. */
+/** What is sent, each with variables of its own. */
+export type Signal = 'traces' | 'metrics';
+
+/** Where the records of a signal go. */
 export type Destination = Off | Otlp;
 
 export interface Off {
@@ -56,11 +59,13 @@ export interface DestinationChoice {
 export const otlpName = 'otlp';
 
 /**
- * Reads the standard OTEL_ variables for traces: https://opentelemetry.io/docs/specs/otel/protocol/exporter/. One thing differs: without an
+ * Reads the standard OTEL_ variables for a signal: https://opentelemetry.io/docs/specs/otel/protocol/exporter/. One thing differs: without an
  * endpoint export is off, since nobody asked for a connection to localhost. Throws INVALID_CONFIGURATION where an endpoint is given
  * but could not be used; what the specification says to ignore is a warning.
  */
-export function readDestination(environment: Environment): DestinationChoice {
+export function readDestination(environment: Environment, signal: Signal): DestinationChoice {
+  const find: Find = (suffix) => forSignal(environment, signal, suffix);
+  const exporter = `OTEL_${signal.toUpperCase()}_EXPORTER`;
   const warnings: string[] = [];
   const off = (why: string): DestinationChoice => ({ destination: { kind: 'off', why }, names: [], warnings });
 
@@ -68,27 +73,27 @@ export function readDestination(environment: Environment): DestinationChoice {
   if (disabled === 'true') return off('OTEL_SDK_DISABLED is true');
   if (disabled !== undefined && disabled !== 'false') warnings.push('OTEL_SDK_DISABLED is neither true nor false and counts as false');
 
-  const exporters = list(variable(environment, 'OTEL_TRACES_EXPORTER') ?? 'otlp');
-  if (exporters.includes('none')) return off('OTEL_TRACES_EXPORTER is none');
-  const unknown = exporters.filter((exporter) => exporter !== 'otlp');
-  if (unknown.length > 0) warnings.push(`OTEL_TRACES_EXPORTER: ${unknown.join(', ')} ignored; known are otlp and none`);
-  if (!exporters.includes('otlp')) return off('OTEL_TRACES_EXPORTER does not name otlp');
+  const exporters = list(variable(environment, exporter) ?? 'otlp');
+  if (exporters.includes('none')) return off(`${exporter} is none`);
+  const unknown = exporters.filter((each) => each !== 'otlp');
+  if (unknown.length > 0) warnings.push(`${exporter}: ${unknown.join(', ')} ignored; known are otlp and none`);
+  if (!exporters.includes('otlp')) return off(`${exporter} does not name otlp`);
 
-  if (!forTraces(environment, 'ENDPOINT')) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
-  const protocol = readProtocol(environment);
-  const { url, name } = protocol === 'grpc' ? readGrpcEndpoint(environment) : readHttpEndpoint(environment);
-  warnings.push(...doubts(url, name, protocol));
-  const tls = readTls(environment);
+  if (!find('ENDPOINT')) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
+  const protocol = readProtocol(find, exporter);
+  const { url, name } = protocol === 'grpc' ? readGrpcEndpoint(find) : readHttpEndpoint(find, signal);
+  warnings.push(...doubts(url, name, protocol, signal));
+  const tls = readTls(find);
   if (url.protocol === 'http:' && Object.keys(tls).length > 0)
     warnings.push(`${name} begins with http://: certificates and keys are not used without TLS`);
-  const headers = { ...takeCredentials(url, name), ...readHeaders(environment) };
+  const headers = { ...takeCredentials(url, name), ...readHeaders(find) };
   return {
     destination: {
       kind: 'otlp',
       protocol,
       target: protocol === 'grpc' ? url.origin : `${url.origin}${url.pathname}`,
-      timeoutMs: readTimeout(environment, warnings),
-      compression: readCompression(environment, warnings),
+      timeoutMs: readTimeout(find, warnings),
+      compression: readCompression(find, warnings),
       connection: () => ({ url, headers, tls }),
     },
     names: [otlpName],
@@ -96,24 +101,32 @@ export function readDestination(environment: Environment): DestinationChoice {
   };
 }
 
-/** A variable of traces, or else the one for all signals: the special one replaces the general one, it adds nothing to it. */
-function forTraces(environment: Environment, suffix: string): { readonly name: string; readonly value: string } | undefined {
-  for (const name of [`OTEL_EXPORTER_OTLP_TRACES_${suffix}`, `OTEL_EXPORTER_OTLP_${suffix}`]) {
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Finds OTEL_EXPORTER_OTLP_ with this ending. */
+type Find = (suffix: string) => Variable | undefined;
+
+/** A variable of the signal, or else the one for all signals: the special one replaces the general one, it adds nothing to it. */
+function forSignal(environment: Environment, signal: Signal, suffix: string): Variable | undefined {
+  for (const name of [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${suffix}`, `OTEL_EXPORTER_OTLP_${suffix}`]) {
     const value = variable(environment, name);
     if (value !== undefined) return { name, value };
   }
   return undefined;
 }
 
-function readProtocol(environment: Environment): Protocol {
-  const found = forTraces(environment, 'PROTOCOL');
+function readProtocol(find: Find, exporter: string): Protocol {
+  const found = find('PROTOCOL');
   if (!found) return 'http/protobuf';
   const { name, value } = found;
   if (value === 'http/protobuf' || value === 'grpc') return value;
   throw invalid(
     name,
     `${JSON.stringify(value)} ${value === 'http/json' ? 'is not supported' : 'is not a protocol of OTLP'}`,
-    'set it to http/protobuf (usually port 4318) or grpc (usually port 4317), or OTEL_TRACES_EXPORTER=none to export nothing',
+    `set it to http/protobuf (usually port 4318) or grpc (usually port 4317), or ${exporter}=none to export nothing`,
   );
 }
 
@@ -124,19 +137,19 @@ interface Endpoint {
 
 const general = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 
-/** The endpoint for traces is used as it is; to the one for all signals `v1/traces` is added. */
-function readHttpEndpoint(environment: Environment): Endpoint {
-  const { name = general, value = '' } = forTraces(environment, 'ENDPOINT') ?? {};
+/** The endpoint of a signal is used as it is; to the one for all signals `v1/traces` or `v1/metrics` is added. */
+function readHttpEndpoint(find: Find, signal: Signal): Endpoint {
+  const { name = general, value = '' } = find('ENDPOINT') ?? {};
   const url = parseAddress(name, value, 'for example http://localhost:4318');
-  if (name === general) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
+  if (name === general) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
   return { url, name };
 }
 
 /** Without a scheme INSECURE says whether there is TLS; with one, that does. */
-function readGrpcEndpoint(environment: Environment): Endpoint {
-  const { name = general, value = '' } = forTraces(environment, 'ENDPOINT') ?? {};
+function readGrpcEndpoint(find: Find): Endpoint {
+  const { name = general, value = '' } = find('ENDPOINT') ?? {};
   const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(value);
-  const isInsecure = forTraces(environment, 'INSECURE')?.value.toLowerCase() === 'true';
+  const isInsecure = find('INSECURE')?.value.toLowerCase() === 'true';
   return {
     url: parseAddress(name, hasScheme ? value : `${isInsecure ? 'http' : 'https'}://${value}`, 'for example http://localhost:4317'),
     name,
@@ -149,22 +162,23 @@ function parseAddress(name: string, value: string, example: string): URL {
   throw invalid(name, 'is not an address that begins with http:// or https://', example);
 }
 
-function doubts(url: URL, name: string, protocol: Protocol): string[] {
+function doubts(url: URL, name: string, protocol: Protocol, signal: Signal): string[] {
   if (protocol === 'grpc') {
     if (url.port === '4318') return [`${name}: port 4318 is usually http/protobuf; gRPC is usually at 4317`];
     return url.pathname === '/' ? [] : [`${name}: gRPC has no paths; ${url.pathname} is ignored`];
   }
-  const doubled = `${name} already ends in v1/traces, which is added to it; an address that is used as it is goes to OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`;
+  const path = `v1/${signal}`;
+  const doubled = `${name} already ends in ${path}, which is added to it; an address that is used as it is goes to OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`;
   return [
-    ...(url.pathname.endsWith('/v1/traces/v1/traces') ? [doubled] : []),
+    ...(url.pathname.endsWith(`/${path}/${path}`) ? [doubled] : []),
     ...(url.port === '4317' ? [`${name}: port 4317 is usually gRPC; http/protobuf is usually at 4318`] : []),
   ];
 }
 
 /** The files are read now: who cannot be believed later must be told before anything is sent. */
-function readTls(environment: Environment): Tls {
+function readTls(find: Find): Tls {
   const file = (suffix: string): Buffer | undefined => {
-    const found = forTraces(environment, suffix);
+    const found = find(suffix);
     if (!found) return undefined;
     try {
       return readFileSync(found.value);
@@ -180,7 +194,7 @@ function readTls(environment: Environment): Tls {
   if ((cert === undefined) !== (key === undefined)) {
     const given = cert ? 'CLIENT_CERTIFICATE' : 'CLIENT_KEY';
     throw invalid(
-      forTraces(environment, given)?.name ?? given,
+      find(given)?.name ?? given,
       'a client certificate and its key go together, and only one is given',
       `give ${cert ? 'OTEL_EXPORTER_OTLP_CLIENT_KEY' : 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE'} as well`,
     );
@@ -188,8 +202,8 @@ function readTls(environment: Environment): Tls {
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
-function readHeaders(environment: Environment): Record<string, string> {
-  const found = forTraces(environment, 'HEADERS');
+function readHeaders(find: Find): Record<string, string> {
+  const found = find('HEADERS');
   if (!found) return {};
   const headers: Record<string, string> = {};
   for (const [header, value] of Object.entries(readPairs(found.name, found.value))) {
@@ -219,8 +233,8 @@ function takeCredentials(url: URL, name: string): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
 }
 
-function readTimeout(environment: Environment, warnings: string[]): number {
-  const found = forTraces(environment, 'TIMEOUT');
+function readTimeout(find: Find, warnings: string[]): number {
+  const found = find('TIMEOUT');
   if (!found) return 10_000;
   const ms = Number(found.value);
   if (Number.isFinite(ms) && ms > 0) return Math.min(ms, 600_000);
@@ -228,8 +242,8 @@ function readTimeout(environment: Environment, warnings: string[]): number {
   return 10_000;
 }
 
-function readCompression(environment: Environment, warnings: string[]): 'gzip' | 'none' {
-  const found = forTraces(environment, 'COMPRESSION');
+function readCompression(find: Find, warnings: string[]): 'gzip' | 'none' {
+  const found = find('COMPRESSION');
   if (!found || found.value === 'none') return 'none';
   if (found.value === 'gzip') return 'gzip';
   warnings.push(`${found.name} is neither gzip nor none; none is used`);

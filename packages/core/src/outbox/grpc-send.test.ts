@@ -32,13 +32,16 @@ async function listen(answer: grpc.handleUnaryCall<Buffer, Buffer>, implemented 
 }
 
 async function sendTo(port: number, environment: Record<string, string> = {}, signal = new AbortController().signal): Promise<SendResult> {
-  const { destination } = readDestination({
-    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
-    ...environment,
-  });
+  const { destination } = readDestination(
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      ...environment,
+    },
+    'traces',
+  );
   if (destination.kind === 'off') throw new Error(destination.why);
-  return await grpcSend(destination, { userAgent: 'singletree/test' })(Buffer.from('the frozen bytes'), signal);
+  return await grpcSend(destination, 'traces', { userAgent: 'singletree/test' })(Buffer.from('the frozen bytes'), signal);
 }
 
 async function answered(error: Partial<grpc.StatusObject> | undefined, body: Uint8Array = new Uint8Array()): Promise<SendResult> {

@@ -1,13 +1,17 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
-import type { Connection, Otlp } from './destination.ts';
+import type { Connection, Otlp, Signal } from './destination.ts';
 import { acknowledgement, hider, readable, type Send, type SendResult } from './send.ts';
 
-const exportMethod = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const exportMethods: Readonly<Record<Signal, string>> = {
+  traces: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+  metrics: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+};
 const asIs = (bytes: Buffer): Buffer => bytes;
 
 /** Sends by gRPC over one connection, which is made with the first request. */
-export function grpcSend(destination: Otlp, options: { readonly userAgent: string }): Send {
+export function grpcSend(destination: Otlp, signal: Signal, options: { readonly userAgent: string }): Send {
+  const exportMethod = exportMethods[signal];
   const { url, headers, tls } = destination.connection();
   const hideSecrets = hider(Object.values(headers));
   const client = new grpc.Client(authorityOf(url), credentialsOf(url, tls), {
@@ -24,17 +28,17 @@ export function grpcSend(destination: Otlp, options: { readonly userAgent: strin
   const metadata = new grpc.Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
 
-  return (payload, signal) =>
+  return (payload, aborting) =>
     new Promise((resolve) => {
       const deadline = Date.now() + destination.timeoutMs;
       const call = client.makeUnaryRequest(exportMethod, asIs, asIs, Buffer.from(payload), metadata, { deadline }, (error, answer) => {
-        signal.removeEventListener('abort', stop);
+        aborting.removeEventListener('abort', stop);
         if (!error) resolve(acknowledgement(answer ?? Buffer.alloc(0)));
-        else if (signal.aborted) resolve({ kind: 'retry', error: 'stopped before the answer came' });
+        else if (aborting.aborted) resolve({ kind: 'retry', error: 'stopped before the answer came' });
         else resolve(judge(error, hideSecrets(describe(error)), destination.timeoutMs));
       });
       const stop = (): void => call.cancel();
-      signal.addEventListener('abort', stop);
+      aborting.addEventListener('abort', stop);
     });
 }
 

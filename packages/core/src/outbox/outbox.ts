@@ -1,17 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MetricStore } from '../store/metrics.ts';
 import type { HistoryWanted, OutboxStore } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
-import { otlpName, readDestination, type Otlp } from './destination.ts';
-import type { Environment } from './pairs.ts';
+import { otlpName, readDestination, type Otlp, type Signal } from './destination.ts';
+import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
+import { serialiseTotals } from './metrics/otlp.ts';
+import { prometheusText } from './metrics/text.ts';
+import { variable, type Environment } from './pairs.ts';
 import { Relay, type RelayEvent, type RelayState } from './relay.ts';
 import { httpSend, type Send } from './send.ts';
-import { readSender, serialise } from './serialise.ts';
+import { readSender, serialise, type Sender } from './serialise.ts';
 
 export interface OutboxParts {
   /** The daemon's own environment, of which the standard OTEL_ variables are read, once. */
   readonly environment: Environment;
   readonly version: string;
   readonly store: OutboxStore;
+  readonly metrics: MetricStore;
   readonly now: () => Instant;
   /** What traces show of the agents' own doings. */
   readonly spans: HistoryWanted & { readonly most: number };
@@ -19,8 +24,10 @@ export interface OutboxParts {
   readonly random: () => number;
   /** Calls back when rows may have been added. Returns how to stop that. */
   readonly onHint: (listener: () => void) => () => void;
-  readonly report?: (event: RelayEvent) => void;
+  readonly report?: (event: OutboxEvent) => void;
 }
+
+export type OutboxEvent = RelayEvent | { readonly kind: 'metrics'; readonly state: MetricsState; readonly error?: string };
 
 export interface Outbox {
   /** The outbox rows that a completion gets; none while export is off. */
@@ -31,6 +38,8 @@ export interface Outbox {
   /** Sends what is due while that succeeds, for `graceMs` at most. */
   stop(graceMs: number): Promise<void>;
   status(): Promise<OutboxStatus>;
+  /** The totals as Prometheus reads them, everything counted that has finished. */
+  metricsText(): Promise<string>;
 }
 
 export interface OutboxStatus {
@@ -49,47 +58,96 @@ export interface OutboxStatus {
   readonly rejectedSpans: number;
 }
 
-/** Composes the export of completion events. Throws INVALID_CONFIGURATION where an endpoint is configured that could not be used. */
+/** What is sent and how it stands; a signal whose export is off has no relay. */
+interface Traces {
+  readonly relay?: Relay;
+  readonly target: { readonly target: string } | { readonly why: string };
+}
+
+const nothingSent = { state: 'off', delivered: 0, dead: 0, rejectedSpans: 0 } as const;
+
+/** Composes the export of completion events and totals. Throws INVALID_CONFIGURATION where an endpoint is configured that could not be used. */
 export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { environment, version, store, now, spans } = parts;
-  const { destination, names, warnings } = readDestination(environment);
-  const backlog = async (): Promise<{ pending: number; oldest?: Instant }> => {
-    const { rows, oldest } = await store.backlog();
-    return { pending: rows, ...(oldest === undefined ? {} : { oldest }) };
-  };
-  if (destination.kind === 'off') {
-    const nothing = { state: 'off', why: destination.why, delivered: 0, dead: 0, rejectedSpans: 0 } as const;
-    return {
-      destinations: names,
-      warnings,
-      start: () => {},
-      stop: async () => {},
-      status: async () => ({ ...nothing, ...(await backlog()) }),
-    };
-  }
+  const { environment, version, store } = parts;
   const own = readSender(environment, { version, instanceId: await store.instanceId() });
+  const traces = readDestination(environment, 'traces');
+  const metrics = readDestination(environment, 'metrics');
+  const { relay, target } = await openTraces(parts, traces.destination, own.sender);
+  const exporter = await openMetrics(parts, metrics.destination, own.sender);
+  const isOff = traces.destination.kind === 'off' && metrics.destination.kind === 'off';
+  return {
+    destinations: traces.names,
+    // What is wrong with variables for both signals is told once.
+    warnings: [...new Set([...traces.warnings, ...metrics.warnings, ...(isOff ? [] : own.warnings)])],
+    start() {
+      relay?.start();
+      exporter.start();
+    },
+    async stop(graceMs) {
+      await Promise.all([relay?.stop(graceMs), exporter.stop(graceMs)]);
+    },
+    metricsText: async () => prometheusText(await exporter.snapshot()),
+    async status() {
+      const { rows, oldest } = await store.backlog();
+      const { lastError = exporter.health().lastError, ...health } = { ...nothingSent, ...relay?.health() };
+      return {
+        ...health,
+        ...(lastError === undefined ? {} : { lastError }),
+        ...target,
+        pending: rows,
+        ...(oldest === undefined ? {} : { oldest }),
+      };
+    },
+  };
+}
+
+async function openTraces(
+  parts: OutboxParts,
+  destination: ReturnType<typeof readDestination>['destination'],
+  sender: Sender,
+): Promise<Traces> {
+  if (destination.kind === 'off') return { target: { why: destination.why } };
+  const { spans } = parts;
   const relay = new Relay({
     ...parts,
     destination: otlpName,
     wanted: spans,
-    serialise: (finished) => serialise(finished, own.sender, spans.most),
-    send: await sender(destination, { now, userAgent: `singletree/${version}` }),
+    serialise: (finished) => serialise(finished, sender, spans.most),
+    send: await senderFor(destination, 'traces', parts),
     sleep: wait,
   });
-  return {
-    destinations: names,
-    warnings: [...warnings, ...own.warnings],
-    start: () => relay.start(),
-    stop: (graceMs) => relay.stop(graceMs),
-    status: async () => ({ ...relay.health(), target: destination.target, ...(await backlog()) }),
-  };
+  return { relay, target: { target: destination.target } };
+}
+
+async function openMetrics(
+  parts: OutboxParts,
+  destination: ReturnType<typeof readDestination>['destination'],
+  sender: Sender,
+): Promise<MetricsExporter> {
+  const { report, environment } = parts;
+  return new MetricsExporter({
+    ...parts,
+    store: parts.metrics,
+    serialise: (totals) => serialiseTotals(totals, sender),
+    ...(destination.kind === 'off' ? {} : { send: await senderFor(destination, 'metrics', parts) }),
+    intervalMs: intervalOf(environment),
+    sleep: wait,
+    report: (event) => report?.({ kind: 'metrics', ...event }),
+  });
 }
 
 /** gRPC is loaded only where it is spoken. */
-async function sender(destination: Otlp, options: { readonly now: () => Instant; readonly userAgent: string }): Promise<Send> {
+async function senderFor(destination: Otlp, signal: Signal, { now, version }: Pick<OutboxParts, 'now' | 'version'>): Promise<Send> {
+  const options = { now, userAgent: `singletree/${version}` };
   if (destination.protocol === 'http/protobuf') return httpSend(destination, options);
   const { grpcSend } = await import('./grpc-send.ts');
-  return grpcSend(destination, options);
+  return grpcSend(destination, signal, options);
+}
+
+/** As the specification has it: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#periodic-exporting-metricreader */
+function intervalOf(environment: Environment): number {
+  const ms = Number(variable(environment, 'OTEL_METRIC_EXPORT_INTERVAL') ?? 60_000);
+  return Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, 100), 3_600_000) : 60_000;
 }
 
 async function wait(ms: number, signal: AbortSignal): Promise<void> {

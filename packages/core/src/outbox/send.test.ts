@@ -23,7 +23,7 @@ async function listen(listener: (request: IncomingMessage, response: ServerRespo
 }
 
 function sendTo(port: number, environment: Record<string, string> = {}): Send {
-  const { destination } = readDestination({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, ...environment });
+  const { destination } = readDestination({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, ...environment }, 'traces');
   if (destination.kind === 'off') throw new Error(destination.why);
   return httpSend(destination, { now: () => noon, userAgent: 'singletree/test' });
 }

@@ -129,7 +129,7 @@ function acknowledged({ headers, body }: Answer): SendResult {
   return acknowledgement(body);
 }
 
-/** What an `ExportTraceServiceResponse` says. */
+/** What an `ExportTraceServiceResponse` says. That of metrics has the same fields, with points in place of spans. */
 export function acknowledgement(body: Uint8Array): SendResult {
   const partial = partialSuccess(body);
   return {

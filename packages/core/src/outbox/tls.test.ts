@@ -62,15 +62,18 @@ async function grpcReceiver(asksForCertificate: boolean): Promise<number> {
 }
 
 async function send(protocol: string, port: number, environment: Record<string, string>): Promise<SendResult> {
-  const { destination } = readDestination({
-    OTEL_EXPORTER_OTLP_ENDPOINT: `https://127.0.0.1:${port}`,
-    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
-    OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
-    ...environment,
-  });
+  const { destination } = readDestination(
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `https://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
+      ...environment,
+    },
+    'traces',
+  );
   if (destination.kind === 'off') throw new Error(destination.why);
   const options = { now: () => noon, userAgent: 'singletree/test' };
-  const sender = protocol === 'grpc' ? grpcSend(destination, options) : httpSend(destination, options);
+  const sender = protocol === 'grpc' ? grpcSend(destination, 'traces', options) : httpSend(destination, options);
   return await sender(Buffer.from('the frozen bytes'), new AbortController().signal);
 }
 

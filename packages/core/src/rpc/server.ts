@@ -21,15 +21,22 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Serves Connect, gRPC and gRPC-Web over HTTP/1.1 and h2c on one unix socket: the first bytes of a connection tell which it speaks. */
-export async function serve(socketPath: string, routes: (router: ConnectRouter) => void, log: Logger): Promise<Server> {
+/** Serves Connect, gRPC and gRPC-Web over HTTP/1.1 and h2c on one unix socket: the first bytes of a connection tell which it speaks. `texts` are answers to plain GETs, by path. */
+export async function serve(
+  socketPath: string,
+  routes: (router: ConnectRouter) => void,
+  texts: Readonly<Record<string, () => Promise<string>>>,
+  log: Logger,
+): Promise<Server> {
   const shutdown = new AbortController();
   const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], jsonOptions, readMaxBytes, shutdownSignal: shutdown.signal });
   let active = 0;
   const counted: typeof handler = (request, response) => {
     active += 1;
     response.once('close', () => (active -= 1));
-    handler(request, response);
+    const text = request.method === 'GET' ? texts[request.url ?? ''] : undefined;
+    if (text) answerText(text, response, log);
+    else handler(request, response);
   };
   const one = http.createServer(counted);
   const two = http2.createServer(http2Settings, counted);
@@ -66,4 +73,18 @@ export async function serve(socketPath: string, routes: (router: ConnectRouter) 
       two.close();
     },
   };
+}
+
+function answerText(text: () => Promise<string>, response: Parameters<ReturnType<typeof connectNodeAdapter>>[1], log: Logger): void {
+  const end = (status: number, body: string): void => {
+    response.writeHead(status, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+    response.end(body);
+  };
+  text().then(
+    (body) => end(200, body),
+    (error: unknown) => {
+      log.error({ err: error }, 'a page could not be made');
+      end(503, 'not now\n');
+    },
+  );
 }

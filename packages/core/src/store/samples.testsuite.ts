@@ -4,14 +4,16 @@ import { completionOf, type CompletionEvent } from '../task/completion.ts';
 import { createTask } from '../task/create.ts';
 import type { TaskEventBody } from '../task/events.ts';
 import type { FinalState, Task, TaskSpec } from '../task/task.ts';
+import type { MetricStore } from './metrics.ts';
 import type { OutboxStore } from './outbox.ts';
 import type { ChangeSet, Store } from './store.ts';
 
-/** What a case needs of an adapter: both ports on an empty database, which can be closed and opened again. */
+/** What a case needs of an adapter: its ports on an empty database, which can be closed and opened again. */
 export interface StoreFixture extends AsyncDisposable {
   readonly store: Store;
   readonly outbox: OutboxStore;
-  /** Closes both and opens the same data again; `store` and `outbox` are the new ones. */
+  readonly metrics: MetricStore;
+  /** Closes both and opens the same data again; the ports are the new ones. */
   reopen(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { decodePoints, type ReceivedPoint } from './points.ts';
 import { decodeSpans } from './spans.ts';
 import type { ReceivedSpan } from './spans.ts';
 
@@ -47,6 +48,8 @@ export interface OtlpReceiver extends AsyncDisposable {
   readonly requests: readonly OtlpRequest[];
   /** The spans of all requests to `/v1/traces`, in order; what arrived twice is there twice. */
   spans(): readonly ReceivedSpan[];
+  /** The points of the last request to `/v1/metrics`; none before there is one. */
+  points(): readonly ReceivedPoint[];
   /** For the requests to come. */
   setBehaviour(behaviour: Behaviour): void;
   /** Breaks off every connection and refuses new ones. What was received stays readable. */
@@ -122,6 +125,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     port,
     requests,
     spans: () => requests.filter(({ path }) => path === '/v1/traces').flatMap(({ body }) => decodeSpans(body)),
+    points: () => decodePoints(requests.findLast(({ path }) => path === '/v1/metrics')?.body ?? new Uint8Array()),
     setBehaviour: (next) => void (behaviour = next),
     close,
     reopen: async () => void (await listen(port)),

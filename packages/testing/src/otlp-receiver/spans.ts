@@ -116,7 +116,7 @@ function spanOf(message: Message, shared: Attributes, origin: ReceivedSpan['scop
   };
 }
 
-function attributesOf(pairs: readonly Message[] = []): Attributes {
+export function attributesOf(pairs: readonly Message[] = []): Attributes {
   return Object.fromEntries(pairs.map((pair) => [pair.string(keyValue.key), valueOf(pair.message(keyValue.value))]));
 }
 

@@ -126,4 +126,22 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX model_calls_in_order ON model_calls (task_id, attempt);
     `,
   },
+  {
+    name: 'metric totals',
+    // Tasks that had finished before are counted too, so what is counted began with the first of them.
+    sql: `
+      CREATE TABLE metric_points (
+        metric TEXT NOT NULL,
+        labels TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        buckets TEXT,
+        PRIMARY KEY (metric, labels)
+      ) STRICT;
+      ALTER TABLE completions ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX completions_unfolded ON completions (task_id) WHERE folded = 0;
+      INSERT INTO meta (key, value)
+        SELECT 'metrics_since', CAST(coalesce(min(created_at), CAST(unixepoch('subsec') * 1000 AS INTEGER)) AS TEXT) FROM tasks;
+    `,
+  },
 ];

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { killSwitchCases } from '../kill-switches.testsuite.ts';
 import { ledgerCases } from '../ledger.testsuite.ts';
+import { metricCases } from '../metrics.testsuite.ts';
 import { outboxCases } from '../outbox.testsuite.ts';
 import { queryCases } from '../queries.testsuite.ts';
 import type { StoreFixture } from '../samples.testsuite.ts';
@@ -22,6 +23,9 @@ async function makeStore(): Promise<StoreFixture> {
     get outbox() {
       return stores.outbox;
     },
+    get metrics() {
+      return stores.metrics;
+    },
     async reopen() {
       await stores.store.close();
       stores = open();
@@ -38,6 +42,7 @@ describe.each([
   ['queries', queryCases],
   ['usage ledger', ledgerCases],
   ['outbox', outboxCases],
+  ['metric totals', metricCases],
   ['kill switches', killSwitchCases],
 ])('%s', (_, cases) => {
   test.each(cases.map(({ name, run }) => [name, run] as const))('%s', (_, run) => run(makeStore));

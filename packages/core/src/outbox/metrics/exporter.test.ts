@@ -1,0 +1,167 @@
+import { afterEach, expect, test } from 'vitest';
+import type { MetricStore, Point, Totals } from '../../store/metrics.ts';
+import { completionOf } from '../../task/completion.ts';
+import type { Task } from '../../task/task.ts';
+import type { SendResult } from '../send.ts';
+import { anAttempt, aTask, FakeClock, noon, settle } from '../stand-ins.testsuite.ts';
+import { MetricsExporter, type ExporterParts } from './exporter.ts';
+import { plus, seriesOf } from './points.ts';
+
+/** Totals in memory, as a store keeps them. */
+class MemoryMetrics implements MetricStore {
+  readonly tasks: Task[] = [];
+  readonly #points = new Map<string, Point>();
+  #at: number | undefined;
+  before: () => void = () => {};
+
+  async unfolded(limit: number): ReturnType<MetricStore['unfolded']> {
+    return this.tasks.slice(0, limit).map((task) => ({ task, completion: completionOf(task) }));
+  }
+
+  async fold(taskIds: readonly string[], changes: readonly Point[], at: number): Promise<'folded'> {
+    this.before();
+    this.tasks.splice(0, taskIds.length);
+    for (const change of changes) this.#points.set(seriesOf(change), plus(this.#points.get(seriesOf(change)), change));
+    this.#at = at;
+    return 'folded';
+  }
+
+  async totals(): Promise<Totals> {
+    return { since: noon - 1_000, ...(this.#at === undefined ? {} : { at: this.#at }), points: [...this.#points.values()] };
+  }
+}
+
+interface Sent {
+  readonly at: number;
+  readonly completions: number;
+}
+
+const ok: SendResult = { kind: 'acknowledged' };
+const exporters: MetricsExporter[] = [];
+afterEach(async () => {
+  await Promise.all(exporters.splice(0).map((exporter) => exporter.stop(0)));
+});
+
+/** An exporter whose receiver gives these answers, the last one for ever. */
+function anExporter(answers: readonly SendResult[] | 'off', parts: Partial<ExporterParts> = {}) {
+  const clock = new FakeClock();
+  const store = new MemoryMetrics();
+  const sent: Sent[] = [];
+  const states: string[] = [];
+  const send = async (payload: Uint8Array): Promise<SendResult> => {
+    const { at, points } = JSON.parse(Buffer.from(payload).toString()) as Totals;
+    const completions = points.filter(({ metric }) => metric === 'singletree.task.completions');
+    sent.push({ at: (at ?? 0) - noon, completions: completions.reduce((sum, { count }) => sum + count, 0) });
+    return (answers === 'off' ? undefined : answers[Math.min(sent.length, answers.length) - 1]) ?? ok;
+  };
+  const exporter = new MetricsExporter({
+    store,
+    serialise: (totals) => Buffer.from(JSON.stringify(totals)),
+    ...(answers === 'off' ? {} : { send }),
+    intervalMs: 60_000,
+    now: clock.now,
+    random: () => 1,
+    sleep: clock.sleep,
+    report: ({ state }) => states.push(state),
+    ...parts,
+  });
+  exporters.push(exporter);
+  const finish = (number: number): void => void store.tasks.push(aTask(number, { attempts: [anAttempt(1)] }));
+  return { exporter, clock, store, sent, states, finish };
+}
+
+const down: SendResult = { kind: 'retry', error: 'connect ECONNREFUSED' };
+
+test('a snapshot at once and then at every interval, with the time at which it was taken', async () => {
+  const { exporter, clock, sent, finish } = anExporter([ok]);
+  finish(1);
+  exporter.start();
+  await settle();
+  finish(2);
+  finish(3);
+  await clock.skip();
+  await clock.skip();
+  expect(sent).toEqual([
+    { at: 0, completions: 1 },
+    { at: 60_000, completions: 3 },
+    { at: 120_000, completions: 3 },
+  ]);
+});
+
+test('what a receiver missed is in the next snapshot, and nothing is counted twice', async () => {
+  const { exporter, clock, sent, states, finish } = anExporter([down, down, { kind: 'retry', error: 'x', after: 90_000 }, ok]);
+  finish(1);
+  exporter.start();
+  await settle();
+  finish(2);
+  for (let tries = 0; tries < 3; tries++) await clock.skip();
+  expect(sent.map(({ completions }) => completions)).toEqual([1, 2, 2, 2]);
+  expect(clock.waits).toEqual([1_000, 2_000, 90_000, 60_000]);
+  expect(states).toEqual(['failing', 'ok']);
+});
+
+test.each(['HTTP 400: out of order sample', 'HTTP 400: duplicate sample for timestamp', 'HTTP 400: out of bounds'])(
+  '%s: somebody was there with newer values, and nothing is wrong',
+  async (error) => {
+    const { exporter, states, clock } = anExporter([{ kind: 'refused', status: 400, error }]);
+    exporter.start();
+    await settle();
+    expect([exporter.health(), states, clock.waits]).toEqual([{ state: 'ok' }, [], [60_000]]);
+  },
+);
+
+test('a refusal and a wrong key are told once, and tried again', async () => {
+  const wrong: SendResult = { kind: 'misconfigured', status: 401, error: 'HTTP 401' };
+  const { exporter, states, clock } = anExporter([{ kind: 'refused', status: 500, error: 'delta' }, wrong, wrong, ok]);
+  exporter.start();
+  await settle();
+  expect(exporter.health()).toEqual({ state: 'failing', lastError: 'delta' });
+  for (let tries = 0; tries < 3; tries++) await clock.skip();
+  expect(states).toEqual(['failing', 'paused', 'ok']);
+  expect(clock.waits).toEqual([1_000, 60_000, 60_000, 60_000]);
+});
+
+test('without a destination the totals are kept all the same', async () => {
+  const { exporter, store, finish } = anExporter('off');
+  finish(1);
+  exporter.start();
+  await settle();
+  expect(store.tasks).toEqual([]);
+});
+
+test('many that have finished are counted in several transactions, none of them large', async () => {
+  const { exporter, store, sent, finish } = anExporter([ok]);
+  let folds = 0;
+  store.before = () => (folds += 1);
+  for (let number = 1; number <= 250; number++) finish(number);
+  exporter.start();
+  for (let turns = 0; turns < 20; turns++) await settle();
+  expect([sent, folds]).toEqual([[{ at: 0, completions: 250 }], 3]);
+});
+
+test('a store that fails is waited for', async () => {
+  const { exporter, store, clock, sent, finish } = anExporter([ok]);
+  let broken = true;
+  store.before = () => {
+    if (broken) throw new Error('disk full');
+  };
+  finish(1);
+  exporter.start();
+  await settle();
+  expect(exporter.health()).toEqual({ state: 'failing', lastError: 'metrics: disk full' });
+  broken = false;
+  await clock.skip();
+  expect(sent).toEqual([{ at: 1_000, completions: 1 }]);
+});
+
+test('stop sends what has finished since', async () => {
+  const { exporter, sent, finish } = anExporter([ok]);
+  exporter.start();
+  await settle();
+  finish(1);
+  await exporter.stop(5_000);
+  expect(sent).toEqual([
+    { at: 0, completions: 0 },
+    { at: 0, completions: 1 },
+  ]);
+});
