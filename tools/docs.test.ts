@@ -45,7 +45,7 @@ describe('docs/architecture.md', () => {
   const page = 'docs/architecture.md';
 
   test('names every failpoint, and none that is gone', () => {
-    const told = read(page).match(/(?<=`)(dispatcher|workspace|store|supervision|outbox|shim|control)\.\w+\.(before|after|middle)(?=`)/g);
+    const told = read(page).match(/(?<=`)(dispatcher|workspace|store|supervision|outbox|shim|control|metrics)\.\w+\.(before|after|middle)(?=`)/g);
     expect(new Set(told)).toEqual(new Set(failpointNames));
   });
 
