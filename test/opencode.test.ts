@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { changeTrust } from '@singletree/core/local';
 import type { ModelCall, Singletree, Task } from '@singletree/sdk';
 import type { Step, Usage } from '@singletree/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Judge } from './support/budget.ts';
 import { servedTokens, toldTokens } from './support/codex.ts';
 import { finished } from './support/daemon.ts';
 import { filesThatHold } from './support/files.ts';
@@ -49,7 +51,11 @@ describe.concurrent('OpenCode', () => {
       };
       const steps = [bash('cat a.txt'), bash('exit 3'), write('b.txt', 'new\n'), edit('before', 'after'), { text: 'Done.' }];
       await using scene = await openCodeScene(withUsage(steps), {
-        files: { 'opencode.json': JSON.stringify(evil), 'AGENTS.md': 'the words of AGENTS.md\n' },
+        files: {
+          'opencode.json': JSON.stringify(evil),
+          '.opencode/plugin/evil.js': touching('pwned'),
+          'AGENTS.md': 'the words of AGENTS.md\n',
+        },
         options: { context_window: 100_000, effort: 'high' },
       });
       const { daemon, models } = scene;
@@ -183,7 +189,8 @@ describe.runIf(full)('OpenCode, in full', () => {
         edit('before', 'after'),
         { text: 'Done.' },
       ];
-      await using scene = await openCodeScene(withUsage(steps), { options: { context_window: 20_000, max_output: 2_000 } });
+      // By the figures it is never too long: only the provider says so.
+      await using scene = await openCodeScene(withUsage(steps), { options: { context_window: 200_000, max_output: 2_000 } });
       const { client, task } = await run(scene, { gates: [gate('after')] });
       expect(task).toMatchObject({
         state: 'completed',
@@ -253,15 +260,63 @@ describe.runIf(full)('OpenCode, in full', () => {
   );
 
   test(
-    'the loop of streams without a finish reason is ended',
+    'what a repository configures counts once the workspace is trusted, below what the task allows',
     async () => {
+      // It adds the schema to a file that lacks it.
+      const theirs = { $schema: 'https://opencode.ai/config.json', instructions: ['more.md'], permission: { bash: 'allow' } };
+      const steps = [bash('echo x > c.txt'), { text: 'Done.' }];
+      await using scene = await openCodeScene(withUsage(steps), {
+        files: {
+          'opencode.json': JSON.stringify(theirs),
+          'more.md': 'the words of more.md\n',
+          '.opencode/plugin/mine.js': touching('loaded'),
+          'AGENTS.md': 'the words of AGENTS.md\n',
+        },
+      });
+      const { daemon, repo, models } = scene;
+      changeTrust(join(daemon.home, '.config/singletree/trusted.json'), () => [{ path: realpathSync(repo.path), since: 0 }]);
+      const { client, task } = await run(scene, { permissions: 'edits' });
+      expect(task).toMatchObject({ state: 'completed', completion: { filesChanged: 0 } });
+      expect(existsSync(join(daemon.home, 'loaded'))).toBe(true);
+      expect(models.requests[0]?.text).toContain('the words of more.md');
+      expect(models.requests[0]?.text).toContain('the words of AGENTS.md');
+      expect(toldTokens(task)).toEqual(servedTokens(models));
+      await expectPromisesKept(client, task, daemon.state);
+    },
+    limit,
+  );
+
+  test(
+    'a limit on tokens holds in a sub-agent, whose calls are told as they end',
+    async () => {
+      const used = (tokens: number): Usage => ({ input_tokens: tokens - 10, output_tokens: 10 });
+      const sub = Array.from({ length: 8 }, (_, number) => by('SUB', { ...bash(`echo ${number}`), usage: used(1_000) }));
+      const steps = [
+        by(undefined, { ...bash('cat a.txt'), usage: used(500) }),
+        by(undefined, { ...delegate('SUB'), usage: used(40) }),
+        ...sub,
+      ];
+      const judge = new Judge(2_600);
+      await using scene = await openCodeScene(judge.over(steps));
+      judge.models = scene.models;
+      const { client, task } = await run(scene, { limits: { maxTokens: 2_600 } });
+      expect(task).toMatchObject({ state: 'failed', completion: { failure: { reason: 'token_limit' }, usage: { lowerBound: true } } });
+      expect(judge.begun).toBeLessThanOrEqual(1);
+      await expectPromisesKept(client, task, scene.daemon.state);
+    },
+    limit,
+  );
+
+  test.each([{}, { maxTokens: 1_000_000 }])(
+    'the loop of streams without a finish reason is ended, with limits %j',
+    async (limits) => {
       await using scene = await openCodeScene([{ text: 'half an answer', cut: 'eof', times: 'always' }]);
       scene.daemon.configure({
         watchdogs: { empty_turns: { warn: 2, stop: 4 } },
         retry: { no_progress: { retry: false } },
         harnesses: scene.harnesses,
       });
-      const { client, task } = await run(scene);
+      const { client, task } = await run(scene, { limits });
       expect(task).toMatchObject({ state: 'failed', completion: { failure: { reason: 'no_progress' } } });
       expect(task.completion?.usage, 'nothing was told').toBeUndefined();
       expect(scene.models.requests.length).toBeLessThan(40);
@@ -339,6 +394,11 @@ async function expectLedger(client: Singletree, task: Task, { models }: OpenCode
   for (const row of rows) if (row[0] !== undefined) expect(served).toContainEqual(row);
   expect(new Set(calls.map(({ callId }) => callId)).size).toBe(calls.length);
   for (const call of calls) expect(call.model).toBe('scripted/model-1');
+}
+
+/** A plugin for OpenCode that tells by a file in HOME that it was loaded. */
+function touching(file: string): string {
+  return `import { writeFileSync } from 'node:fs'; export default async () => (writeFileSync(process.env.HOME + '/${file}', ''), {});`;
 }
 
 function promptOf(usage: Usage | undefined): number {

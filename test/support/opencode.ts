@@ -80,6 +80,7 @@ export async function openCodeScene(
         OPENCODE_DISABLE_MODELS_FETCH: '1',
         OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
         npm_config_registry: 'http://127.0.0.1:9/',
+        npm_config_fetch_retries: '0',
       },
       ...(options ? { options } : {}),
     };

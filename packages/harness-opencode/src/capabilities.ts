@@ -20,7 +20,14 @@ export const knownLimits: readonly KnownLimit[] = [
     versions: 'all',
     text: 'A step that a kill cut off is lost: its tokens were used and are told nowhere, so that sums are lower bounds.',
   },
-  { versions: 'all', text: 'While it runs, the tokens of sub-agents are not told; they are added from the database at the end.' },
+  {
+    versions: 'all',
+    text: 'What a call used is known when its tools have run, for one that delegates when its sub-agents are through: a limit that it passes holds from then on.',
+  },
+  {
+    versions: 'all',
+    text: 'Tokens of sub-agents are told while it runs only for tasks with a limit on tokens, cost or context; else they are added from the database at the end.',
+  },
   { versions: 'all', text: 'A session can be gone on in from the directory in which it was begun only.' },
   { versions: 'all', text: 'A permission that nobody answers ends the run with exit code 0; Singletree counts that as permission_denied.' },
   {
