@@ -15,10 +15,10 @@ const pluginPackages = ['harness-claude', 'harness-codex', 'harness-opencode', '
 /**
  * Puts the command, the daemon and the plugins, with all that they import, into a few files: a daemon has 900 modules, which take two thirds of
  * its start, and the tests start hundreds. The folder looks as the command's package does where it is installed. It is made each time that
- * tests are run, of the sources as they lie there. The acceptance figures are those of the sources themselves.
+ * tests are run, of the sources as they lie there. With SINGLETREE_TEST_SOURCES=1 the sources themselves are started.
  */
 export async function setup(): Promise<void> {
-  if (process.env['SINGLETREE_TEST_FULL'] === '1') return;
+  if (process.env['SINGLETREE_TEST_SOURCES'] === '1') return;
   const input: Record<string, string> = {
     'src/main': join(packages, 'cli/src/main.ts'),
     'src/daemon-process': join(root, 'test/support/daemon-process.ts'),
