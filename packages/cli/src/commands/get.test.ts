@@ -71,6 +71,7 @@ test('what it has spent, and each attempt: what is only known in part says so', 
   ];
   const shown = lines({ ...spent, attempts });
   expect(shown).toContain('  spent       ≥ 3 turns · ≥ 1.0k tokens · ≥ $0.0482');
+  expect(lines({ ...spent, state: 'in_progress' })).toContain('  spent       3 turns · 1.0k tokens · $0.0482');
   expect(shown.slice(-2)).toEqual([
     '  ● attempt 1   ended · ≥ 1.0k tokens · ≥ $0.0482 · context 15 % (90 % at most) · 1 compaction',
     '  ● attempt 2   ended · context 20 %',

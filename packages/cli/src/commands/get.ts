@@ -171,12 +171,14 @@ function budget({ limits }: Task): string | undefined {
   return set === '' ? undefined : set;
 }
 
+/** Of a task at work everybody knows that it is not all yet. */
 function spent(task: Task): string | undefined {
-  const { tokensPerTask, turnsPerTask, turnsLowerBound, costPerTaskUsdMicros, costLowerBound, usage } = task;
+  const { state, tokensPerTask, turnsPerTask, turnsLowerBound, costPerTaskUsdMicros, costLowerBound, usage } = task;
+  const orMore = (isLowerBound: boolean | undefined): string => atLeast(isLowerBound && state !== 'in_progress');
   const known = facts(
-    turnsPerTask !== undefined && atLeast(turnsLowerBound) + plural(turnsPerTask, 'turn'),
-    tokensPerTask !== undefined && `${atLeast(usage?.lowerBound)}${count(tokensPerTask)} tokens`,
-    costPerTaskUsdMicros !== undefined && atLeast(costLowerBound) + cost(costPerTaskUsdMicros),
+    turnsPerTask !== undefined && orMore(turnsLowerBound) + plural(turnsPerTask, 'turn'),
+    tokensPerTask !== undefined && `${orMore(usage?.lowerBound)}${count(tokensPerTask)} tokens`,
+    costPerTaskUsdMicros !== undefined && orMore(costLowerBound) + cost(costPerTaskUsdMicros),
   );
   return known === '' ? undefined : known;
 }
