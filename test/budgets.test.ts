@@ -100,6 +100,16 @@ describe.each(clis)('$name', (cli) => {
           completion: { outcome: 'failure', failure: { reason: 'token_limit' } },
         });
         begun.push(judge.begun);
+        if (judge.begun > 0)
+          console.log(
+            cli.name,
+            'passing',
+            passing,
+            'begun',
+            judge.begun,
+            JSON.stringify(steps.slice(0, 6).map(({ tools }) => tools?.[0]?.name)),
+            task.completion?.failure?.message,
+          );
       }
       console.log(`${cli.name}: calls begun after the limit, by try: ${begun.join(' ')}`);
       expect(Math.max(...begun)).toBeLessThanOrEqual(1);

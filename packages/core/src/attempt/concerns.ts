@@ -4,11 +4,10 @@ import { changing } from '../task/ending.ts';
 import type { Task } from '../task/task.ts';
 import { ProcessClock } from './process-clock.ts';
 import type { Rooms } from './rooms.ts';
-import type { Meter } from './meter.ts';
+import type { Metering } from './metering.ts';
 import type { Transcript } from './transcript.ts';
 import { Unchanged } from './unchanged.ts';
 import { stopFor, type Concern } from './watchdogs/concern.ts';
-import { daemonLimits, tellsTurns } from './watchdogs/daemon-limits.ts';
 import { nearLimits, type Standing } from './watchdogs/limits.ts';
 import { judge } from './watchdogs/watchdogs.ts';
 
@@ -20,13 +19,12 @@ export class Concerns {
   readonly #rooms: Rooms;
   readonly #harness: Harness;
   readonly #unchanged: Unchanged | undefined;
-  readonly #meter: Meter | undefined;
+  readonly #metering: Metering;
 
-  /** @param meter where the task is held to what its calls use */
-  constructor(task: Task, directory: string, transcript: Transcript, meter: Meter | undefined, rooms: Rooms) {
+  constructor(task: Task, directory: string, transcript: Transcript, metering: Metering, rooms: Rooms) {
     this.#task = task;
     this.#transcript = transcript;
-    this.#meter = meter;
+    this.#metering = metering;
     this.#clock = new ProcessClock(directory);
     this.#rooms = rooms;
     this.#harness = rooms.plugins.get(task.spec.harness).harness;
@@ -42,17 +40,11 @@ export class Concerns {
     const standing = await this.#clock.standing();
     return [
       ...watchdogs.found,
-      ...this.counted(),
+      ...this.#metering.found(),
       ...(standing ? [...nearLimits(this.#task, standing), ...this.#hangs(standing)] : []),
       ...this.#idles(),
       ...this.drifts(),
     ];
-  }
-
-  /** The limits that nobody else can compare. Asked more often than all others, and at once. */
-  counted(): readonly Concern[] {
-    const turns = tellsTurns(this.#harness.capabilities) ? this.#transcript.watchdogs.turns : 'untold';
-    return daemonLimits(this.#task, turns, this.#meter);
   }
 
   /** What the plugin does not know may hold figures: a CLI whose output has changed must not go on as if all were well. After the end too. */

@@ -1,19 +1,17 @@
 import { join } from 'node:path';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
-import type { ProcessIdentity } from '../supervision/protocol.ts';
 import { Concerns } from './concerns.ts';
 import { pricedSoFar } from './costs.ts';
-import { Hold } from './hold.ts';
 import { toldCalls } from './ledger.ts';
-import { Meter } from './meter.ts';
+import { Metering } from './metering.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure, Superseded } from './step-failure.ts';
 import { secretsOf } from './secrets.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
 import { DecoderFailure, lengthsOf, Transcript } from './transcript.ts';
 import { isStop, type Concern } from './watchdogs/concern.ts';
-import { isMetered, needsDaemon } from './watchdogs/daemon-limits.ts';
+import { needsDaemon } from './watchdogs/daemon-limits.ts';
 
 /** Reads the harness's output while it lives, looks whether anything is wrong, and says how it ended. Each batch of events and its offset are one commit. */
 export async function follow(task: Task, rooms: Rooms): Promise<Command> {
@@ -22,12 +20,11 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   if (!attempt || !process) throw new Error(`bug: task ${task.id} has nothing to follow`);
   const plugin = rooms.plugins.get(attempt.harness);
   const directory = join(rooms.processes.root, process.directory);
-  const { maxOutputBytes, maxContextUtilization } = task.spec.limits;
+  const { maxOutputBytes } = task.spec.limits;
   const transcript = new Transcript(directory, plugin, attempt, attempt.recorded, maxOutputBytes, rooms.watchdogs);
-  const meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms, maxContextUtilization !== undefined) : undefined;
-  if (meter) transcript.onEvent = (event) => meter.add(event);
-  const concerns = new Concerns(task, directory, transcript, meter, rooms);
-  using hold = new Hold(() => concerns.counted().some((concern) => concern.stop), meter, plugin, rooms);
+  using metering = new Metering(task, directory, transcript, plugin, rooms, rooms.environment);
+  const { hold, meter } = metering;
+  const concerns = new Concerns(task, directory, transcript, metering, rooms);
   const told = new Set(attempt.warned);
   /** Why it is stopped: what an earlier daemon has found is in no event of the harness's. */
   let why = [...told].some(isStop) ? attempt.live?.concern : undefined;
@@ -35,7 +32,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
 
   const live = (): LiveProgress => {
     // Stopped for what is counted, it is told with what has been counted since.
-    const concern = concerns.counted().find((counted) => stop !== undefined && counted.stop === stop)?.message ?? why;
+    const concern = metering.why(stop) ?? why;
     return { ...transcript.live(), ...meter?.live, ...(concern === undefined ? {} : { concern }) };
   };
   const execute = async (command: Command, what: string): Promise<void> => {
@@ -46,7 +43,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     if (stop === 'given_up') return;
     try {
       for await (const batch of transcript.read(final)) {
-        hold.look();
+        metering.look();
         const calls = pricedSoFar(toldCalls(attempt.number, batch.events, rooms.now()), rooms.prices, plugin.harness.provider);
         const command = { kind: 'record' as const, attempt: attempt.number, ...batch, calls, live: live() };
         await execute(command, `${batch.source} from ${batch.from}`);
@@ -64,7 +61,8 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     told.add(about);
   };
   const ownStop = async (): Promise<LimitStop | undefined> => {
-    hold.check();
+    metering.check();
+    hold.begin();
     for (const concern of stop ? [] : await concerns.look()) {
       await tell(concern);
       stop ??= concern.stop;
@@ -78,17 +76,24 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       if (error instanceof StepFailure) return undefined;
       throw error;
     });
+  const isCounted = needsDaemon(task, plugin.harness.capabilities);
   const onHint = (): void => {
+    if (!isCounted) return;
     try {
       transcript.advance();
-      hold.look();
+      metering.look();
     } catch {
       // The look that follows meets the same, and says so.
     }
   };
-  const onChild = (child: ProcessIdentity): void => void (hold.child = child);
-  const watched = { secrets, onOutput: record, ownStop, ...(needsDaemon(task, plugin.harness.capabilities) ? { onHint, onChild } : {}) };
-  const ended = await supervise(task, process, rooms, watched);
+  const onHeld = (): void => {
+    onHint();
+    hold.join();
+  };
+  // What is about to begin may be there in an instant; what has begun long since is looked at without waiting for anybody.
+  using watching = isCounted ? rooms.lookout?.watch(directory, task, onHeld) : undefined;
+  if (process.state === 'open') await watching?.ready;
+  const ended = await supervise(task, process, rooms, { secrets, onHint, onOutput: record, ownStop });
   if (ended.kind === 'dead') await record(lengthsOf(directory));
   if (ended.kind === 'exited') await record(ended.exit.lengths);
   for (const concern of concerns.drifts()) await tell(concern);

@@ -1,67 +1,54 @@
-import type { Plugin } from '../plugins/catalogue.ts';
-import { PluginFailure } from '../plugins/guard.ts';
 import type { ProcessIdentity } from '../supervision/protocol.ts';
-import { monotonicMs } from '../supervision/shim/monotonic.ts';
+import { childIn } from '../supervision/look.ts';
 import { findLiving } from '../supervision/shim/process-table.ts';
 import { signalGroup } from '../supervision/shim/tree.ts';
-import { LiveFiles } from './live-files.ts';
-import type { Meter } from './meter.ts';
-import type { Rooms } from './rooms.ts';
-import { readSessionFiles } from './session-files.ts';
 
 /**
  * Holds a harness still from the moment in which a limit is reached until its shim has the stop: nothing has to be written down first, so that no call
  * begins meanwhile. Its shim continues what it interrupts. Whoever adopts one that was held finds the same, or lets it go on.
  */
-export class Hold implements Disposable {
+export class Hold {
+  readonly #directory: string;
   readonly #isReached: () => boolean;
-  readonly #meter: Meter | undefined;
-  readonly #files: LiveFiles | undefined;
   #child: ProcessIdentity | undefined;
-  #calls = 0;
   #isHeld = false;
+  #hasBegun = false;
 
-  constructor(isReached: () => boolean, meter: Meter | undefined, plugin: Plugin, rooms: Pick<Rooms, 'environment'>) {
+  constructor(directory: string, isReached: () => boolean) {
+    this.#directory = directory;
     this.#isReached = isReached;
-    this.#meter = meter;
-    if (!meter || !plugin.harness.reconcile) return;
-    this.#files = new LiveFiles(async () => {
-      const { sessionId } = meter;
-      if (sessionId === undefined) return;
-      try {
-        meter.read((await readSessionFiles(plugin, sessionId, rooms.environment)).files);
-      } catch (error) {
-        // What the events tell counts all the same.
-        if (!(error instanceof PluginFailure)) throw error;
-      }
-      this.look();
-    }, monotonicMs);
   }
 
-  [Symbol.dispose](): void {
-    this.#files?.[Symbol.dispose]();
-  }
-
-  /** What is held, once it is known. One that somebody had held before, for what is true no more, goes on. */
-  set child(child: ProcessIdentity) {
-    const isNew = this.#child === undefined;
-    this.#child = child;
-    this.look();
-    if (isNew && !this.#isHeld && findLiving(child)?.state === 'T') signalGroup(child, 'SIGCONT');
+  get isHeld(): boolean {
+    return this.#isHeld;
   }
 
   /** Something new was told. */
   look(): void {
     const isReached = this.#isReached();
     // One that has come to its end meanwhile may end.
-    if (this.#child && isReached !== this.#isHeld) this.#isHeld = signalGroup(this.#child, isReached ? 'SIGSTOP' : 'SIGCONT') && isReached;
-    const { calls = 0, isUntold = false } = this.#meter ?? {};
-    if (isUntold && !this.#isHeld) this.#files?.look(calls > this.#calls);
-    this.#calls = calls;
+    if (isReached !== this.#isHeld) this.#isHeld = this.#signal(isReached ? 'SIGSTOP' : 'SIGCONT') && isReached;
   }
 
-  /** Throws what kept the files from being read. */
-  check(): void {
-    this.#files?.check();
+  /** Somebody else has held it, who has read no more than is known here by now. */
+  join(): void {
+    this.#isHeld = true;
+    this.look();
+  }
+
+  /** All is known that was told before: one that somebody had held then, for what is true no more, goes on. */
+  begin(): void {
+    this.look();
+    if (this.#hasBegun || !this.#found) return;
+    this.#hasBegun = true;
+    if (!this.#isHeld && findLiving(this.#found)?.state === 'T') this.#signal('SIGCONT');
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT'): boolean {
+    return this.#found !== undefined && signalGroup(this.#found, signal);
+  }
+
+  get #found(): ProcessIdentity | undefined {
+    return (this.#child ??= childIn(this.#directory));
   }
 }

@@ -4,6 +4,7 @@ import type { Prices } from '../pricing/prices.ts';
 import type { Store } from '../store/store.ts';
 import type { Containment } from '../supervision/containment/choose.ts';
 import type { Instant } from '../task/task.ts';
+import type { Lookout } from './lookout.ts';
 import type { WatchdogThresholds } from './watchdogs/thresholds.ts';
 import type { Workspaces } from './workspaces.ts';
 
@@ -28,6 +29,7 @@ export interface Rooms {
   readonly prices: Prices;
   /** How long a process whose limits need the daemon may run on without one. */
   readonly unsupervisedMs: number;
+  readonly lookout?: Lookout;
 }
 
 /** Graces of the stop order and of the sweep after it. Claude Code needs up to 0.2 s from SIGINT to its closing words; a busy machine ten times that. */

@@ -35,8 +35,6 @@ export interface Watch {
   readonly onHint?: () => void;
   /** Called whenever there may be new output. */
   readonly onOutput?: () => Promise<void>;
-  /** Told of the child after that, once its shim has written it down. */
-  readonly onChild?: (child: ProcessIdentity) => void;
   /** Asked while the process lives: why the daemon itself wants it to end. */
   readonly ownStop?: () => Promise<LimitStop | undefined>;
 }
@@ -83,7 +81,6 @@ export async function supervise(task: Task, process: TaskProcess, rooms: Rooms, 
           owned = true;
         }
         await watched.onOutput?.();
-        if (seen.run) watched.onChild?.(seen.run);
         const own = await watched.ownStop?.();
         if (own) await requestStop(directory, { kind: own, hardness: hardnessOfOwn(own), by: 'daemon', at: rooms.now() });
         // Only now: whoever cannot read what the process says holds it to no limit.

@@ -82,9 +82,10 @@ export class Transcript {
     for (const position of this.#positions) yield* this.#readSource(position, final?.[position.source]);
   }
 
-  /** Decodes what has come since, at most a chunk of each output: it does not have to wait until what came before is committed. `read` gives it later. */
-  advance(): void {
-    for (const position of this.#positions) this.#advance(position, Infinity);
+  /** Decodes what has come since, at most a chunk of each output: it does not have to wait until what came before is committed. `read` gives it later.
+   *  False: there was nothing. */
+  advance(): boolean {
+    return this.#positions.map((position) => this.#advance(position, Infinity)).includes(true);
   }
 
   /** What a watcher is shown of an attempt that runs. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExitRecord, Owner, ProcessFile, ProcessSpec, RunRecord } from './protocol.ts';
-import { isObject } from './shim/files.ts';
+import type { ExitRecord, Owner, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord } from './protocol.ts';
+import { isObject, parseFile } from './shim/files.ts';
 import { bootId, findLiving } from './shim/process-table.ts';
 import { inTodaysWords, isUnderstood } from './shim/versions.ts';
 
@@ -55,6 +55,17 @@ export function readSpec(directory: string): Promise<Reading<ProcessSpec>> {
 
 export function readRun(directory: string): Promise<Reading<RunRecord>> {
   return read(directory, 'run.json', (value): value is RunRecord => isIdentity(value));
+}
+
+/** The child, as soon as its shim has written it down. At once: whoever asks must not wait. */
+export function childIn(directory: string): ProcessIdentity | undefined {
+  try {
+    const value = parseFile(join(directory, 'run.json' satisfies ProcessFile));
+    if (!isIdentity(value) || value['bootId'] !== bootId()) return undefined;
+    return { pid: Number(value['pid']), startTime: Number(value['startTime']) };
+  } catch {
+    return undefined; // not there yet, or torn: `look` tells which
+  }
 }
 
 function readOwner(directory: string): Promise<Reading<Owner>> {
