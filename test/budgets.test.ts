@@ -41,7 +41,7 @@ const clis: readonly Cli[] = [
     name: 'Codex',
     fetch: fetchCodex,
     scene: (steps) => codexScene(steps),
-    task: codexTask as Cli['task'],
+    task: codexTask,
     tools: [
       (number) => ({ name: 'exec_command', input: { cmd: `true ${number}` } }),
       (number) => ({ name: 'update_plan', input: { plan: [{ step: `${number}`, status: 'in_progress' }] } }),
@@ -51,7 +51,7 @@ const clis: readonly Cli[] = [
     name: 'OpenCode',
     fetch: fetchOpenCode,
     scene: (steps) => openCodeScene(steps),
-    task: openCodeTask as Cli['task'],
+    task: openCodeTask,
     tools: [
       (number) => ({ name: 'bash', input: { command: `true ${number}`, description: 'true' } }),
       () => ({ name: 'glob', input: { pattern: '*.txt' } }),

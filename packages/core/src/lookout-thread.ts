@@ -71,7 +71,7 @@ function look(directory: string, task: Extract<Order, { kind: 'watch' }>['task']
 }
 
 function report(kind: Report['kind'], id: number): void {
-  parentPort?.postMessage({ kind, id } satisfies Report);
+  parentPort?.postMessage({ kind, id } satisfies Report, []);
 }
 
 parentPort?.on('message', (order: Order) => {

@@ -47,12 +47,12 @@ export function createLookout(setting: LookoutSetting): Lookout {
       const order: Order = { kind: 'watch', id, directory, task };
       watched.set(id, { order, onWatching: resolve, onHeld });
       thread ??= start();
-      thread.postMessage(order);
+      thread.postMessage(order, []);
       return {
         ready,
         [Symbol.dispose]() {
           watched.delete(id);
-          thread?.postMessage({ kind: 'forget', id } satisfies Order);
+          thread?.postMessage({ kind: 'forget', id } satisfies Order, []);
         },
       };
     },

@@ -1,4 +1,4 @@
-import type { Capabilities, HarnessEvent, HarnessEventBody, Reconciliation, TokenUsage } from '@singletree/harness';
+import type { Capabilities, HarnessEventBody, Reconciliation, TokenUsage } from '@singletree/harness';
 import { createUsageFold } from '@singletree/harness';
 import { describe, expect, test } from 'vitest';
 import type { Plugin } from '../plugins/catalogue.ts';
@@ -45,7 +45,7 @@ function meterOf({ events, files, list = prices, windowTokens, needsWindow = fal
   const fold = createUsageFold(capabilities);
   const meter = new Meter(attempt, { harness, settings: {} } as unknown as Plugin, fold, { prices: list, now: () => 0 }, needsWindow);
   for (const event of events) {
-    meter.add({ ...event, source: 'stdout', endsAt: 1 } as HarnessEvent);
+    meter.add({ ...event, source: 'stdout', endsAt: 1 });
     fold.add(event);
   }
   if (files) meter.read([]);

@@ -9,7 +9,6 @@ import {
   type UsageFold,
 } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
-import { PluginFailure } from '../plugins/guard.ts';
 import type { Attempt, LiveProgress } from '../task/task.ts';
 import { sessionIdOf } from './account.ts';
 import { contextOf } from './context.ts';

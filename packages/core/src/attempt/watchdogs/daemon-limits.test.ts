@@ -94,7 +94,7 @@ test('it is told with the figures', () => {
   expect(words(withLimits({ maxCostUsdMicros: 2_500_000 }), { costUsdMicros: 2_613_450 })).toBe(
     'the $2.50 of the task are used up: $2.613450 by now, no model calls were begun after that',
   );
-  expect(usedUp({ ...task, attempts: [{ ...task.attempts[0]!, ...{ account: used(1_100) } }] })?.message).toBe(
+  expect(usedUp({ ...task, attempts: task.attempts.slice(0, 1).map((each) => ({ ...each, account: used(1_100) })) })?.message).toBe(
     'the 1000 tokens of the task are used up: 1100 tokens by now',
   );
 });
