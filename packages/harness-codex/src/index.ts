@@ -22,6 +22,7 @@ const harness: Harness<CodexOptions> = defineHarness<CodexOptions>({
   capabilities,
   options,
   environment: ['CODEX_HOME'],
+  projectConfiguration: ['.codex/config.toml', '.codex/hooks.json', '.codex/rules', '.codex/skills', '.agents/skills'],
   nativeExecutables: (executable) => nativeExecutables(executable),
   probe,
   command,

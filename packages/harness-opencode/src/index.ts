@@ -25,6 +25,7 @@ const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   command,
   decoder: createDecoder,
   environment: ['OPENCODE_CONFIG', 'OPENCODE_CONFIG_DIR'],
+  projectConfiguration: ['opencode.json', 'opencode.jsonc', '.opencode'],
   nativeExecutables: (executable) => nativeExecutables(executable),
   sessionQueries,
   sessionFiles,

@@ -197,6 +197,9 @@ export interface Harness<Options = unknown> {
   decoder(source: OutputSource, baseline: Baseline | undefined): Decoder;
   /** Variables of the user's that the CLI gets beside the daemon's allowlist: where its own files lie. Never keys. */
   readonly environment?: readonly string[];
+  /** With what a repository configures this CLI, from its top or from the folder in which the CLI runs: it is ignored unless the workspace is
+   *  trusted, and whoever runs a task there is told so. */
+  readonly projectConfiguration?: readonly string[];
   /**
    * Programs that this executable does nothing but start, best first, by absolute path: the first that is there is run in its place, so
    * that signals and exit codes are the CLI's own. Pure; asked once, with the real path.

@@ -1,7 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RefusedAttempt, type AttemptContext, type Baseline } from '@singletree/harness';
-import { DomainError } from '../errors.ts';
 import { readableEnd } from '../gates/readable.ts';
 import { shellCommand } from '../gates/result.ts';
 import type { Plugin } from '../plugins/catalogue.ts';
@@ -23,7 +22,6 @@ import {
   type TaskProcess,
   type WorkspaceMode,
 } from '../task/task.ts';
-import { isTrusted } from '../trust/covers.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
 import { otherOutputBytes, prepareProcess } from './processes.ts';
@@ -32,6 +30,7 @@ import { StepFailure } from './step-failure.ts';
 import { refuseTakenNames, secretsOf } from './secrets.ts';
 import { readSessionFiles } from './session-files.ts';
 import { exitOf, supervise, withoutExit } from './supervise.ts';
+import { trustOf } from './trust.ts';
 import { isMetered, usedUp } from './watchdogs/daemon-limits.ts';
 
 /** A probe older than this is asked again before an attempt. */
@@ -51,7 +50,9 @@ export async function prepare(task: Task, rooms: Rooms): Promise<Command> {
   refuseUnpriced(task, plugin, rooms);
   if (!task.workspace) return { kind: 'open_workspace', workspace: await rooms.workspaces.open(task) };
   if (!task.base) return await nextSetup(task, rooms);
-  return { ...(await start(task, plugin, rooms)), ...(warning === undefined ? {} : { warning }) };
+  const started = await start(task, plugin, rooms);
+  const warnings = [warning, started.warning].filter((text) => text !== undefined).join('; ');
+  return { ...started, ...(warnings === '' ? {} : { warning: warnings }) };
 }
 
 /** A limit over all attempts that is used up: whatever were started now would only be ended for it. */
@@ -135,6 +136,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
   const { session, baseline } = await chooseSession(plan, plugin, workspace, rooms);
   const resumed = session.kind === 'resume';
   const prompt = await promptFor(task, plan, resumed, cwd);
+  const { trusted, warning } = await trustOf(task, plugin, rooms.trustFile);
   const context: AttemptContext = {
     prompt: prompt.text,
     workspace,
@@ -142,7 +144,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     permissions: task.spec.permissions,
     root: rooms.root,
     ...(isMetered(task) ? { metered: true } : {}),
-    trusted: await trusts(task, rooms),
+    trusted,
     ...modelOf(task, plugin),
   };
   const command = build(plugin, context);
@@ -160,18 +162,8 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     decoderVersion: plugin.harness.decoderVersion,
     ...(plugin.apiKey && command.apiKeyVariable !== undefined ? { apiKeyVariable: command.apiKeyVariable } : {}),
     ...(baseline ? { baseline } : {}),
+    ...(warning === undefined ? {} : { warning }),
   };
-}
-
-/** A record that cannot be believed ends the task: without its configuration the agent might do something else than it was asked for. */
-async function trusts({ spec, workspace }: Task, { trustFile }: Rooms): Promise<boolean> {
-  if (!workspace) return false;
-  try {
-    return await isTrusted(trustFile, { ...workspace, named: spec.workspace.path });
-  } catch (error) {
-    if (error instanceof DomainError) throw new StepFailure('invalid_configuration', error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** Rework and resumed retries go on from what was frozen, whatever happened to the files since. */

@@ -79,6 +79,7 @@ export function guardHarness(harness: Harness): Harness {
     },
 
     ...(harness.environment === undefined ? {} : { environment: harness.environment }),
+    ...(harness.projectConfiguration === undefined ? {} : { projectConfiguration: harness.projectConfiguration }),
     ...(harness.nativeExecutables
       ? {
           nativeExecutables: (executable: string) =>
