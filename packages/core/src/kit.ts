@@ -5,7 +5,7 @@ export { costOf, type PricedLedger } from './attempt/costs.ts';
 export { ledgerOf } from './attempt/ledger.ts';
 export { isSessionId, readSessionFiles } from './attempt/session-files.ts';
 export { readRows } from './attempt/session-rows.ts';
-export { configuredPlugin, importPlugin } from './load-plugins.ts';
+export { configuredPlugin, importPlugin, locatePlugin } from './load-plugins.ts';
 export { optionsSchema } from './options-schema.ts';
 export { createPrices } from './pricing/price-list.ts';
 export type { Plugin } from './plugins/catalogue.ts';

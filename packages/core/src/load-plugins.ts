@@ -3,7 +3,7 @@ import type { LoadedConfiguration } from './config/load.ts';
 import type { Plugin } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
 
-export { importPlugin } from './plugins/load.ts';
+export { importPlugin, locatePlugin } from './plugins/load.ts';
 
 export interface LoadPluginsOptions {
   /** Where plugin packages are looked for first; then in the configuration's folder. */

@@ -69,7 +69,8 @@ export function countsIn(value: unknown): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(objectOf(value)).flatMap(([name, entry]) => {
       const count = countOf(entry);
-      return count === undefined ? [] : [[name, count]];
+      // What every object inherits is no name of a count.
+      return count === undefined || name === '__proto__' ? [] : [[name, count]];
     }),
   );
 }

@@ -18,6 +18,7 @@ export interface HarnessFlags {
   readonly thorough?: true;
   readonly seed?: number;
   readonly lines?: number;
+  readonly caseLimit?: number;
   readonly out?: string;
   readonly attempt?: number;
   readonly name?: string;
@@ -46,7 +47,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   conformance: {
     usage: 'singletree harness conformance PACKAGE',
     arguments: [1, 1],
-    flags: ['fixtures', 'thorough', 'seed', 'lines'],
+    flags: ['fixtures', 'thorough', 'seed', 'lines', 'caseLimit'],
     run: async (...typed) => await (await import('../harness/conformance-command.ts')).conformance(...typed),
   },
 };
@@ -76,6 +77,11 @@ export const harness: CommandModule = {
       .addOption(
         new Option('--lines <N>', 'how many lines are changed at random (default: 20000; with --thorough: a million)').argParser(
           wholeNumber(1, 2 ** 31 - 1),
+        ),
+      )
+      .addOption(
+        new Option('--case-limit <SECONDS>', 'longest time for one case (default: 120; with --thorough: four hours)').argParser(
+          wholeNumber(1, 2_000_000),
         ),
       )
       .addHelpText(

@@ -1,17 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { importPlugin } from '@singletree/core/kit';
+import { locatePlugin } from '@singletree/core/kit';
 import { DomainError } from '@singletree/core/local';
-import type { Harness } from '@singletree/harness';
-import {
-  conformanceSuite,
-  readFixtures,
-  recordedVersionOutput,
-  runSuite,
-  type CaseResult,
-  type Fixture,
-} from '@singletree/harness/testing';
+import { specificationVersion } from '@singletree/harness';
+import { readFixtures, runSuite, type CaseResult } from '@singletree/harness/testing';
 import type { Call } from '../call.ts';
 import type { HarnessFlags } from '../commands/harness.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
@@ -20,34 +13,40 @@ import { packageFolder } from '../package.ts';
 import { plural } from '../terminal/figures.ts';
 import { markOf, paint } from '../terminal/marks.ts';
 import { clean } from '../terminal/text.ts';
+import { tried, type Tried } from './conformance-trial.ts';
 import { packageCases } from './package-cases.ts';
+
+/** Longest time for one case: what takes seconds takes a minute where others work too. */
+const limitS = { usual: 120, thorough: 4 * 3600 };
 
 /** Tries a plugin against its own recordings, and says of each rule whether it keeps it. */
 export async function conformance(call: Call, [source = '']: readonly string[], flags: HarnessFlags): Promise<ExitCode> {
   const { cwd } = call.world;
-  const { harness, location } = await load(source, cwd);
+  const location = located(source, cwd);
   const home = homeOf(location);
-  const folder = flags.fixtures === undefined ? join(home, 'fixtures') : resolve(cwd, flags.fixtures);
-  const fixtures = fixturesIn(folder);
-  const url = pathToFileURL(`${folder}/`);
-  const { seed = 1, thorough = false, lines: mutatedLines } = flags;
-  const cases = [
-    ...packageCases(home, source, cwd),
-    ...conformanceSuite(harness, fixtures, { seed, thorough, mutatedLines, versionOutput: recordedVersionOutput(url) }),
-  ];
-  const results: CaseResult[] = [];
-  for await (const result of runSuite(cases)) results.push(result);
-  const failed = results.filter(({ passed }) => !passed);
-  if (call.json) call.printJson(report(harness, location, results));
-  else call.print(lines(results, call));
-  return failed.length === 0 ? exitCodes.success : exitCodes.failure;
+  const fixtures = flags.fixtures === undefined ? join(home, 'fixtures') : resolve(cwd, flags.fixtures);
+  checkFixtures(fixtures);
+  const { seed = 1, thorough = false, lines: mutatedLines, caseLimit = thorough ? limitS.thorough : limitS.usual } = flags;
+  const ofPackage: CaseResult[] = [];
+  for await (const result of runSuite(packageCases(home, source, cwd))) ofPackage.push(result);
+  const trial = { location, fixtures, from: 0, options: { seed, thorough, mutatedLines } };
+  const { results, ...plugin } = await tried(trial, caseLimit * 1000);
+  const all = [...ofPackage, ...results];
+  if (call.json) call.printJson(report(plugin, location, all));
+  else call.print(lines(all, call));
+  return all.every(({ passed }) => passed) ? exitCodes.success : exitCodes.failure;
 }
 
-async function load(source: string, cwd: string): Promise<{ readonly harness: Harness; readonly location: string }> {
+function located(source: string, cwd: string): string {
   try {
     // A path may be typed as a shell completes it.
     const path = /^[./]/.test(source) || !existsSync(resolve(cwd, source)) ? source : resolve(cwd, source);
-    return await importPlugin(path, [cwd, packageFolder], '');
+    const location = locatePlugin(path, [cwd, packageFolder], '');
+    if (statSync(location, { throwIfNoEntry: false })?.isFile()) return location;
+    throw badInput(
+      `"${source}" cannot be loaded: there is no module ${location}`,
+      'name an installed package, or the path of a module or of a package',
+    );
   } catch (error) {
     if (error instanceof DomainError) throw badInput(error.message, error.hint);
     throw error;
@@ -64,10 +63,9 @@ function homeOf(location: string): string {
   return own;
 }
 
-function fixturesIn(folder: string): readonly Fixture[] {
+function checkFixtures(folder: string): void {
   try {
-    const fixtures = readFixtures(pathToFileURL(`${folder}/`));
-    if (fixtures.length > 0) return fixtures;
+    if (readFixtures(pathToFileURL(`${folder}/`)).length > 0) return;
   } catch (error) {
     throw badInput(error instanceof Error ? error.message : String(error));
   }
@@ -91,9 +89,9 @@ function byRule(results: readonly CaseResult[]): RuleResult[] {
   });
 }
 
-function report({ harnessId, specificationVersion, decoderVersion }: Harness, location: string, results: readonly CaseResult[]): object {
+function report({ harness, decoderVersion }: Omit<Tried, 'results'>, location: string, results: readonly CaseResult[]): object {
   return {
-    harness: harnessId,
+    harness,
     specification_version: specificationVersion,
     decoder_version: decoderVersion,
     module: location,

@@ -199,7 +199,7 @@ describe('conformance', () => {
   }
 
   async function tried(path: string): Promise<Report & { readonly code: number; readonly broken: readonly string[] }> {
-    const { code, stdout } = await type(['harness', 'conformance', path, '--json', '--lines', '300']);
+    const { code, stdout } = await type(['harness', 'conformance', path, '--json', '--lines', '200']);
     const report = JSON.parse(stdout) as Report;
     return { code, ...report, broken: report.rules.filter(({ passed }) => !passed).map(({ rule }) => rule) };
   }
@@ -236,11 +236,51 @@ describe('conformance', () => {
     expect([code, passed]).toEqual([1, false]);
   });
 
+  test.each<[fault: string, rule: string, message: string, module: string]>([
+    ['that throws while it is loaded', 'declaration', 'no owl here', "throw new Error('no owl here');"],
+    ['that is not there', 'declaration', 'it has no harness of harness/v1 as its default export', 'export const owl = 1;'],
+    [
+      'of another contract',
+      'declaration',
+      'it is of the contract "harness/v2", and this Singletree knows harness/v1: another version of one of them is needed',
+      "export default { specificationVersion: 'harness/v2' };",
+    ],
+    [
+      'that lacks a member',
+      'declaration',
+      'it is no whole harness: "decoder" is no function',
+      "import owl from './index.js'; const { decoder, ...rest } = owl; export default rest;",
+    ],
+    [
+      'that ends the process',
+      'permission modes',
+      'it ended the process that had asked it, with the exit code 3',
+      "import owl from './index.js'; export default { ...owl, command: (attempt, settings) => (attempt.permissions === 'read' ? process.exit(3) : owl.command(attempt, settings)) };",
+    ],
+    [
+      'that hangs',
+      'unknown events',
+      'no answer in 5 s',
+      `import owl from './index.js';
+       const hang = (bytes) => { while (bytes.includes('"nested"')); };
+       export default { ...owl, decoder: (...how) => { const right = owl.decoder(...how); return { ...right, push: (bytes) => (hang(bytes), right.push(bytes)) }; } };`,
+    ],
+  ])('of a plugin %s names "%s"', async (fault, rule, message, module) => {
+    const file = join(plugin(), `${fault.replaceAll(/\W/g, '-')}.js`);
+    writeFileSync(file, module);
+    const { code, stdout } = await type(['harness', 'conformance', file, '--json', '--lines', '10', '--case-limit', '5']);
+    const { passed, rules } = JSON.parse(stdout) as Report;
+    expect([code, passed]).toEqual([1, false]);
+    expect(rules.flatMap((each) => each.failures.map((failure) => [each.rule, failure.message]))).toContainEqual([rule, message]);
+    // What came before and after it was tried all the same.
+    if (rule !== 'declaration') expect(rules.filter((each) => each.passed).length).toBeGreaterThan(15);
+  });
+
   test('of a package by another name says what it should be, and a person is told why', async () => {
     const other = join(folder.path, 'other');
     cpSync(plugin(), other, { recursive: true });
     writeFileSync(join(other, 'package.json'), JSON.stringify({ name: 'owls', type: 'module', exports: './index.js' }));
-    const { code, stdout } = await type(['harness', 'conformance', './other']);
+    const { code, stdout } = await type(['harness', 'conformance', './other', '--lines', '10']);
     expect(code).toBe(1);
     expect(stdout).toMatch(/✗ package +4 of 4 cases failed\n/);
     expect(stdout).toContain('package.json: "owls" should be singletree-harness-NAME');

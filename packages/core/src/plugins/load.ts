@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { specificationVersion, type Harness, type HarnessSettings } from '@singletree/harness';
+import { pluginIn, type Harness, type HarnessSettings } from '@singletree/harness';
 import { DomainError } from '../errors.ts';
 import type { Plugin } from './catalogue.ts';
 import { findExecutable } from './executable.ts';
@@ -123,16 +123,19 @@ export async function importPlugin(
   resolveFrom: readonly string[],
   where: string,
 ): Promise<{ readonly harness: Harness; readonly location: string }> {
+  const location = locatePlugin(source, resolveFrom, where);
+  const found = pluginIn(await importModule(source, location, where));
+  if ('harness' in found) return { harness: found.harness, location };
+  throw new DomainError('INVALID_CONFIGURATION', `${where}"${source}" ${found.problem}`);
+}
+
+/** The file of a plugin's module. */
+export function locatePlugin(source: string, resolveFrom: readonly string[], where: string): string {
   const location = locateModule(source, resolveFrom);
-  if (location === undefined) {
-    throw new DomainError('INVALID_CONFIGURATION', `${where}cannot find "${source}"`, {
-      hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
-    });
-  }
-  const loaded = await importModule(source, location, where);
-  const harness = loaded && typeof loaded === 'object' && 'default' in loaded ? loaded.default : undefined;
-  if (isHarness(harness)) return { harness, location };
-  throw new DomainError('INVALID_CONFIGURATION', `${where}"${source}" has no harness of ${specificationVersion} as its default export`);
+  if (location !== undefined) return location;
+  throw new DomainError('INVALID_CONFIGURATION', `${where}cannot find "${source}"`, {
+    hint: `looked from ${resolveFrom.join(' and ')}; install the package there, or give the path of a module`,
+  });
 }
 
 /** A module is other people's code: that it is missing or throws while it is loaded is told like any other mistake in the configuration. */
@@ -143,17 +146,4 @@ async function importModule(source: string, location: string, where: string): Pr
     const message = error instanceof Error ? error.message : String(error);
     throw new DomainError('INVALID_CONFIGURATION', `${where}"${source}" cannot be loaded: ${message}`, { cause: error });
   }
-}
-
-function isHarness(value: unknown): value is Harness {
-  if (typeof value !== 'object' || value === null) return false;
-  const field = (name: string): unknown => Reflect.get(value, name);
-  const all = (kind: string, names: readonly string[]): boolean =>
-    names.every((name) => typeof field(name) === kind && field(name) !== null);
-  return (
-    field('specificationVersion') === specificationVersion &&
-    all('string', ['harnessId', 'displayName', 'defaultExecutable']) &&
-    all('function', ['command', 'decoder', 'probe']) &&
-    all('object', ['options', 'capabilities'])
-  );
 }

@@ -82,11 +82,11 @@ describe('a plugin', () => {
     [
       'another specification',
       write('v2.mjs', pluginNamed('agent', "specificationVersion: 'harness/v2'")),
-      /has no harness of harness\/v1/,
+      /v2\.mjs" is of the contract "harness\/v2", and this Singletree knows harness\/v1: another version of one of them is needed$/,
       '',
     ],
-    ['no decoder', write('mute.mjs', pluginNamed('agent', 'decoder: undefined')), /has no harness of harness\/v1/, ''],
-    ['no options', write('bare.mjs', pluginNamed('agent', 'options: null')), /has no harness of harness\/v1/, ''],
+    ['no decoder', write('mute.mjs', pluginNamed('agent', 'decoder: undefined')), /is no whole harness: "decoder" is no function$/, ''],
+    ['no options', write('bare.mjs', pluginNamed('agent', 'options: null')), /is no whole harness: "options" is no object$/, ''],
     ['another harness', write('other.mjs', pluginNamed('other')), /other\.mjs" drives "other", not "agent"$/, 'name the entry other'],
   ])('is refused: %s', async (_, source, message, hint) => {
     const error: unknown = await load(source).catch((thrown: unknown) => thrown);

@@ -1,6 +1,7 @@
 import { RefusedAttempt, type AttemptContext, type Command, type Harness, type HarnessSettings, type PermissionMode } from '../contract.ts';
-import { check, same } from './play.ts';
 import type { ConformanceCase, Subject } from './case.ts';
+import type { Fixture } from './fixtures.ts';
+import { check, play, same } from './play.ts';
 
 const modes: readonly PermissionMode[] = ['all', 'edits', 'read'];
 const sessionId = '01234567-89ab-4cde-8f01-23456789abcd';
@@ -8,29 +9,108 @@ const executable = '/opt/cli/bin/cli';
 const secret = 'singletree-secret-5d1c0a';
 const prompt = '# Singletree prompt 7f3a\r\n\n-x $(id) "quoted" \\ \u001b[1m é€😀 \ufeff\n';
 
-export function commandCases({ harness }: Subject): ConformanceCase[] {
+export function commandCases({ harness, fixtures }: Subject): ConformanceCase[] {
   const { capabilities } = harness;
+  const ways = waysToAsk(harness);
   return [
-    {
+    ...ways.map(([how, attempt]): ConformanceCase => ({
       rule: 'secrets',
-      name: 'the key meets neither argv nor environment nor standard input, and has a variable to travel in',
+      name: `${how}: the key meets neither argv nor environment nor standard input, and has a variable to travel in`,
       run: () => {
-        const command = withSecret(harness);
+        const command = withSecret(harness, attempt);
         check(command.apiKeyVariable !== undefined, 'a key is configured, but apiKeyVariable does not say where the CLI expects it');
         check(!JSON.stringify(command).includes(secret), 'the command holds the key');
         check(!(command.apiKeyVariable in command.env), `env sets ${command.apiKeyVariable}, which only the daemon hands over`);
       },
-    },
+    })),
     {
-      rule: 'prompt',
-      name: 'the prompt reaches the CLI whole by standard input, and no other way',
+      rule: 'secrets',
+      name: 'no variable of the user that it asks for is named like a key',
       run: () => {
-        const { args, env, stdin } = build(harness, {});
+        const key = harness.environment?.find(
+          (name) => /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i.test(name) && !/_(FILE|DIR|PATH|HOME)$/.test(name),
+        );
+        check(key === undefined, `environment asks for ${key}: keys are configured, and handed over apart`);
+      },
+    },
+    ...ways.map(([how, attempt]): ConformanceCase => ({
+      rule: 'prompt',
+      name: `${how}: the prompt reaches the CLI whole by standard input, and no other way`,
+      run: () => {
+        const { args, env, stdin } = build(harness, attempt);
         check(!JSON.stringify([args, env]).includes('Singletree prompt 7f3a'), 'argv or environment hold the prompt');
         check(
           stdin.includes(prompt) || stdin.includes(JSON.stringify(prompt).slice(1, -1)),
           'standard input does not hold the whole prompt',
         );
+      },
+    })),
+    {
+      rule: 'trust',
+      name: 'a workspace of which nobody has said anything is not trusted',
+      run: () => {
+        for (const permissions of capabilities.permissionModes) {
+          same(
+            build(harness, { permissions }),
+            build(harness, { permissions, trusted: false }),
+            `"${permissions}" where nothing is said of trust`,
+          );
+        }
+      },
+    },
+    {
+      rule: 'metered',
+      name: 'a limit on what is used changes no more than how the CLI tells it, in every mode',
+      run: () => {
+        for (const permissions of capabilities.permissionModes) {
+          const metered = build(harness, { permissions, metered: true });
+          same(
+            build(harness, { permissions }),
+            build(harness, { permissions, metered: false }),
+            `"${permissions}" where nothing is said of limits`,
+          );
+          for (const other of capabilities.permissionModes.filter((mode) => mode !== permissions))
+            check(
+              visible(build(harness, { permissions: other, metered: true })) !== visible(metered),
+              `"${permissions}" and "${other}" are the same`,
+            );
+        }
+      },
+    },
+    {
+      rule: 'metered',
+      name: 'where usage is declared for each call, a recording tells a whole one before any total or ending',
+      run: () => {
+        if (capabilities.usage === 'none' || capabilities.usage.scope !== 'model_call') return;
+        check(
+          fixtures.some((fixture) => tellsEarly(harness, fixture)),
+          'no recording has a call with its output, not provisional, before the total or ending that counts it: a limit would be met too late',
+        );
+      },
+    },
+    {
+      rule: 'executables',
+      name: 'the programs that stand behind an executable are absolute paths, and the same when asked again',
+      run: () => {
+        for (const path of [executable, '/opt/é €/bin/cli', '/', '/x'.repeat(2000)]) {
+          const programs = harness.nativeExecutables?.(path) ?? [];
+          const relative = programs.find((program) => !program.startsWith('/') || program.includes('\0'));
+          check(relative === undefined, `"${relative}" is no absolute path`);
+          check(programs.length <= 32, `there are ${programs.length} of them`);
+          same(harness.nativeExecutables?.(path) ?? [], programs, `programs behind ${path} when asked again`);
+        }
+      },
+    },
+    {
+      rule: 'one output',
+      name: 'where both outputs go into one log, nothing is read twice',
+      run: () => {
+        if (!build(harness, {}).oneOutput) return;
+        for (const { name, stdout } of fixtures) {
+          const decoder = harness.decoder('stderr', undefined);
+          const events = [...decoder.push(stdout.subarray(0, 256 * 1024)), ...decoder.end()];
+          same(events, [], `${name}: events of standard error, which has no log of its own`);
+        }
       },
     },
     ...modes.map((mode): ConformanceCase => ({
@@ -107,6 +187,27 @@ export function commandCases({ harness }: Subject): ConformanceCase[] {
   ];
 }
 
+/** Each of them is a command line of its own. */
+function waysToAsk({ capabilities }: Harness): readonly (readonly [string, Partial<AttemptContext>])[] {
+  const resumed: Partial<AttemptContext> = capabilities.resume ? { session: { kind: 'resume', id: sessionId } } : {};
+  return [
+    ['as usual', {}],
+    ['metered', { metered: true }],
+    ['in a trusted workspace', { trusted: true }],
+    ['as root', { root: true }],
+    ['resumed', resumed],
+    ['all of that at once', { metered: true, trusted: true, root: true, ...resumed }],
+  ];
+}
+
+function tellsEarly(harness: Harness, fixture: Fixture): boolean {
+  const events = play(harness, fixture);
+  const counted = events.findIndex(({ kind }) => kind === 'usage.total' || kind === 'ended');
+  return events
+    .slice(0, counted < 0 ? events.length : counted)
+    .some((event) => event.kind === 'model.call' && !event.provisional && event.usage.outputTokens !== undefined);
+}
+
 function build(harness: Harness, attempt: Partial<AttemptContext>, settings: Partial<HarnessSettings<unknown>> = {}): Command {
   return harness.command({ ...attemptOf(harness), ...attempt }, settingsOf(harness, settings));
 }
@@ -135,15 +236,17 @@ function attemptOf(harness: Harness): AttemptContext {
 }
 
 /** Built while the daemon's own environment holds the key, under every name that the plugin may know. */
-function withSecret(harness: Harness): Command {
-  const name = build(harness, {}).apiKeyVariable ?? 'API_KEY';
-  const before = process.env[name];
-  process.env[name] = secret;
+function withSecret(harness: Harness, attempt: Partial<AttemptContext>): Command {
+  const names = [build(harness, attempt).apiKeyVariable ?? 'API_KEY', ...(harness.environment ?? [])];
+  const before = names.map((name) => [name, process.env[name]] as const);
+  for (const name of names) process.env[name] = secret;
   try {
-    return build(harness, {});
+    return build(harness, attempt);
   } finally {
-    if (before === undefined) delete process.env[name];
-    else process.env[name] = before;
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }
 

@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineHarness, RefusedAttempt } from '../contract.ts';
-import type { Baseline, Capabilities, Decoder, Harness, ReconcileInput, Reconciliation, RecordedCall } from '../contract.ts';
+import type {
+  AttemptContext,
+  Baseline,
+  Capabilities,
+  Decoder,
+  Harness,
+  HarnessSettings,
+  ReconcileInput,
+  Reconciliation,
+  RecordedCall,
+} from '../contract.ts';
 import type { HarnessEvent, HarnessEventBody, OutputSource, TokenUsage } from '../events.ts';
 import { clip } from '../fit.ts';
 import { countOf, stringOf, type JsonObject } from '../json.ts';
@@ -295,6 +305,81 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
   ['no configured arguments', 'settings', { command: (attempt, settings) => toy.command(attempt, { ...settings, args: [] }) }],
   ['another executable', 'settings', { command: (attempt, settings) => ({ ...toy.command(attempt, settings), file: 'toy' }) }],
   ['no base URL', 'settings', { command: (attempt, settings) => ({ ...toy.command(attempt, settings), env: {} }) }],
+  [
+    'trust that nobody gave',
+    'trust',
+    { command: (attempt, settings) => withArgument(attempt.trusted !== false, '--hooks', attempt, settings) },
+  ],
+  [
+    'a limit that is refused',
+    'metered',
+    {
+      command: (attempt, settings) => {
+        if (attempt.metered) throw new RefusedAttempt('no limits');
+        return toy.command(attempt, settings);
+      },
+    },
+  ],
+  [
+    'limits where none is set',
+    'metered',
+    { command: (attempt, settings) => withArgument(attempt.metered !== false, '--count', attempt, settings) },
+  ],
+  [
+    'a mode that a limit opens',
+    'metered',
+    { command: (attempt, settings) => toy.command(attempt.metered ? { ...attempt, permissions: 'all' } : attempt, settings) },
+  ],
+  [
+    'calls that are told when it is too late',
+    'metered',
+    {
+      capabilities: { ...capabilities, usage: { scope: 'model_call', counts: 'delta' } },
+      ...changed((events) =>
+        events.flatMap((event): HarnessEvent[] =>
+          event.kind === 'usage.total'
+            ? [event, { ...event, kind: 'model.call', callId: 'c', thread: 'main', usage: { outputTokens: 1 } }]
+            : [event],
+        ),
+      ),
+    },
+  ],
+  [
+    'the key in the arguments of a limited attempt',
+    'secrets',
+    { command: (attempt, settings) => withArgument(attempt.metered === true, process.env['TOY_KEY'] ?? '', attempt, settings) },
+  ],
+  [
+    'the whole environment handed on',
+    'secrets',
+    {
+      command: (attempt, settings) => ({
+        ...toy.command(attempt, settings),
+        env: Object.fromEntries(Object.entries(process.env).map(([name, value = '']) => [name, value])),
+      }),
+    },
+  ],
+  ['a key asked of the user', 'secrets', { environment: ['TOY_HOME', 'TOY_API_KEY'] }],
+  [
+    'the prompt in the arguments of a resume',
+    'prompt',
+    { command: (attempt, settings) => withArgument(attempt.session.kind === 'resume', attempt.prompt, attempt, settings) },
+  ],
+  ['a program that is found anywhere', 'executables', { nativeExecutables: () => ['toy-native'] }],
+  ['another program each time', 'executables', { nativeExecutables: () => [`/opt/toy-${(shared += 1)}`] }],
+  ['two logs read from one', 'one output', { command: (attempt, settings) => ({ ...toy.command(attempt, settings), oneOutput: true }) }],
+  [
+    'a query that writes',
+    'session files',
+    { sessionQueries: (id) => [{ path: '.toy/db', sql: 'DELETE FROM s WHERE id = ?', parameters: [id] }] },
+  ],
+  ['two queries in one', 'session files', { sessionQueries: (id) => [{ path: '.toy/db', sql: 'SELECT ?; SELECT 1', parameters: [id] }] }],
+  [
+    'a query with the session in its words',
+    'session files',
+    { sessionQueries: (id) => [{ path: '.toy/db', sql: `SELECT '${id}', ?`, parameters: [id] }] },
+  ],
+  ['a query without its session', 'session files', { sessionQueries: () => [{ path: '.toy/db', sql: 'SELECT 1', parameters: [] }] }],
   ['a contract of tomorrow', 'declaration', JSON.parse('{"specificationVersion":"harness/v2"}')],
   ['an id that is no key', 'declaration', { harnessId: 'Toy Agent' }],
   ['an option that must be given', 'declaration', { options: z.object({ script: z.string() }) }],
@@ -306,6 +391,16 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
 
 function told(input: ReconcileInput): Reconciliation {
   return toy.reconcile?.(input) ?? { usage: [], provenance: 'recovered', lowerBound: true };
+}
+
+function withArgument(
+  isSo: boolean,
+  argument: string,
+  attempt: AttemptContext,
+  settings: HarnessSettings<unknown>,
+): ReturnType<Harness['command']> {
+  const command = toy.command(attempt, settings);
+  return isSo ? { ...command, args: [...command.args, argument] } : command;
 }
 
 function called(callId: string, outputTokens: number): RecordedCall {

@@ -102,6 +102,12 @@ function patternsAreNarrow(harness: Harness): void {
   );
   for (const { path, sql, parameters } of queries) {
     check(!path.includes('*'), `"${path}": the path of a database is no pattern`);
+    check(
+      /^\s*(SELECT|WITH)\b/i.test(sql) && !sql.trimEnd().slice(0, -1).includes(';'),
+      `the query of ${path} is not one statement that only reads`,
+    );
+    const places = sql.replaceAll(/'[^']*'/g, '').split('?').length - 1;
+    check(places === parameters.length, `the query of ${path} has ${places} places for ${parameters.length} parameters`);
     check(parameters.includes(anId) && !sql.includes(anId), `the query of ${path} does not take the session as a parameter`);
   }
 }
