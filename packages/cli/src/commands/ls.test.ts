@@ -90,6 +90,15 @@ test.each([80, 60])('nothing is wrapped at %d columns', (width) => {
   expect(heads).not.toContain('context');
 });
 
+test('a finished task says of sums that they are not all', () => {
+  const spent = { tokensPerTask: 18_234, costPerTaskUsdMicros: 31_000, costLowerBound: true, usage: { lowerBound: true } };
+  const completion = { outcome: 'failure', failure: { reason: 'lost' } };
+  const ended = task('0199c1da-0000-7000', { state: 'failed', completedAt: new Date(now), completion, ...spent });
+  expect(listLines([ended], plain, now)[2]).toMatch(/✗ lost +≥ 18\.2k +≥ \$0\.0310 /);
+  const running = task('0199c1da-0000-7000', { state: 'in_progress', ...spent });
+  expect(listLines([running], plain, now)[2]).not.toContain('≥');
+});
+
 test('a column that is empty everywhere is left out', () => {
   expect(listLines([tasks[2]!], plain, now)[1]).toBe(
     '  id             title                    harness  now                            age',

@@ -8,6 +8,7 @@ import { markOf, markOfBlocked, markOfOutcome, markOfState, paint } from '../ter
 import { table } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
 import { waitingText } from '../terminal/progress.ts';
+import { atLeast } from '../terminal/usage.ts';
 
 export const ls: CommandModule = {
   define(command) {
@@ -107,16 +108,18 @@ export function listLines(tasks: readonly Task[], look: Look, now: number): stri
 }
 
 function cells(task: Task, id: string, look: Look, now: number): string[] {
-  const { harness, title, tokensPerTask, costPerTaskUsdMicros, attempts, createdAt, completedAt } = task;
+  const { harness, title, tokensPerTask, costPerTaskUsdMicros, costLowerBound, usage, attempts, createdAt, completedAt } = task;
+  // Of a task at work everybody knows that it is not all yet.
+  const orMore = (isLowerBound: boolean | undefined): string => atLeast(isLowerBound && completedAt !== undefined);
   const share = attempts.at(-1)?.contextUtilization;
   return [
     id,
     oneLine(title),
     harness,
     nowDoing(task, look, now),
-    tokensPerTask === undefined ? '' : count(tokensPerTask),
+    tokensPerTask === undefined ? '' : orMore(usage?.lowerBound) + count(tokensPerTask),
     // Unknown is not nothing; before the first attempt there is nothing.
-    costPerTaskUsdMicros === undefined ? (attempts.length === 0 ? '' : '–') : cost(costPerTaskUsdMicros),
+    costPerTaskUsdMicros === undefined ? (attempts.length === 0 ? '' : '–') : orMore(costLowerBound) + cost(costPerTaskUsdMicros),
     share === undefined ? '' : `${look.unicode ? `${block(share)} ` : ''}${percent(share)}`,
     age(now - (completedAt ?? createdAt).getTime()),
   ];
