@@ -1,12 +1,24 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { compileCache } from './test/support/compile-cache.ts';
 
 const env = { NODE_COMPILE_CACHE: compileCache };
+
+/** The others have ended long before this one, where it is begun last; by its size it would be. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const { longest = [], others = [] } = Object.groupBy(await super.sort(files), ({ moduleId }) =>
+      moduleId.endsWith('/chaos/load.test.ts') ? 'longest' : 'others',
+    );
+    return [...longest, ...others];
+  }
+}
 
 const config: ViteUserConfig = defineConfig({
   test: {
     // One for each core: much of the time is waiting for processes, and vitest would keep one core free.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './tools/reporter.ts'],
     coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**', '**/*.testsuite.ts'] },
     projects: [
@@ -23,6 +35,8 @@ const config: ViteUserConfig = defineConfig({
           hookTimeout: 60_000,
           env,
           sequence: { groupOrder: 1 },
+          // More than cores: an end-to-end test waits for half of its time.
+          maxWorkers: 3,
         },
       },
     ],
