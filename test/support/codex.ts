@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CreateTask, Task } from '@singletree/sdk';
+import type { CreateTask, ModelCall, Task } from '@singletree/sdk';
 import {
   processesWithMarker,
   repository,
@@ -18,11 +18,13 @@ import { fetchCli, programOf, type PinnedCli } from './fetch-cli.ts';
 /** The newest version that the plugin was recorded with. */
 export const codexVersion = '0.169.0';
 
-/** What npm links as `codex` is a script that starts the program of the package for this platform. */
-const cli: PinnedCli = { name: 'codex', packageName: '@openai/codex', version: codexVersion, program: 'bin/codex.js' };
+export const oldestCodexVersion = '0.150.0';
 
-export async function fetchCodex(): Promise<void> {
-  await fetchCli(cli);
+/** What npm links as `codex` is a script that starts the program of the package for this platform. */
+const cliOf = (version: string): PinnedCli => ({ name: 'codex', packageName: '@openai/codex', version, program: 'bin/codex.js' });
+
+export async function fetchCodex(version: string = codexVersion): Promise<void> {
+  await fetchCli(cliOf(version));
 }
 
 export interface CodexScene extends AsyncDisposable {
@@ -38,6 +40,9 @@ export interface CodexSceneOptions {
   /** The plugin's. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, unknown>>;
+  readonly args?: readonly string[];
+  readonly version?: string;
   /** Beside the harness. */
   readonly configuration?: Readonly<Record<string, unknown>>;
 }
@@ -48,7 +53,7 @@ const fewRetries = ['request', 'stream'].flatMap((what) => ['-c', `model_provide
 /** A daemon whose Codex talks to a scripted model, with the address and the key that its configuration names. */
 export async function codexScene(
   steps: readonly Step[],
-  { files, options, env, configuration }: CodexSceneOptions = {},
+  { files, options, env, secrets = {}, args = [], version = codexVersion, configuration }: CodexSceneOptions = {},
 ): Promise<CodexScene> {
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
@@ -60,12 +65,13 @@ export async function codexScene(
     writeFileSync(key, `${apiKey}\n`);
     mkdirSync(temporary);
     const harness = {
-      executable: programOf(cli),
+      executable: programOf(cliOf(version)),
       model: 'gpt-5.5',
       base_url: `${models.url}/v1`,
       api_key: { file: key },
       env: { TMPDIR: temporary, ...env },
-      args: fewRetries,
+      secrets,
+      args: [...fewRetries, ...args],
       ...(options ? { options } : {}),
     };
     const daemon = stack.use(new TestDaemon({ folder: path, configuration: { ...configuration, harnesses: { codex: harness } } }));
@@ -95,20 +101,24 @@ export function codexProcessOf(taskId: string): { readonly pid: number; readonly
   return processesWithMarker(taskId).find(({ command }) => / exec --json /.test(command) && !command.includes('shim'));
 }
 
-/** What the event says of its tokens, in the words of the model server. */
-export function toldTokens({ completion }: Task): Record<string, number | undefined> {
-  const { uncachedInputTokens, cacheReadInputTokens, cacheWriteInputTokens, outputTokens, reasoningOutputTokens } = completion?.usage ?? {};
+/** Tokens in the words of the model server. */
+export function wireTokens(usage: ModelCall['usage']): Record<string, number | undefined> {
   return {
-    input_tokens: uncachedInputTokens,
-    cache_read_input_tokens: cacheReadInputTokens,
-    cache_creation_input_tokens: cacheWriteInputTokens,
-    output_tokens: outputTokens,
-    reasoning_output_tokens: reasoningOutputTokens,
+    input_tokens: usage?.uncachedInputTokens,
+    cache_read_input_tokens: usage?.cacheReadInputTokens,
+    cache_creation_input_tokens: usage?.cacheWriteInputTokens,
+    output_tokens: usage?.outputTokens,
+    reasoning_output_tokens: usage?.reasoningOutputTokens,
   };
 }
 
+/** What the event says of its tokens. */
+export function toldTokens({ completion }: Task): Record<string, number | undefined> {
+  return wireTokens(completion?.usage);
+}
+
 /** What the model server has put on the wire, summed over all calls. */
-export function servedTokens({ served }: ModelServer): Record<string, number> {
+export function servedTokens({ served }: Pick<ModelServer, 'served'>): Record<string, number> {
   const sum = { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0, output_tokens: 0, reasoning_output_tokens: 0 };
   for (const { usage } of served) {
     sum.input_tokens += usage.input_tokens;
