@@ -7,7 +7,7 @@ import { aTask, finished, TestDaemon } from './support/daemon.ts';
 
 test('trust counts from the next attempt on, for the repository that was named', async () => {
   await using folder = await temporaryFolder();
-  await using repo = await repository({ files: { 'sub/a.txt': 'before\n' } });
+  await using repo = await repository({ files: { 'sub/a.txt': 'before\n', '.fake-agent.json': '{}' } });
   await using daemon = new TestDaemon({ folder: folder.path });
   const told = join(folder.path, 'told');
   daemon.follow([{ run: `printf '%s ' "\${FAKE_AGENT_TRUSTED:-0}" >> '${told}'` }, { say: 'Done.' }]);
@@ -20,7 +20,12 @@ test('trust counts from the next attempt on, for the repository that was named',
 
   // A part of a repository is not the repository.
   trust(join(real, 'sub'));
-  await attempt(join(repo.path, 'sub'));
+  const untrusted = await attempt(join(repo.path, 'sub'));
+  const warnings = [];
+  for await (const event of client.tasks.watch(untrusted.id)) if (event.kind === 'warning') warnings.push(event.warning?.message);
+  expect(warnings).toEqual([
+    `what this repository tells Fake Agent is ignored (.fake-agent.json); once you have looked at it: singletree trust '${real}'`,
+  ]);
   trust(real);
   await Promise.all([attempt(repo.path), attempt(join(repo.path, 'sub'), 'in_place'), attempt(join(repo.path, 'sub'), 'clone')]);
   expect(readFileSync(told, 'utf8')).toBe('0 1 1 1 ');

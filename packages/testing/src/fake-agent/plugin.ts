@@ -39,6 +39,7 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
       permissionModes: ['all', 'edits', 'read'],
     },
     options: z.strictObject({ script: absolute, node: absolute.optional() }),
+    projectConfiguration: ['.fake-agent.json'],
 
     async probe(host) {
       const version = await host.version([fakeAgentPath, '--version'], /fake-agent (\S+)/);
