@@ -38,6 +38,21 @@ test('there are recordings of each harness, with session files and without', () 
   }
 });
 
+// The call that wrote the summary had the largest prompt of all in two of them.
+test.each([
+  ['claude_code 2.1.329: streamed-compaction', 200_000, 12_305, 121_031, 11_283],
+  ['codex 0.169.0: compacted', 258_400, 9_513, 60_021, 61_043],
+  ['opencode 1.18.33: overflow-recovers', 20_000, 200, 304, 708],
+])(
+  '%s: after a compaction the context is small again, and its peak is not the summary',
+  (name, windowTokens, finalTokens, peakTokens, summary) => {
+    const { harness, fixture } = recordings.find((each) => each.name === name)!;
+    const { usage, entries } = settled(harness, fixture);
+    expect(usage).toMatchObject({ compactions: 1, context: { windowTokens, finalTokens, peakTokens } });
+    expect(entries.filter(({ compaction }) => compaction).map(promptTokens)).toEqual([summary]);
+  },
+);
+
 describe.each(recordings)('$name', ({ harness, fixture }) => {
   const { usage, entries, cost } = settled(harness, fixture);
 
