@@ -142,8 +142,10 @@ class StreamReader {
 
   /** The CLI's own words in the model's place: nothing that the agent said. */
   #synthetic(json: JsonObject, message: JsonObject): Events {
-    if (json['is_api_error_message'] !== true) return [];
-    this.#apiError = stringOf(json['error']);
+    const error = stringOf(json['error']);
+    // Older versions give the code of the error alone.
+    if (json['is_api_error_message'] !== true && error === undefined) return [];
+    this.#apiError = error;
     const texts = arrayOf(message['content']).flatMap((block) => stringOf(objectOf(block)['text']) ?? []);
     return [{ kind: 'warning', message: clip(texts.join('\n'), 2048) }];
   }

@@ -50,8 +50,11 @@ export function recordedSession({ sessionId, files, baseline, events }: Reconcil
     }
   }
   const written = new Set(calls.keys());
-  for (const call of told.values())
-    if (calls.get(call.callId)?.isFinal !== true) calls.set(call.callId, { ...calls.get(call.callId), ...call });
+  for (const call of told.values()) {
+    const file = calls.get(call.callId);
+    // Where both tell its end, the output is as it came from the provider; files of older versions leave some kinds out.
+    if (call.isFinal || file?.isFinal !== true) calls.set(call.callId, { ...file, ...call });
+  }
   return {
     calls: [...calls.values()].map(({ isFinal: _, ...call }) => call),
     savedTotals: conversation.savedTotals,

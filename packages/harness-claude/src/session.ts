@@ -30,8 +30,12 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
   if (!session) return undefined;
   const told = foldUsage(input.events, capabilities);
   const account = isSettled(input.events, told) ? reported(told, session) : recovered(input, session);
-  const calls = [...session.calls, ...compactionCall(input, account, session)];
-  const ofSubagents = session.calls.filter(({ thread }) => thread !== 'main');
+  const whole = addTokens(...account.usage.map(({ usage }) => usage));
+  const calls = [...session.calls, ...compactionCall(input, account, session)].map((call) => ({
+    ...call,
+    usage: inKindsOf(whole, call.usage),
+  }));
+  const ofSubagents = calls.filter(({ thread }) => thread !== 'main');
   return defined({
     ...account,
     // Calls that hold more than the totals: one of the two is wrong, and the totals are what the CLI itself has counted.

@@ -55,21 +55,18 @@ export class Span {
     if (this.#isUntold || calls.some(({ provisional }) => provisional === true)) return [];
     const whole = addTokens(...total.map(({ usage }) => usage));
     const known = inKindsOf(whole, addTokens(...calls.map(({ usage }) => usage)));
-    const cut = inKindsOf(whole, addTokens(...this.#cuts.map(({ usage }) => usage)));
+    const cuts = this.#cuts.map(({ model, usage }): ModelUsage => defined({ model, usage: inKindsOf(whole, usage) }));
+    const cut = addTokens(...cuts.map(({ usage }) => usage));
     // It happens that a total leaves out an answer that broke off after it had told its end.
     const left = excess(known, whole);
-    if (usesTokens(left)) return [...this.#cuts.map(asUsage), { ...modelOf(calls), usage: left }];
+    if (usesTokens(left)) return [...cuts, { ...modelOf(calls), usage: left }];
     const beyond = excess(whole, known);
-    if (!usesTokens(beyond)) return this.#cuts.map(asUsage);
+    if (!usesTokens(beyond)) return cuts;
     const missing = excess(cut, beyond);
     // Some of several may be in it; what is more than all of them is something else.
-    if (!usesTokens(missing) || this.#cuts.length === 1 || usesTokens(excess(beyond, cut))) return [];
-    return [{ ...modelOf(this.#cuts), usage: missing }];
+    if (!usesTokens(missing) || cuts.length === 1 || usesTokens(excess(beyond, cut))) return [];
+    return [{ ...modelOf(cuts), usage: missing }];
   }
-}
-
-function asUsage({ model, usage }: ModelUsage): ModelUsage {
-  return defined({ model, usage });
 }
 
 function modelOf(calls: readonly { readonly model?: string }[]): Pick<ModelUsage, 'model'> {

@@ -82,3 +82,9 @@ test('events of messages that nobody began are passed over', () => {
     1,
   );
 });
+
+test('an end without a reason is none: the CLI closes an answer that broke off by repeating its beginning', () => {
+  const events = decode(init, start('a', { input_tokens: 10, output_tokens: 1 }), end({ input_tokens: 10, output_tokens: 1 }, null), stop);
+  expect(callsOf(events)).toEqual([]);
+  expect(events.filter(({ kind }) => kind === 'usage.incomplete')).toHaveLength(1);
+});

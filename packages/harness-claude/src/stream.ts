@@ -32,9 +32,12 @@ export class Stream {
         const message = this.#messages.get(key);
         const callId = stringOf(message?.begun['id']);
         if (!message || callId === undefined) return [];
+        const stopReason = stringOf(objectOf(event['delta'])['stop_reason']);
+        // Without a reason it is the CLI's own end of an answer that broke off, and repeats its beginning.
+        if (stopReason === undefined) return [];
         message.isTold = true;
         const usage = messageTokens(endedUsage(objectOf(message.begun['usage']), objectOf(event['usage'])));
-        return [callEvent(callId, thread, message.begun, usage, stringOf(objectOf(event['delta'])['stop_reason']))];
+        return [callEvent(callId, thread, message.begun, usage, stopReason)];
       }
       case 'message_stop':
         return this.#cut(key);

@@ -68,11 +68,13 @@ export function excess(part: TokenUsage, whole: TokenUsage): TokenUsage {
   );
 }
 
-/** The usage of calls in the kinds of a total: older versions count thinking as output there. */
+/** The usage of calls in the kinds of a total: that of older versions counts thinking as output, and knows no lifetimes. */
 export function inKindsOf(total: TokenUsage, calls: TokenUsage): TokenUsage {
-  const { reasoningOutputTokens, ...rest } = calls;
-  if (total.reasoningOutputTokens !== undefined || reasoningOutputTokens === undefined) return calls;
-  return { ...rest, outputTokens: (rest.outputTokens ?? 0) + reasoningOutputTokens };
+  const { reasoningOutputTokens, cacheWrite1hInputTokens, ...rest } = calls;
+  const lifetimes = total.cacheWrite1hInputTokens === undefined ? {} : defined({ cacheWrite1hInputTokens });
+  if (reasoningOutputTokens === undefined) return { ...rest, ...lifetimes };
+  if (total.reasoningOutputTokens !== undefined) return { ...rest, ...lifetimes, reasoningOutputTokens };
+  return { ...rest, ...lifetimes, outputTokens: (rest.outputTokens ?? 0) + reasoningOutputTokens };
 }
 
 /** One entry of `modelUsage`, on standard output and in the session file's `cost-state` alike. */
