@@ -87,6 +87,32 @@ describe('calls', () => {
     });
   });
 
+  test('are provisional where a kind cannot be read, or the total says more than all of them', () => {
+    const call = (tokens: object): HarnessEvent | undefined => decode(stepFinish('stop', tokens)).find(({ kind }) => kind === 'model.call');
+    const whole = { total: 15, input: 3, output: 4, reasoning: 2, cache: { read: 5, write: 1 } };
+    expect(call(whole)).not.toHaveProperty('provisional');
+    expect(call({ ...whole, total: undefined })).not.toHaveProperty('provisional');
+    expect(call({ input: 3, output: 4 })).not.toHaveProperty('provisional');
+    for (const part of [
+      { input: '3' },
+      { output: 1e300 },
+      { reasoning: -1 },
+      { cache: { read: 1.5, write: 1 } },
+      { input: null },
+      { total: 16 },
+    ])
+      expect(call({ ...whole, ...part }), JSON.stringify(part)).toMatchObject({ provisional: true });
+  });
+
+  test('of whose answer more than one step is told come to their sum, and the same step counts once', () => {
+    const step = (id: string): object => ({
+      type: 'step_finish',
+      part: { id, messageID: 'msg_1', reason: 'stop', tokens: { input: 5 }, cost: 0.1 },
+    });
+    const last = decode(step('prt_1'), step('prt_1'), step('prt_2')).findLast(({ kind }) => kind === 'model.call');
+    expect(last).toMatchObject({ usage: { uncachedInputTokens: 10 }, costUsdMicros: 200_000 });
+  });
+
   test('whose answer broke off make sums lower bounds, whatever comes then', () => {
     const broken = (...lines: object[]): boolean => kinds(decode(stepStart(), ...lines)).includes('usage.incomplete');
     expect(broken(stepStart(), stepFinish('stop'))).toBe(true);
@@ -117,7 +143,7 @@ describe('our plugin in the CLI', () => {
     type: 'singletree_step',
     sessionID,
     model: 'mk/m1',
-    part: { type, messageID, ...more },
+    part: { id: type === 'step-start' ? 'prt_1' : 'prt_2', type, messageID, ...more },
   });
   const used = { reason: 'tool-calls', tokens: { total: 3, input: 1, output: 2, reasoning: 0, cache: { read: 0, write: 0 } }, cost: 0.5 };
   const callsIn = (...lines: (object | string)[]): HarnessEvent[] => decode(...lines).filter(({ kind }) => kind === 'model.call');
@@ -131,7 +157,7 @@ describe('our plugin in the CLI', () => {
       step('step-start', 'msg_1'),
       step('step-finish', 'msg_1', 'ses_1', used),
       stepStart(),
-      { ...stepFinish('tool-calls'), part: { messageID: 'msg_1', ...used } },
+      { ...stepFinish('tool-calls'), part: { id: 'prt_2', messageID: 'msg_1', ...used } },
     );
     expect(calls).toMatchObject([
       { callId: 'msg_1', usage: {}, provisional: true },

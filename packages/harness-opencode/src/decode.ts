@@ -4,19 +4,17 @@ import {
   stringOf,
   objectOf,
   clip,
-  defined,
   isJsonObject,
   type Decoder,
   type HarnessEventBody,
   type JsonObject,
   type OutputSource,
-  type Thread,
 } from '@singletree/harness';
+import { Calls, type Call } from './calls.ts';
 import { failure, stepEnd } from './ending.ts';
 import { readLogLine } from './log.ts';
 import { OwnLog } from './own-log.ts';
 import { ServeEvents } from './serve.ts';
-import { Rounding, stepTokens } from './tokens.ts';
 import { fileChanges, toolEvents } from './tools.ts';
 
 type Events = readonly HarnessEventBody[];
@@ -41,19 +39,10 @@ export function createDecoder(source: OutputSource): Decoder {
   );
 }
 
-interface Call {
-  readonly callId: string;
-  readonly thread: Thread;
-  readonly model: string | undefined;
-  readonly isCompaction: boolean;
-}
-
 class RunReader {
   readonly #log = new OwnLog();
   readonly #serve = new ServeEvents();
-  readonly #rounding = new Rounding();
-  /** Calls of which the meter has told what they used. */
-  readonly #metered = new Set<string>();
+  readonly #calls = new Calls();
   #rejected = false;
   /** The call whose answer has begun and not ended. */
   #openCall: string | undefined;
@@ -101,17 +90,16 @@ class RunReader {
   /** What our own plugin in the CLI tells of a call in any session, before the CLI prints it, or instead. */
   #meteredStep(json: JsonObject, part: JsonObject): Events {
     const [session, callId] = [stringOf(json['sessionID']), stringOf(part['messageID'])];
-    if (session === undefined || callId === undefined || this.#metered.has(callId)) return [];
-    const thread: Thread = this.#log.main === undefined || session === this.#log.main ? 'main' : { subagent: session };
-    const about = {
+    if (session === undefined || callId === undefined) return [];
+    const isMain = this.#log.main === undefined || session === this.#log.main;
+    const call: Call = {
       callId,
-      thread,
+      thread: isMain ? 'main' : { subagent: session },
       model: stringOf(json['model']),
-      isCompaction: thread === 'main' && this.#log.call(callId).isCompaction,
+      isCompaction: isMain && this.#log.call(callId).isCompaction,
     };
-    const isFinished = part['type'] === 'step-finish';
-    if (isFinished) this.#metered.add(callId);
-    return [...this.#log.begin(session), isFinished ? this.#finished(about, part) : begun(about)];
+    const told = part['type'] === 'step-finish' ? this.#calls.finish(call, part) : this.#calls.begin(call, part);
+    return [...this.#log.begin(session), ...told];
   }
 
   /** Also told for each time that an answer which broke off is asked for again. An answer is a message; its call has that id. */
@@ -122,8 +110,8 @@ class RunReader {
     this.#openCall = callId;
     this.#rejected = false;
     this.#compaction = this.#compaction === 'due' || isCompaction ? 'summary' : undefined;
-    if (callId === undefined || this.#metered.has(callId)) return events;
-    return [...events, begun({ callId, thread: 'main', model, isCompaction: this.#compaction === 'summary' })];
+    if (callId === undefined) return events;
+    return [...events, ...this.#calls.begin({ callId, thread: 'main', model, isCompaction: this.#compaction === 'summary' }, part)];
   }
 
   #brokenOff(): Events {
@@ -172,28 +160,13 @@ class RunReader {
     const callId = callIdOf(part);
     const { model } = this.#log.call(callId);
     const isCompaction = this.#compaction === 'summary';
-    const call =
-      callId === undefined || this.#metered.has(callId) ? [] : [this.#finished({ callId, thread: 'main', model, isCompaction }, part)];
+    const call = callId === undefined ? [] : this.#calls.finish({ callId, thread: 'main', model, isCompaction }, part);
     if (isCompaction) {
       this.#compaction = 'told';
       return [...call, { kind: 'compaction', trigger: 'auto' }];
     }
     const evidence = stepEnd(part['reason'], this.#rejected);
     return evidence ? [...call, { kind: 'ended', evidence }] : call;
-  }
-
-  #finished({ isCompaction, ...about }: Call, part: JsonObject): HarnessEventBody {
-    const usage = stepTokens(objectOf(part['tokens']));
-    const isUntold = Object.keys(usage).length === 0;
-    return defined({
-      kind: 'model.call',
-      ...about,
-      usage,
-      provisional: isUntold ? true : undefined,
-      goesOn: part['reason'] === 'tool-calls' ? true : undefined,
-      costUsdMicros: isUntold ? undefined : this.#rounding.apply(part['cost']),
-      compaction: isCompaction ? true : undefined,
-    });
   }
 
   /** Where the context was too long, a compaction may follow: a call that takes a minute, and of which nothing is told. */
@@ -205,10 +178,6 @@ class RunReader {
     this.#compaction = 'due';
     return [...events, { kind: 'ended', evidence, pending: 1 }];
   }
-}
-
-function begun({ isCompaction, ...about }: Call): HarnessEventBody {
-  return defined({ kind: 'model.call', ...about, usage: {}, provisional: true, compaction: isCompaction ? true : undefined });
 }
 
 /** A call has the id of its answer; a step of none has its own. */

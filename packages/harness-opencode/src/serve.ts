@@ -1,15 +1,6 @@
-import {
-  defined,
-  objectOf,
-  stringOf,
-  type EndEvidence,
-  type HarnessEventBody,
-  type JsonObject,
-  type Thread,
-  type TokenUsage,
-} from '@singletree/harness';
+import { defined, objectOf, stringOf, type EndEvidence, type HarnessEventBody, type JsonObject, type Thread } from '@singletree/harness';
+import { Calls, type Call } from './calls.ts';
 import { failure, stepEnd } from './ending.ts';
-import { Rounding, stepTokens } from './tokens.ts';
 import { fileChanges, toolEvents } from './tools.ts';
 
 type Events = readonly HarnessEventBody[];
@@ -31,13 +22,15 @@ const silent: ReadonlySet<string> = new Set([
 
 /** What `opencode serve` sends on `/event`: `{ type, properties }` of every session. Singletree does not run it; recordings of it can be read. */
 export class ServeEvents {
-  readonly #rounding = new Rounding();
+  readonly #calls = new Calls();
   #main: string | undefined;
   #version: string | undefined;
   #model: string | undefined;
   #evidence: EndEvidence | undefined;
   /** Of the models' messages, by id. */
   readonly #models = new Map<string, string | undefined>();
+  /** Those that sum up for a compaction of the main session. */
+  readonly #summaries = new Set<string>();
   readonly #told = new Set<string>();
 
   /** Undefined for a message that is not known. */
@@ -82,6 +75,7 @@ export class ServeEvents {
     const [provider, name] = [stringOf(info['providerID']), stringOf(info['modelID'])];
     const model = provider === undefined || name === undefined ? undefined : `${provider}/${name}`;
     this.#models.set(id, model);
+    if (session === this.#main && info['summary'] === true) this.#summaries.add(id);
     if (session !== this.#main || info['summary'] === true || model === undefined || model === this.#model) return [];
     this.#model = model;
     return [this.#started(session)];
@@ -93,10 +87,10 @@ export class ServeEvents {
     const thread: Thread = session === this.#main ? 'main' : { subagent: session };
     switch (part['type']) {
       case 'step-start':
-        return [this.#call(message, thread, {}, undefined)];
+        return this.#calls.begin(this.#call(message, thread), part);
       case 'step-finish': {
         if (thread === 'main') this.#evidence = stepEnd(part['reason'], false);
-        return [this.#call(message, thread, stepTokens(objectOf(part['tokens'])), part['cost'])];
+        return this.#calls.finish(this.#call(message, thread), part);
       }
       case 'tool':
         return this.#tool(id, thread, part);
@@ -107,11 +101,8 @@ export class ServeEvents {
     }
   }
 
-  #call(callId: string, thread: Thread, usage: TokenUsage, cost: unknown): HarnessEventBody {
-    const isUntold = Object.keys(usage).length === 0;
-    const costUsdMicros = isUntold ? undefined : this.#rounding.apply(cost);
-    const provisional = isUntold ? true : undefined;
-    return defined({ kind: 'model.call', callId, thread, model: this.#models.get(callId), usage, provisional, costUsdMicros });
+  #call(callId: string, thread: Thread): Call {
+    return { callId, thread, model: this.#models.get(callId), isCompaction: this.#summaries.has(callId) };
   }
 
   #tool(id: string, thread: Thread, part: JsonObject): Events {

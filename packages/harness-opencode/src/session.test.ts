@@ -114,6 +114,7 @@ describe('the database', () => {
     ['a request that was refused', { ...main, data: { error: { name: 'APIError' } } }, false],
     ['an answer that broke off and came again', { ...main, steps: [{ type: 'step-start' }, ...step(1)] }, true],
     ['a step without tokens', { ...main, steps: [{ type: 'step-start' }, { type: 'step-finish', tokens: { input: 0, output: 0 } }] }, true],
+    ['a kind that is no count', { ...main, steps: [{ type: 'step-finish', tokens: { input: 5, output: '7' } }] }, true],
     ['a step', { ...main, steps: step(1) }, false],
   ])('with %s: a lower bound is %s', (_, row, lowerBound) =>
     expect(reconcile(rowsOf([{ ...main, steps: step(5) }, row]))?.lowerBound).toBe(lowerBound),

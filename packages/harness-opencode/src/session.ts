@@ -15,7 +15,7 @@ import { capabilities } from './capabilities.ts';
 import { catalogueFiles, windowIn } from './context-window.ts';
 import { untold } from './own-log.ts';
 import { readSessions, type Message } from './session-rows.ts';
-import { Rounding, stepTokens } from './tokens.ts';
+import { isAll, Rounding, stepTokens } from './tokens.ts';
 
 /** What the user and the CLI know of models, once it is known that there is a session. */
 export function sessionFiles(_sessionId: string, found: ReconcileInput['files']): readonly string[] {
@@ -45,7 +45,7 @@ export function reconcile({ sessionId, files, baseline, events }: ReconcileInput
       mainMessages.filter((message) => hasBegun(message) && !message.isSummary).length +
       missing.filter(({ thread, compaction }) => thread === 'main' && !compaction).length,
     provenance: isReported ? 'reported' : 'recovered',
-    lowerBound: calls.some(({ usage }) => Object.keys(usage).length === 0) || events.some(isUntold),
+    lowerBound: calls.some(({ usage }) => Object.keys(usage).length === 0) || since.some(isPartlyTold) || events.some(isUntold),
     calls,
     model,
     // A session keeps the version that made it, whichever goes on in it.
@@ -121,6 +121,10 @@ function isCompaction({ isSummary, hasFailed, steps }: Message): boolean {
 function cutOff({ begun, steps, completedAt, hasFailed }: Message): number {
   if (begun === 0 && steps.length === 0) return completedAt === undefined && !hasFailed ? 1 : 0;
   return Math.max(0, begun - steps.length);
+}
+
+function isPartlyTold({ steps }: Message): boolean {
+  return steps.some(({ tokens }) => !isAll(tokens));
 }
 
 function isUntold(event: HarnessEvent): boolean {

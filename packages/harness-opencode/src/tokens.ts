@@ -14,6 +14,17 @@ export function stepTokens(tokens: JsonObject): TokenUsage {
   return isTold ? usage : {};
 }
 
+/** Whether that is all that the step used: what cannot be read is no part of it. */
+export function isAll(tokens: JsonObject): boolean {
+  const cache = objectOf(tokens['cache']);
+  const told = [tokens['input'], cache['read'], cache['write'], tokens['output'], tokens['reasoning']].filter(
+    (count) => count !== undefined,
+  );
+  const counts = told.map((count) => countOf(count));
+  const sum = counts.reduce<number>((total, count) => total + (count ?? 0), 0);
+  return !counts.includes(undefined) && (countOf(tokens['total']) ?? 0) <= sum;
+}
+
 /** Turns amounts of dollars into micros, rounded once over all of them. */
 export class Rounding {
   #usd = 0;
