@@ -77,7 +77,7 @@ test.each([
       {},
       nothing,
       1_000,
-      {} as never,
+      never,
     );
     for await (const batch of transcript.read()) expect(batch.events).toHaveLength(2);
     expect(transcript.live().contextUtilization).toBe(expected);
