@@ -28,6 +28,7 @@ type Events = readonly HarnessEventBody[];
 export class AppServer {
   readonly #tools = new Set<string>();
   readonly #threads = new Map<string, { model: string | undefined; total: TokenUsage; calls: number }>();
+  readonly #turns = new Set<string>();
   #main: string | undefined;
   #isCompacting = false;
   #windowTokens: number | undefined;
@@ -45,8 +46,11 @@ export class AppServer {
       case 'item/started':
       case 'item/completed':
         return this.#item(objectOf(params['item']), method === 'item/completed');
+      case 'turn/started':
+        this.#turns.add(stringOf(objectOf(params['turn'])['id']) ?? '');
+        return [];
       case 'thread/tokenUsage/updated':
-        return this.#counted(stringOf(params['threadId']) ?? '', objectOf(params['tokenUsage']));
+        return this.#counted(params);
       case 'account/rateLimits/updated':
         return usedUp(objectOf(params['rateLimits']));
       case 'error': {
@@ -56,6 +60,7 @@ export class AppServer {
           : [{ kind: 'warning', message: reason }];
       }
       case 'configWarning':
+      case 'deprecationNotice':
       case 'warning':
         return [{ kind: 'warning', message: clip(stringOf(params['summary']) ?? stringOf(params['message']) ?? 'no reason given', 2048) }];
       case 'turn/completed':
@@ -89,7 +94,9 @@ export class AppServer {
     return itemEvents(plain, completed, this.#tools);
   }
 
-  #counted(id: string, usage: JsonObject): Events {
+  #counted(params: JsonObject): Events {
+    const id = stringOf(params['threadId']) ?? '';
+    const usage = objectOf(params['tokenUsage']);
     const thread = this.#threads.get(id) ?? { model: undefined, total: {}, calls: 0 };
     this.#threads.set(id, thread);
     if (id === this.#main) this.#windowTokens = countOf(usage['modelContextWindow']) ?? this.#windowTokens;
@@ -98,6 +105,9 @@ export class AppServer {
     // The same total is told again when limits or the context have changed.
     if (!usesTokens(used)) return [];
     thread.total = total;
+    // What a thread had used before it was resumed or forked is told with a turn of that time.
+    const turn = stringOf(params['turnId']);
+    if (id === this.#main && turn !== undefined && !this.#turns.has(turn)) return [];
     this.#used.push(defined({ model: thread.model, usage: used }));
     // What writes the summary of a compaction is no turn: the total at the end holds it.
     if (this.#isCompacting && id === this.#main) return [{ kind: 'usage.incomplete', reason: 'a compaction' }];
@@ -129,7 +139,7 @@ const itemTypes: Readonly<Record<string, string>> = {
 
 function isSilent(method: string): boolean {
   return (
-    /\/(delta|outputDelta|textDelta|summaryTextDelta|summaryPartAdded)$|^turn\/(started|diff\/updated|plan\/updated)$|^thread\/(status|name|settings)\//.test(
+    /\/(delta|outputDelta|textDelta|summaryTextDelta|summaryPartAdded)$|^turn\/(diff|plan)\/updated$|^thread\/(status|name|settings|goal)\//.test(
       method,
     ) || method.startsWith('remoteControl/')
   );

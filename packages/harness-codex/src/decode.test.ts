@@ -33,6 +33,22 @@ test('calls are told apart by all that they were given, where the CLI tells it',
   expect(outputs.map((output) => output !== undefined)).toEqual([true, true, true, false, false, false]);
 });
 
+test('app-server tells of a resumed thread what it had used before: that is not used again', () => {
+  const used = (turnId: string, inputTokens: number) => ({
+    method: 'thread/tokenUsage/updated',
+    params: { threadId: 't', turnId, tokenUsage: { total: { inputTokens, outputTokens: 1 }, modelContextWindow: 9 } },
+  });
+  const messages = [
+    { id: 2, result: { thread: { id: 't', model: 'm' } } },
+    used('old', 100),
+    { method: 'turn/started', params: { threadId: 't', turn: { id: 'new' } } },
+    used('new', 130),
+    { method: 'turn/completed', params: { threadId: 't', turn: { id: 'new', status: 'completed' } } },
+  ];
+  const events = createDecoder('stdout', undefined).push(Buffer.from(messages.map((message) => `${JSON.stringify(message)}\n`).join('')));
+  expect(foldUsage(events, capabilities)).toMatchObject({ turns: 1, total: { uncachedInputTokens: 30 }, unknownEvents: 0 });
+});
+
 describe('what the CLI logs', () => {
   const at = '2026-11-21T18:33:06.561505Z';
   const telemetry = (name: string, fields: string, thread = 'main-1'): string =>
