@@ -15,6 +15,7 @@ const failures = [
   ['too long a prompt', 'prompt_too_long', 'success', 400, 'invalid_request', 'context_exhausted'],
   ['turns used up', 'max_turns', 'error_max_turns', null, undefined, 'turn_limit'],
   ['budget used up', 'budget_exhausted', 'error_max_budget_usd', null, undefined, 'cost_limit'],
+  ['a connection that was lost, as claude 2.1.197 printed it', 'completed', 'success', null, 'server_error', 'transient_api_error'],
   ['an older CLI that only tells the status', '', 'success', 500, undefined, 'transient_api_error'],
   ['a retried failure that was over long before', 'turn_setup_failed', 'error_during_execution', null, 'rate_limit', undefined],
 ] as const;

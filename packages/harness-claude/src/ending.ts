@@ -16,7 +16,8 @@ export function endEvidence(result: JsonObject, apiError: string | undefined, in
 }
 
 function reasonOf(result: JsonObject, subtype: string, terminal: string, apiError: string | undefined): EndReason | undefined {
-  const api = terminal === 'api_error' || terminal === '' ? apiError : undefined;
+  // Older versions call even that completed.
+  const api = ['api_error', 'completed', ''].includes(terminal) ? apiError : undefined;
   return (
     entryOf(endings, terminal) ??
     entryOf(endings, subtype) ??
