@@ -10,14 +10,17 @@ import type { Order, Report } from './attempt/lookout.ts';
 import { Metering } from './attempt/metering.ts';
 import { Transcript } from './attempt/transcript.ts';
 import { watchdogThresholds } from './config/watchdogs.ts';
-import { loadPlugins } from './load-plugins.ts';
+import { configuredPlugin } from './load-plugins.ts';
 import type { LookoutSetting } from './lookout.ts';
-import { createCatalogue } from './plugins/catalogue.ts';
+import type { Plugin } from './plugins/catalogue.ts';
 import { createPrices } from './pricing/price-list.ts';
 import { newestAttempt } from './task/task.ts';
 
+type WatchOrder = Extract<Order, { kind: 'watch' }>;
+
 /** Where changes are not told. */
 const pollMs = 100;
+const warmUpRounds = 200;
 /** Nothing of it is recorded here. */
 const nowhere = { stdout: Infinity, stderr: Infinity };
 
@@ -34,15 +37,32 @@ goFirst();
 // Our own daemon has made it.
 const setting = workerData as LookoutSetting;
 const { loaded, children } = setting;
-const plugins = createCatalogue(await loadPlugins(loaded, children, setting));
+const plugins = new Map<string, Promise<Plugin>>();
 const thresholds = watchdogThresholds(loaded.configuration);
 const rooms = { prices: createPrices(loaded.configuration.prices), now: () => Date.now() };
 const watched = new Map<number, Disposable>();
 
-function look(directory: string, task: Extract<Order, { kind: 'watch' }>['task'], onHeld: () => void): Disposable {
+/** Each once, when it is first needed. */
+function pluginOf(id: string): Promise<Plugin> {
+  const known = plugins.get(id) ?? configuredPlugin(id, loaded, children, setting).then(warmedUp);
+  plugins.set(id, known);
+  return known;
+}
+
+/** What is done for the first time takes a hundred times as long: the first call of the first task must not be the one that waits for it. */
+function warmedUp(plugin: Plugin): Plugin {
+  const line = Buffer.from(`${JSON.stringify({ type: 'warm', text: 'x'.repeat(500) })}\n`);
+  const decoder = plugin.harness.decoder('stdout', undefined);
+  for (let round = 0; round < warmUpRounds; round += 1) {
+    decoder.push(line);
+    rooms.prices.price({ model: 'warm', usage: { outputTokens: 1 }, at: rooms.now() });
+  }
+  return plugin;
+}
+
+function look({ directory, task }: WatchOrder, plugin: Plugin, onHeld: () => void): Disposable {
   const attempt = newestAttempt(task);
   if (!attempt) throw new Error(`bug: task ${task.id} has no attempt to watch`);
-  const plugin = plugins.get(attempt.harness);
   const transcript = new Transcript(directory, plugin, attempt, nowhere, task.spec.limits.maxOutputBytes, thresholds);
   const { hold } = new Metering(task, directory, transcript, plugin, rooms);
   let files: FSWatcher | undefined;
@@ -74,13 +94,23 @@ function report(kind: Report['kind'], id: number): void {
   parentPort?.postMessage({ kind, id } satisfies Report, []);
 }
 
-parentPort?.on('message', (order: Order) => {
-  watched.get(order.id)?.[Symbol.dispose]();
-  watched.delete(order.id);
-  if (order.kind === 'forget') return;
+async function obey(order: Order): Promise<void> {
+  const { id } = order;
+  if (order.kind === 'forget') {
+    watched.get(id)?.[Symbol.dispose]();
+    watched.delete(id);
+    return;
+  }
+  const plugin = await pluginOf(order.task.spec.harness);
   watched.set(
-    order.id,
-    look(order.directory, order.task, () => report('held', order.id)),
+    id,
+    look(order, plugin, () => report('held', id)),
   );
-  report('watching', order.id);
+  report('watching', id);
+}
+
+// One at a time: what is to be forgotten was watched before.
+let obeyed = Promise.resolve();
+parentPort?.on('message', (order: Order) => {
+  obeyed = obeyed.then(() => obey(order));
 });

@@ -3,7 +3,7 @@ import { createUsageFold } from '@singletree/harness';
 import { describe, expect, test } from 'vitest';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { noPrices, type Prices } from '../pricing/prices.ts';
-import type { Attempt } from '../task/task.ts';
+import type { Attempt, Limits } from '../task/task.ts';
 import { Meter } from './meter.ts';
 
 const capabilities: Capabilities = {
@@ -37,13 +37,19 @@ interface Told {
   readonly files?: Reconciliation | undefined;
   readonly list?: Prices;
   readonly windowTokens?: number;
-  readonly needsWindow?: boolean;
+  readonly limits?: Partial<Limits>;
 }
 
-function meterOf({ events, files, list = prices, windowTokens, needsWindow = false }: Told): Meter {
+function meterOf({ events, files, list = prices, windowTokens, limits = { maxCostUsdMicros: 1 } }: Told): Meter {
   const harness = { capabilities, contextWindow: () => windowTokens, ...(files && { reconcile: () => files }) };
   const fold = createUsageFold(capabilities);
-  const meter = new Meter(attempt, { harness, settings: {} } as unknown as Plugin, fold, { prices: list, now: () => 0 }, needsWindow);
+  const meter = new Meter(
+    attempt,
+    { harness, settings: {} } as unknown as Plugin,
+    fold,
+    { prices: list, now: () => 0 },
+    { timeoutMs: 1, maxOutputBytes: 1, maxAttempts: 1, ...limits },
+  );
   for (const event of events) {
     meter.add({ ...event, source: 'stdout', endsAt: 1 });
     fold.add(event);
@@ -102,6 +108,13 @@ describe('tokens', () => {
 });
 
 describe('cost', () => {
+  test('is asked of nobody where it is not limited', () => {
+    expect(meterOf({ events: [call('1', { outputTokens: 1 }, { model: 'x' })], limits: { maxTokens: 1 } }).spent).toEqual({
+      tokens: 1,
+      costUsdMicros: 0,
+    });
+  });
+
   test("is the harness's own figure for a call, else the price list's", () => {
     const events = [call('1', { outputTokens: 1_000 }, { costUsdMicros: 7, model: 'unheard of' }), call('2', { outputTokens: 500 })];
     expect(meterOf({ events }).spent).toMatchObject({ costUsdMicros: 500_007 });
@@ -138,8 +151,8 @@ test('a context is as full as the newest call of the main thread, where its wind
   expect(meterOf({ events }).spent).not.toHaveProperty('contextUtilization');
   const files: Reconciliation = { usage: [], provenance: 'recovered', lowerBound: true, context: { windowTokens: 80 } };
   expect(meterOf({ events, files }).spent.contextUtilization).toBe(0.5);
-  expect(meterOf({ events, needsWindow: true }).isUntold).toBe(true);
-  expect(meterOf({ events, needsWindow: true, windowTokens: 100 }).isUntold).toBe(false);
+  expect(meterOf({ events, limits: { maxContextUtilization: 0.5 } }).isUntold).toBe(true);
+  expect(meterOf({ events, limits: { maxContextUtilization: 0.5 }, windowTokens: 100 }).isUntold).toBe(false);
 });
 
 test.each<[string, boolean, HarnessEventBody[]]>([

@@ -9,7 +9,7 @@ import {
   type UsageFold,
 } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
-import type { Attempt, LiveProgress } from '../task/task.ts';
+import type { Attempt, Limits, LiveProgress } from '../task/task.ts';
 import { sessionIdOf } from './account.ts';
 import { contextOf } from './context.ts';
 import { costOf } from './costs.ts';
@@ -29,7 +29,7 @@ export class Meter implements Consumption {
   readonly #plugin: Plugin;
   readonly #fold: UsageFold;
   readonly #rooms: Pick<Rooms, 'prices' | 'now'>;
-  readonly #needsWindow: boolean;
+  readonly #limits: Limits;
   readonly #going = new GoingOn();
   readonly #events: HarnessEvent[] = [];
   /** Those of which a ledger is made. */
@@ -45,14 +45,14 @@ export class Meter implements Consumption {
 
   /**
    * @param fold takes each event after this has done so
-   * @param needsWindow the task is held to how full its context is
+   * @param limits of the task: what it is not held to is not asked for
    */
-  constructor(attempt: Attempt, plugin: Plugin, fold: UsageFold, rooms: Pick<Rooms, 'prices' | 'now'>, needsWindow: boolean) {
+  constructor(attempt: Attempt, plugin: Plugin, fold: UsageFold, rooms: Pick<Rooms, 'prices' | 'now'>, limits: Limits) {
     this.#attempt = attempt;
     this.#plugin = plugin;
     this.#fold = fold;
     this.#rooms = rooms;
-    this.#needsWindow = needsWindow;
+    this.#limits = limits;
   }
 
   add(event: HarnessEvent): void {
@@ -103,7 +103,8 @@ export class Meter implements Consumption {
   /** Something is being used that no event tells before it is too late, and that the files may tell. What the main thread does now it tells itself. */
   get isUntold(): boolean {
     if (this.#isIncomplete || this.#going.hasSubagents) return true;
-    if (this.#needsWindow && this.#calls.size > 0 && this.spent.contextUtilization === undefined) return true;
+    if (this.#limits.maxContextUtilization !== undefined && this.#calls.size > 0 && this.spent.contextUtilization === undefined)
+      return true;
     return [...this.#previews].some((callId) => callId !== this.#newestOfMain);
   }
 
@@ -141,6 +142,8 @@ export class Meter implements Consumption {
   }
 
   #priced(usage: AttemptUsage, reconciliation: Reconciliation | undefined): Consumed {
+    const tokens = allTokens(usage.total);
+    if (this.#limits.maxCostUsdMicros === undefined) return { tokens, costUsdMicros: 0 };
     const { number } = this.#attempt;
     const { provider } = this.#plugin.harness;
     const { prices, now } = this.#rooms;
@@ -151,7 +154,7 @@ export class Meter implements Consumption {
     const missing = ledger.entries.find((entry) => entry.costUsdMicros === undefined && usesTokens(entry) && !own.has(entry.model));
     const price = missing && prices.price({ model: missing.model ?? usage.model, provider, usage: missing, at: missing.at });
     return defined({
-      tokens: allTokens(usage.total),
+      tokens,
       costUsdMicros: ledger.cost.costUsdMicros ?? 0,
       unpriced: price && 'unknown' in price ? price.unknown : undefined,
     });

@@ -40,8 +40,7 @@ export class Metering implements Disposable {
     this.#task = task;
     this.#transcript = transcript;
     this.#plugin = plugin;
-    const needsWindow = task.spec.limits.maxContextUtilization !== undefined;
-    this.meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms, needsWindow) : undefined;
+    this.meter = isMetered(task) ? new Meter(attempt, plugin, transcript.fold, rooms, task.spec.limits) : undefined;
     if (this.meter) transcript.onEvent = (event) => this.meter?.add(event);
     this.hold = new Hold(directory, () => this.found().some(({ stop }) => stop !== undefined));
     this.#files = this.meter && environment && plugin.harness.reconcile ? this.#reading(this.meter, environment) : undefined;
