@@ -1,6 +1,6 @@
 import { toJson } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
-import { statusWords } from '../daemon/about.ts';
+import { harnessMark, statusWords } from '../daemon/about.ts';
 import { ensureDaemon } from '../daemon/ensure.ts';
 import { badInput } from '../failure.ts';
 import { markOf } from '../terminal/marks.ts';
@@ -36,17 +36,25 @@ Examples:
     const found = await client.harnesses.list({ refresh: true });
     if (call.json) return call.printJson(found.map(toJson));
     if (call.quiet) return call.print(found.filter(({ status }) => status === 'ready').map(({ id }) => id));
-    const rows = found.map(({ id, status, version, executable, message, hint }) => [
-      `${markOf(status === 'ready' ? 'success' : 'failure', call.look)} ${id}`,
+    const rows = found.map(({ id, status, version, supportedVersions, executable, message, hint }) => [
+      `${markOf(harnessMark({ status, message }), call.look)} ${id}`,
       statusWords[status],
       version ?? '',
+      supportedVersions,
       executable ?? '',
       oneLine([message, hint].filter((text) => text !== undefined).join('; ')),
     ]);
     call.print(
       table(
         call.look,
-        [{ head: '  harness' }, { head: 'state' }, { head: 'version' }, { head: 'executable' }, { head: 'what to do', least: 8 }],
+        [
+          { head: '  harness' },
+          { head: 'state' },
+          { head: 'version' },
+          { head: 'supported' },
+          { head: 'executable' },
+          { head: 'what to do', least: 8 },
+        ],
         rows,
       ),
     );

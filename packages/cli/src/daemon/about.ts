@@ -1,5 +1,6 @@
 import type { DaemonStatus, Harness } from '@singletree/sdk';
 import { facts, plural } from '../terminal/figures.ts';
+import type { MarkName } from '../terminal/marks.ts';
 import { oneLine } from '../terminal/text.ts';
 
 type Pair = readonly [label: string, value: string | undefined];
@@ -19,6 +20,12 @@ export function harnessesLine(harnesses: readonly Harness[]): string {
   const ready = harnesses.filter(({ status }) => status === 'ready').length;
   const others = harnesses.filter(({ status }) => status !== 'ready').map(({ id, status }) => `${id} ${statusWords[status]}`);
   return oneLine(facts(`${ready} of ${harnesses.length} ready`, ...others));
+}
+
+/** One of another version than was checked runs all the same. */
+export function harnessMark({ status, message }: { readonly status: Harness['status']; readonly message?: string | undefined }): MarkName {
+  if (status === 'ready') return message === undefined ? 'success' : 'warning';
+  return status === 'unsupported_version' ? 'warning' : 'failure';
 }
 
 export const statusWords: Readonly<Record<Harness['status'], string>> = {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { childEnvironment, importPlugin, optionsSchema, type Plugin } from '@singletree/core/kit';
 import { inRange, versionRange, type Harness, type KnownLimit, type Probe } from '@singletree/harness';
 import type { Call } from '../call.ts';
-import { statusWords } from '../daemon/about.ts';
+import { harnessMark, statusWords } from '../daemon/about.ts';
 import { answering } from '../daemon/answering.ts';
 import { environmentOf } from '../doctor/daemon.ts';
 import { facts } from '../terminal/figures.ts';
@@ -130,7 +130,7 @@ function lines(shown: Shown, { look }: Pick<Call, 'look'>): string[] {
   const { usage } = capabilities;
   const applying = shown.known_limits.filter(({ applies }) => applies !== false);
   return [
-    `  ${markOf(status === 'ready' ? 'success' : 'failure', look)} ${facts(shown.id, shown.display_name, statusWords[status], shown.version)}`,
+    `  ${markOf(harnessMark(shown), look)} ${facts(shown.id, shown.display_name, statusWords[status], shown.version)}`,
     ...labelled(look, [
       ['what to do', facts(shown.message && oneLine(shown.message), shown.hint && oneLine(shown.hint)) || undefined],
       ['executable', shown.executable],

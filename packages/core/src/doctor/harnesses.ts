@@ -12,7 +12,7 @@ export interface HarnessFacts {
   readonly hint?: string | undefined;
 }
 
-/** One that is not ready is a problem if tasks that name none go to it. */
+/** One that cannot be used is a problem if tasks that name none go to it. One of another version runs all the same. */
 export function harnessFinding({ id, status, version, executable, message, hint }: HarnessFacts, defaultId: string | undefined): Finding {
   const place = executable === undefined ? {} : { where: executable };
   if (status === 'ready') {
@@ -20,6 +20,7 @@ export function harnessFinding({ id, status, version, executable, message, hint 
     return { check: id, status: message === undefined ? 'ok' : 'warning', message: text, ...place };
   }
   const fix = hint === undefined ? {} : { fix: hint };
+  if (status === 'unsupported_version') return { check: id, status: 'warning', message: message ?? status, ...place, ...fix };
   const isDefault = id === defaultId;
   const text = `${message ?? status}${isDefault ? ' (the default harness)' : ''}`;
   return { check: id, status: isDefault ? 'problem' : 'warning', message: text, ...place, ...fix };

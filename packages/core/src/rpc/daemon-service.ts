@@ -102,6 +102,7 @@ async function harnessToProto(plugin: Plugin, maxAgeMs: number): Promise<Harness
   return create(HarnessSchema, {
     id: plugin.id,
     plugin: plugin.source,
+    supportedVersions: plugin.harness.supportedVersions,
     status: enumOf(HarnessStatus, probe.status),
     ...('version' in probe ? { version: probe.version } : {}),
     ...(probe.status === 'missing' ? {} : { executable: plugin.settings.executable }),
