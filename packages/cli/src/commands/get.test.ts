@@ -62,7 +62,14 @@ test('what it may spend', () => {
 });
 
 test('what it has spent, and each attempt: what is only known in part says so', () => {
-  const usage = { uncachedInputTokens: 1_000, cacheWriteInputTokens: 20, cacheWrite1hInputTokens: 20, outputTokens: 4, lowerBound: true };
+  const usage = {
+    uncachedInputTokens: 1_000,
+    cacheWriteInputTokens: 20,
+    cacheWrite1hInputTokens: 20,
+    outputTokens: 4,
+    provenance: 'recovered',
+    lowerBound: true,
+  };
   const spent = { turnsPerTask: 3, turnsLowerBound: true, tokensPerTask: 1_024, usage, costPerTaskUsdMicros: 48_200, costLowerBound: true };
   const context = { contextUtilization: 0.15, contextUtilizationPeak: 0.9, contextCompactions: 1 };
   const attempts = [
@@ -73,7 +80,7 @@ test('what it has spent, and each attempt: what is only known in part says so', 
   expect(shown).toContain('  spent       ≥ 3 turns · ≥ 1.0k tokens · ≥ $0.0482');
   expect(lines({ ...spent, state: 'in_progress' })).toContain('  spent       3 turns · 1.0k tokens · $0.0482');
   expect(shown.slice(-2)).toEqual([
-    '  ● attempt 1   ended · ≥ 1.0k tokens · ≥ $0.0482 · context 15 % (90 % at most) · 1 compaction',
+    "  ● attempt 1   ended · ≥ 1.0k tokens · by its session's files · ≥ $0.0482 · context 15 % (90 % at most) · 1 compaction",
     '  ● attempt 2   ended · context 20 %',
   ]);
 });

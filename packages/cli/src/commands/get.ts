@@ -105,6 +105,7 @@ function attemptRow({
       failure && oneLine(failure.message),
       turns !== undefined && `turn ${turns}`,
       tokens !== undefined && `${atLeast(usage?.lowerBound)}${count(tokens)} tokens`,
+      usage?.provenance === 'recovered' && "by its session's files",
       costUsdMicros !== undefined && atLeast(costLowerBound) + cost(costUsdMicros),
       contextUtilization !== undefined && contextText(contextUtilization, contextUtilizationPeak),
       contextCompactions !== undefined && contextCompactions > 0 && plural(contextCompactions, 'compaction'),

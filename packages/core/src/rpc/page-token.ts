@@ -18,7 +18,10 @@ export function readPageToken(token: string, states: readonly TaskState[]): stri
   }
 }
 
-/** The same for a usage ledger, which only grows while it is read: how many of its entries were read, and of what. */
+/**
+ * The same for a usage ledger: how many of its entries were read, and of what. It grows while its task runs; what an attempt had told is replaced
+ * when that ends, so that whoever reads just then reads again.
+ */
 export function writeLedgerToken(skip: number, filter: readonly unknown[]): string {
   return Buffer.from(JSON.stringify([1, skip, filter])).toString('base64url');
 }
