@@ -51,7 +51,7 @@ const clis: readonly Cli[] = [
     name: 'OpenCode',
     fetch: fetchOpenCode,
     scene: (steps) => openCodeScene(steps),
-    task: openCodeTask,
+    task: ({ repo }, more) => ({ title: 'A task', instructions: 'Do it.', harness: 'opencode', workspace: repo.path, ...more }),
     tools: [
       (number) => ({ name: 'bash', input: { command: `true ${number}`, description: 'true' } }),
       () => ({ name: 'glob', input: { pattern: '*.txt' } }),

@@ -113,8 +113,7 @@ const withoutDaemon = '[reasons](../test/reasons.test.ts) "an attempt that ends 
 const elsewhere: Partial<Record<FailureReason, string>> = {
   out_of_memory: withoutDaemon,
   unsupervised: withoutDaemon,
-  // Nothing leads to it yet.
-  token_limit: '[outcome](../packages/core/src/task/outcome.test.ts) "an attempt that ends with a changed tree and the reason %s"',
+  token_limit: '[spending](../test/spending.test.ts) "on tokens ends a task that would go on, with a warning before"',
 };
 
 function waitOf({ backoff }: RetryRule): string {
