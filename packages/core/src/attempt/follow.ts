@@ -30,6 +30,22 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   let why = [...told].some(isStop) ? attempt.live?.concern : undefined;
   let stop: LimitStop | undefined;
 
+  const isCounted = needsDaemon(task, plugin.harness.capabilities);
+  const onHint = (): void => {
+    if (!isCounted) return;
+    try {
+      transcript.advance();
+      metering.look();
+    } catch {
+      // The look that follows meets the same, and says so.
+    }
+  };
+  const onHeld = (): void => {
+    onHint();
+    hold.join();
+  };
+  using watching = isCounted ? rooms.lookout?.watch(directory, task, onHeld) : undefined;
+
   const live = (): LiveProgress => {
     // Stopped for what is counted, it is told with what has been counted since.
     const concern = metering.why(stop) ?? why;
@@ -67,6 +83,8 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       await tell(concern);
       stop ??= concern.stop;
     }
+    // Whoever is asked to end must be awake: nobody else may hold it from now on.
+    if (stop) watching?.[Symbol.dispose]();
     return stop;
   };
 
@@ -76,22 +94,7 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
       if (error instanceof StepFailure) return undefined;
       throw error;
     });
-  const isCounted = needsDaemon(task, plugin.harness.capabilities);
-  const onHint = (): void => {
-    if (!isCounted) return;
-    try {
-      transcript.advance();
-      metering.look();
-    } catch {
-      // The look that follows meets the same, and says so.
-    }
-  };
-  const onHeld = (): void => {
-    onHint();
-    hold.join();
-  };
   // What is about to begin may be there in an instant; what has begun long since is looked at without waiting for anybody.
-  using watching = isCounted ? rooms.lookout?.watch(directory, task, onHeld) : undefined;
   if (process.state === 'open') await watching?.ready;
   const ended = await supervise(task, process, rooms, { secrets, onHint, onOutput: record, ownStop });
   if (ended.kind === 'dead') await record(lengthsOf(directory));
