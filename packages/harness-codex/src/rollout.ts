@@ -44,6 +44,8 @@ export interface Rollout {
   readonly threadId: string;
   /** The thread that is spoken to from outside: this one, or the one that it works for, however many are between them. */
   readonly rootId: string;
+  /** The thread that it works for. */
+  readonly parentId: string | undefined;
   readonly version: string | undefined;
   /** In the order in which they were made; in older versions not the last one of a process that was killed. One that it does not tell the
    *  tokens of uses none of any kind. */
@@ -118,6 +120,7 @@ class Reader {
     return {
       threadId,
       rootId: stringOf(this.#meta['session_id']) ?? threadId,
+      parentId: parentOf(this.#meta),
       version: stringOf(this.#meta['cli_version']),
       calls: this.#calls,
       compactions: this.#compactions,
@@ -263,6 +266,12 @@ class Reader {
     for (const id of [item['agent_thread_id'], ...arrayOf(item['receiver_thread_ids'])])
       if (typeof id === 'string' && threadIds.test(id)) this.#subagents.add(id);
   }
+}
+
+/** Versions before 0.150 tell it in one place only, and no root. */
+function parentOf(meta: JsonObject): string | undefined {
+  const spawned = objectOf(objectOf(objectOf(meta['source'])['subagent'])['thread_spawn']);
+  return stringOf(meta['parent_thread_id']) ?? stringOf(spawned['parent_thread_id']);
 }
 
 function isNothing(total: JsonObject): boolean {

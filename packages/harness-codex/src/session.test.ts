@@ -61,6 +61,23 @@ test('a rollout of another session is nobody of ours', () => {
   expect(accountOf(fixture, { files }).total).toEqual(fixture.session.expected['total']);
 });
 
+test('threads that name no root are known by the one that they work for', () => {
+  const spawned = (by: string) => ({ source: { subagent: { thread_spawn: { parent_thread_id: by } } } });
+  const files = [
+    { id: 'main', source: 'exec' },
+    { id: 'one', ...spawned('main') },
+    { id: 'below', ...spawned('one') },
+    { id: 'stranger', ...spawned('other') },
+    { id: 'round', ...spawned('round') },
+  ].map((meta) => ({ path: `rollout-${meta.id}.jsonl`, bytes: Buffer.from(`${line('session_meta', meta)}\n${count(10)}\n`) }));
+  const told = harness.reconcile?.({ sessionId: 'main', files, baseline: undefined, events: [] });
+  expect(told?.calls?.map(({ callId }) => callId).toSorted((one, other) => one.localeCompare(other))).toEqual([
+    'below:1',
+    'main:1',
+    'one:1',
+  ]);
+});
+
 test('a thread is counted once, however many files have it and however they are ordered: the longest one has it all', () => {
   const fixture = recorded('0.169.0', 'subagent');
   const copies = fixture.session.files.map(({ path, bytes }) => ({ path: `copy-${path}`, bytes: bytes.subarray(0, bytes.length / 2) }));

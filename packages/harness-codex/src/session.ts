@@ -65,10 +65,21 @@ function threadsOf({ sessionId, files }: ReconcileInput): readonly Rollout[] {
   const rollouts = new Map<string, Rollout>();
   for (const { bytes } of files.toSorted((one, other) => one.bytes.length - other.bytes.length)) {
     const rollout = readRollout(bytes);
-    if (rollout?.rootId === sessionId) rollouts.set(rollout.threadId, rollout);
+    if (rollout) rollouts.set(rollout.threadId, rollout);
   }
   const rank = ({ threadId }: Rollout): string => (threadId === sessionId ? '' : threadId);
-  return [...rollouts.values()].toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1));
+  return [...rollouts.values()]
+    .filter((rollout) => worksFor(rollout, sessionId, rollouts))
+    .toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1));
+}
+
+function worksFor(rollout: Rollout, sessionId: string, rollouts: ReadonlyMap<string, Rollout>): boolean {
+  const seen = new Set<Rollout>();
+  for (let at: Rollout | undefined = rollout; at && !seen.has(at); at = rollouts.get(at.parentId ?? '')) {
+    if (at.rootId === sessionId || at.parentId === sessionId) return true;
+    seen.add(at);
+  }
+  return false;
 }
 
 /** Somebody has been given work whose calls nobody tells. */
