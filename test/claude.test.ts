@@ -297,6 +297,24 @@ describe.runIf(full).concurrent.each([claudeVersion, oldestClaudeVersion])('Clau
     await expectPromisesKept(client, task, scene.daemon.state);
   });
 
+  test("a session in the user's own CLAUDE_CONFIG_DIR is found again", async () => {
+    await using scene = await sceneOf([{ text: 'Long.', tools: [endless('one')] }, change('before', 'after'), { text: 'Done.' }]);
+    const elsewhere = join(scene.folder, 'claude-config');
+    mkdirSync(elsewhere);
+    const client = await scene.daemon.start({ CLAUDE_CONFIG_DIR: elsewhere });
+    const { id } = await client.tasks.create(claudeTask(scene, { gates: [gate('after')] }));
+    await reached(scene, 'one');
+    expect([existsSync(join(elsewhere, 'projects')), existsSync(join(scene.daemon.home, '.claude'))]).toEqual([true, false]);
+    process.kill(claudeProcessOf(id)?.pid ?? Number.NaN, 'SIGKILL');
+    const task = await finished(client, id, 60_000);
+    expect(task).toMatchObject({
+      state: 'completed',
+      attempts: [{ resumed: false }, { resumed: true }],
+      completion: { usage: { lowerBound: false } },
+    });
+    expect(toldTokens(task)).toEqual(servedTokens(scene.models));
+  });
+
   test('killed while a sub-agent works, the tokens of both are known', async () => {
     // The files of sub-agents are written a little behind what they do.
     const late = { name: 'Bash', input: { command: 'sleep 1.5; echo $$ > "$TMPDIR/one"; sleep 300' } };

@@ -1,4 +1,14 @@
-import { countOf, objectOf, type Baseline, type SessionFile } from '@singletree/harness';
+import {
+  amountOf,
+  countOf,
+  countsIn,
+  defined,
+  objectOf,
+  stringOf,
+  type Baseline,
+  type JsonObject,
+  type SessionFile,
+} from '@singletree/harness';
 import { modelTotals, type ModelTotals } from './ledger.ts';
 import { readTranscript } from './transcript.ts';
 
@@ -10,7 +20,13 @@ export function baselineOf(sessionId: string, files: readonly SessionFile[]): Ba
   const main = files.find((file) => isMain(sessionId, file));
   if (!main) return undefined;
   const bytes = Object.fromEntries(files.map((file) => [file.path, file.bytes.length]));
-  return { version, data: { bytes, modelUsage: readTranscript(main.bytes).savedTotals ?? {} } };
+  const saved = Object.entries(readTranscript(main.bytes).savedTotals ?? {});
+  return { version, data: { bytes, modelUsage: Object.fromEntries(saved.map(([model, entry]) => [model, storable(entry)])) } };
+}
+
+/** What of a model's totals is subtracted later: whatever else a file holds need not survive being stored. */
+function storable(entry: JsonObject): JsonObject {
+  return defined({ ...countsIn(entry), costUSD: amountOf(entry['costUSD']), costBasis: stringOf(entry['costBasis']) });
 }
 
 export function isMain(sessionId: string, file: SessionFile): boolean {

@@ -16,7 +16,11 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Claud
   return {
     file: settings.executable,
     args: [
-      ...['-p', '--output-format', 'stream-json', '--verbose', '--include-partial-messages'],
+      '-p',
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--include-partial-messages',
       ...permissionFlags[attempt.permissions],
       ...(model === undefined ? [] : ['--model', model]),
       ...(attempt.session.kind === 'new' ? ['--session-id', attempt.session.id] : ['--resume', attempt.session.id]),

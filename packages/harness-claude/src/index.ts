@@ -17,9 +17,10 @@ const harness: Harness<ClaudeOptions> = defineHarness<ClaudeOptions>({
   provider: 'anthropic',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
   knownLimits,
-  decoderVersion: 2,
+  decoderVersion: 3,
   capabilities,
   options,
+  environment: ['CLAUDE_CONFIG_DIR'],
   projectConfiguration: [
     '.claude/settings.json',
     '.claude/settings.local.json',

@@ -39,6 +39,8 @@ export class OpenRequests {
       case 'ended':
         this.#of('main').isDue = false;
         return;
+      default:
+        return;
     }
   }
 

@@ -19,6 +19,12 @@ test.each([
   expect(await probe(host(known), { ...settings, hasApiKey })).toEqual({ status: 'ready', version: '2.1.329' });
 });
 
+test('a configuration elsewhere has its login there', async () => {
+  const elsewhere = { environment: 'CLAUDE_CONFIG_DIR' };
+  expect(await probe(host({ ...elsewhere, file: '$CLAUDE_CONFIG_DIR/.credentials.json' }), settings)).toMatchObject({ status: 'ready' });
+  expect(await probe(host({ ...elsewhere, file: '.claude/.credentials.json' }), settings)).toMatchObject({ status: 'unauthenticated' });
+});
+
 test('without any credential it says what to do; a gateway that needs no key is no exception, because the CLI asks for one', async () => {
   expect(await probe(host({}), settings)).toMatchObject({ status: 'unauthenticated', hint: expect.stringContaining('log in') });
   expect(await probe(host({}), { ...settings, baseUrl: 'http://gateway' })).toMatchObject({

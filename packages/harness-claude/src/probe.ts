@@ -33,6 +33,6 @@ async function hasCredentials(host: ProbeHost, settings: HarnessSettings<unknown
   return (
     settings.hasApiKey ||
     credentialVariables.some((name) => host.hasEnvironment(name)) ||
-    (await host.homeFileExists('.claude/.credentials.json'))
+    (await host.homeFileExists(`${host.hasEnvironment('CLAUDE_CONFIG_DIR') ? '$CLAUDE_CONFIG_DIR' : '.claude'}/.credentials.json`))
   );
 }

@@ -21,7 +21,10 @@ import { excess, inKindsOf } from './tokens.ts';
 
 /** The conversation, and one file for each sub-agent that it started. The folder is named after the workspace. */
 export function sessionFiles(sessionId: string): readonly string[] {
-  return [`.claude/projects/*/${sessionId}.jsonl`, `.claude/projects/*/${sessionId}/subagents/agent-*.jsonl`];
+  return ['$CLAUDE_CONFIG_DIR', '.claude'].flatMap((folder) => [
+    `${folder}/projects/*/${sessionId}.jsonl`,
+    `${folder}/projects/*/${sessionId}/subagents/agent-*.jsonl`,
+  ]);
 }
 
 /** Undefined where the session has no file. */
