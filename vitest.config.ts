@@ -2,6 +2,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { compileCache } from './test/support/compile-cache.ts';
 
+const supervision = 'packages/core/src/supervision/**/*.test.ts';
 const env = { NODE_COMPILE_CACHE: compileCache };
 
 /** The others have ended long before this one, where it is begun last; by its size it would be. */
@@ -23,8 +24,23 @@ const config: ViteUserConfig = defineConfig({
     coverage: { include: ['packages/*/src/**/*.ts'], exclude: ['packages/protocol/src/gen/**', '**/fixtures/**', '**/*.testsuite.ts'] },
     projects: [
       { test: { name: 'checks', include: ['tools/**/*.test.ts'], testTimeout: 300_000 } },
-      // Ten times what the slowest takes alone: other people's machines are busy.
-      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], testTimeout: 30_000, env } },
+      // Ten times what the slowest takes alone: other people's machines are busy. Files share their process: to load what all of them import
+      // for each one anew would be a third of their CPU.
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          exclude: [supervision],
+          testTimeout: 30_000,
+          env,
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
+          unstubGlobals: true,
+        },
+      },
+      // A process for each file: they look for what is left of those that theirs has started.
+      { test: { name: 'supervision', include: [supervision], testTimeout: 30_000, env } },
       // After the others: kills and waits are timed, and 2 cores are soon full.
       {
         test: {
