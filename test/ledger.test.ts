@@ -61,7 +61,10 @@ describe.concurrent('the usage ledger', () => {
       [1, 's1', 20, 6, 'reported', false],
       [1, 'main', undefined, undefined, 'missing', true],
     ];
-    await until(async () => existsSync(reachedFile) && (await ledgerOf(client, id)).length === 3, { what: 'three calls in the ledger' });
+    await until(async () => existsSync(reachedFile) && (await ledgerOf(client, id)).length === 3, {
+      what: 'three calls in the ledger',
+      timeoutMs: 40_000,
+    });
     const running = await client.tasks.get(id);
     expect(outline(await ledgerOf(client, id))).toEqual(first);
     expect(running).toMatchObject({ tokensPerTask: 41, turnsPerTask: 2, turnsLowerBound: true });
@@ -121,7 +124,7 @@ describe.concurrent('the usage ledger', () => {
     });
     const client = await at.daemon.start();
     const { id } = await client.tasks.create(aTask(at.repo.path));
-    await until(() => existsSync(reachedFile), { what: 'the agent to hang' });
+    await until(() => existsSync(reachedFile), { what: 'the agent to hang', timeoutMs: 40_000 });
     await at.daemon.kill();
     process.kill(Number(readFileSync(reachedFile, 'utf8')), 'SIGKILL');
     const again = await at.daemon.start();
@@ -168,7 +171,10 @@ describe.runIf(full)('of the real Claude Code', () => {
     await reached(at, 'one');
     process.kill(claudeProcessOf(id)?.pid ?? Number.NaN, 'SIGKILL');
     const task = await finished(client, id, 60_000);
-    expect(task).toMatchObject({ state: 'completed', attempts: [{ usage: { provenance: 'recovered', lowerBound: false } }, {}] });
+    expect(task, task.failure?.message).toMatchObject({
+      state: 'completed',
+      attempts: [{ usage: { provenance: 'recovered', lowerBound: false } }, {}],
+    });
     expect(toldTokens(task)).toEqual(servedTokens(at.models));
     const ledger = await ledgerOf(client, id);
     expect(differences(task, ledger)).toEqual([]);
