@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { look } from './look.ts';
+import { childIn, look } from './look.ts';
 import { bootId, readMarker, readStat } from './shim/process-table.ts';
 import { root, until } from './testing.testsuite.ts';
 
@@ -116,4 +116,23 @@ test('a program may have any name', async () => {
   expect(stat.state).toMatch(/^[RSD]$/);
   expect(stat.startTime).toBeGreaterThanOrEqual(self.startTime);
   child.kill('SIGKILL');
+});
+
+test('a child is found before its shim has written it down, and never that of another', async () => {
+  const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+  const other = spawn('sleep', ['60'], { stdio: 'ignore' });
+  try {
+    const pid = await until(() => child.pid);
+    const startTime = await until(() => readStat(pid)?.startTime);
+    const spec = { sandbox: 'marker' };
+    expect(childIn(directoryWith({ 'spec.json': spec, owner: shim }))).toEqual({ pid, startTime });
+    expect(childIn(directoryWith({ 'spec.json': { sandbox: 'pid_namespace' }, owner: shim }))).toBeUndefined();
+    expect(childIn(directoryWith({ owner: shim, 'run.json': run }))).toEqual({ pid: self.pid, startTime: self.startTime });
+    expect(childIn(directoryWith({ 'spec.json': spec, owner: { ...shim, startTime: 1 } }))).toBeUndefined();
+    expect(childIn(directoryWith({ 'spec.json': spec, owner: { ...shim, bootId: 'other' } }))).toBeUndefined();
+    expect(childIn(directoryWith({}))).toBeUndefined();
+  } finally {
+    child.kill('SIGKILL');
+    other.kill('SIGKILL');
+  }
 });

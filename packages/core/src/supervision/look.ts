@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExitRecord, Owner, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord } from './protocol.ts';
+import type { ExitRecord, Owner, ProcessFile, ProcessIdentity, ProcessSpec, RunRecord, SandboxLevel } from './protocol.ts';
 import { isObject, parseFile } from './shim/files.ts';
-import { bootId, findLiving } from './shim/process-table.ts';
+import { bootId, findLiving, readTable } from './shim/process-table.ts';
 import { inTodaysWords, isUnderstood } from './shim/versions.ts';
 
 /** What has become of a process directory. Begun again after any crash, a step asks this and knows what is left to do. */
@@ -57,12 +57,28 @@ export function readRun(directory: string): Promise<Reading<RunRecord>> {
   return read(directory, 'run.json', (value): value is RunRecord => isIdentity(value));
 }
 
-/** The child, as soon as its shim has written it down. At once: whoever asks must not wait. */
+/**
+ * The child, also in the moment in which its shim is still writing it down: then it is the one child of the shim's that leads a session, but in a
+ * namespace, where that is a helper. At once, for whoever asks must not wait. Undefined where neither tells.
+ */
 export function childIn(directory: string): ProcessIdentity | undefined {
+  const run = identityIn(readNow(directory, 'run.json'));
+  if (run) return run;
+  const spec = readNow(directory, 'spec.json');
+  const shim = identityIn(readNow(directory, 'owner'));
+  if (!isObject(spec) || spec['sandbox'] === ('pid_namespace' satisfies SandboxLevel) || !shim || !findLiving(shim)) return undefined;
+  const child = readTable().find(({ pid, parent, session }) => parent === shim.pid && session === pid);
+  return child && { pid: child.pid, startTime: child.startTime };
+}
+
+function identityIn(value: unknown): ProcessIdentity | undefined {
+  if (!isIdentity(value) || value['bootId'] !== bootId()) return undefined;
+  return { pid: Number(value['pid']), startTime: Number(value['startTime']) };
+}
+
+function readNow(directory: string, name: ProcessFile): unknown {
   try {
-    const value = parseFile(join(directory, 'run.json' satisfies ProcessFile));
-    if (!isIdentity(value) || value['bootId'] !== bootId()) return undefined;
-    return { pid: Number(value['pid']), startTime: Number(value['startTime']) };
+    return parseFile(join(directory, name));
   } catch {
     return undefined; // not there yet, or torn: `look` tells which
   }
