@@ -12,8 +12,8 @@ export const capabilities: Capabilities = {
   untold: ['api_retries'],
 };
 
-export const oldestVersion = '1.18.33';
-export const newestVersion = '1.18.33';
+export const oldestVersion = '1.18.32';
+export const newestVersion = '1.18.34';
 
 export const knownLimits: readonly KnownLimit[] = [
   {

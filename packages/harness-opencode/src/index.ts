@@ -1,6 +1,6 @@
 import { defineHarness, type Harness } from '@singletree/harness';
 import { baselineOf } from './baseline.ts';
-import { capabilities, knownLimits, newestVersion } from './capabilities.ts';
+import { capabilities, knownLimits, newestVersion, oldestVersion } from './capabilities.ts';
 import { command } from './command.ts';
 import { contextWindow } from './context-window.ts';
 import { createDecoder } from './decode.ts';
@@ -16,7 +16,7 @@ const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   harnessId: 'opencode',
   displayName: 'OpenCode',
   defaultExecutable: 'opencode',
-  supportedVersions: newestVersion,
+  supportedVersions: `${oldestVersion} – ${newestVersion}`,
   knownLimits,
   decoderVersion: 4,
   capabilities,
