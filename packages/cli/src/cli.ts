@@ -96,6 +96,12 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Tool',
+    usage: 'telemetry <preview> [ARGUMENTS...]',
+    does: 'show what leaves the machine about a task',
+    load: async () => (await import('./commands/telemetry.ts')).telemetry,
+  },
+  {
+    group: 'Tool',
     usage: 'trust [DIR]',
     does: 'let a repository configure the agents that work in it',
     load: async () => (await import('./commands/trust.ts')).trust,

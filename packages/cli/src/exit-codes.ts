@@ -56,7 +56,7 @@ export function codeOfAll(codes: readonly ExitCode[]): ExitCode {
 export function codeOfError({ code, reason }: { readonly code: string; readonly reason: string }): ExitCode {
   if (reason === 'HARNESS_UNAUTHENTICATED') return exitCodes.refused;
   if (reason === 'INVALID_CONFIGURATION' || reason === 'CONTAINMENT_UNAVAILABLE') return exitCodes.configuration;
-  if (reason === 'STATE_FOLDER_IN_USE' || reason === 'ILLEGAL_TRANSITION') return exitCodes.failure;
+  if (['STATE_FOLDER_IN_USE', 'ILLEGAL_TRANSITION', 'TASK_NOT_FINAL', 'TELEMETRY_OFF'].includes(reason)) return exitCodes.failure;
   if (reason.startsWith('STATE_FOLDER_')) return exitCodes.configuration;
   return codesOfErrors[code] ?? exitCodes.failure;
 }

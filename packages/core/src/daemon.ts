@@ -185,7 +185,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const daemon = { facts, store, plugins, telemetry, stop: beginStop };
     const server = await serve(
       address.slice('unix:'.length),
-      routes({ tasks, control: { control, store, plugins }, daemon, plugins }),
+      routes({ tasks, control: { control, store, plugins }, daemon, plugins, telemetry: { store, preview: outbox.preview } }),
       { '/metrics': () => outbox.metricsText() },
       log,
     );

@@ -9,3 +9,4 @@ export * from './gen/singletree/v1/harness_service_pb.ts';
 export * from './gen/singletree/v1/task_event_pb.ts';
 export * from './gen/singletree/v1/task_pb.ts';
 export * from './gen/singletree/v1/task_service_pb.ts';
+export * from './gen/singletree/v1/telemetry_service_pb.ts';

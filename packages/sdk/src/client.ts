@@ -8,13 +8,15 @@ import {
   HarnessSchema,
   HarnessService,
   KillSwitchSchema,
+  PreviewTelemetryResponseSchema,
   ReleaseKillSwitchResponseSchema,
+  TelemetryService,
 } from '@singletree/protocol';
 import type { AddressOptions } from './address.ts';
 import { Link } from './link.ts';
 import { repeat } from './retry.ts';
 import { repeatForMs, Tasks, type CallSettings, type ChangeSettings, type StopSettings } from './tasks.ts';
-import type { DaemonStatus, EngagedKillSwitch, Harness, KillSwitch, ReleasedKillSwitch } from './types.ts';
+import type { DaemonStatus, EngagedKillSwitch, Harness, KillSwitch, ReleasedKillSwitch, TelemetryPreview } from './types.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
 
@@ -36,6 +38,10 @@ export interface Singletree {
     release(scope: string, settings?: ChangeSettings): Promise<ReleasedKillSwitch>;
     /** The switches that are thrown, oldest first. */
     list(settings?: CallSettings): Promise<KillSwitch[]>;
+  };
+  readonly telemetry: {
+    /** What leaves, or left, the machine about a finished task. Sends nothing. */
+    preview(taskId: string, settings?: CallSettings): Promise<TelemetryPreview>;
   };
   readonly daemon: {
     status(settings?: CallSettings): Promise<DaemonStatus>;
@@ -71,6 +77,12 @@ export function connect(options: AddressOptions = {}): Singletree {
       async list({ signal } = {}) {
         const answer = await link.call(ControlService, (client, call) => client.listKillSwitches({}, call), signal);
         return answer.killSwitches.map((killSwitch) => toPlain(KillSwitchSchema, killSwitch));
+      },
+    },
+    telemetry: {
+      async preview(taskId, { signal } = {}) {
+        const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), signal);
+        return toPlain(PreviewTelemetryResponseSchema, answer);
       },
     },
     daemon: {

@@ -28,6 +28,7 @@ export type {
   TaskEvent,
   TaskState,
   TaskType,
+  TelemetryPreview,
   WorkspaceMode,
 } from './types.ts';
 export type { WatchOptions } from './watch.ts';

@@ -11,6 +11,8 @@ import type {
   HarnessJson,
   ReadLogsResponse,
   ReadLogsResponseJson,
+  PreviewTelemetryResponse,
+  PreviewTelemetryResponseJson,
   KillSwitch as KillSwitchMessage,
   KillSwitchJson,
   ModelCall as ModelCallMessage,
@@ -52,6 +54,8 @@ export type KillSwitch = Plain<KillSwitchMessage, KillSwitchJson>;
 export type EngagedKillSwitch = Plain<EngageKillSwitchResponse, EngageKillSwitchResponseJson>;
 /** Whether there was such a switch, and which are left. */
 export type ReleasedKillSwitch = Plain<ReleaseKillSwitchResponse, ReleaseKillSwitchResponseJson>;
+/** What leaves the machine about a finished task: the body of the OTLP request, and what became of it. */
+export type TelemetryPreview = Plain<PreviewTelemetryResponse, PreviewTelemetryResponseJson>;
 /** What a daemon is and does. */
 export type DaemonStatus = Plain<GetStatusResponse, GetStatusResponseJson>;
 

@@ -25,6 +25,7 @@ import {
   file_singletree_v1_task,
   file_singletree_v1_task_event,
   file_singletree_v1_task_service,
+  file_singletree_v1_telemetry_service,
 } from '@singletree/protocol';
 import type { Plain } from './plain.ts';
 import { toWord } from './words.ts';
@@ -73,6 +74,7 @@ const registry = createRegistry(
   file_singletree_v1_task,
   file_singletree_v1_task_event,
   file_singletree_v1_task_service,
+  file_singletree_v1_telemetry_service,
 );
 
 /** A message of the protocol as plain data. */

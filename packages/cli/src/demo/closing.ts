@@ -7,7 +7,7 @@ import { labelled, table } from '../terminal/table.ts';
 import { clean, padEnd, widthOf } from '../terminal/text.ts';
 import type { Panel } from './panels.ts';
 import { kinds, type Comparison, type Kind } from './served.ts';
-import { traceTree } from './trace-tree.ts';
+import { traceTree } from '../terminal/trace-tree.ts';
 
 /** What was changed, out of a diff in git's own format. */
 export function changePanel(diff: string, look: Look): Panel {

@@ -4,9 +4,8 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { MetricStore } from '../store/metrics.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
-import { aGate, anAttempt, aTask, fields, MemoryOutbox, noon, spanBytes } from './stand-ins.testsuite.ts';
+import { aGate, anAttempt, aTask, fields, MemoryOutbox, noMetrics, noon, spanBytes } from './stand-ins.testsuite.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -36,13 +35,6 @@ async function aReceiver(dropped: number): Promise<Receiver> {
   });
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies };
 }
-
-/** Totals are tested elsewhere. */
-const noMetrics: MetricStore = {
-  unfolded: async () => [],
-  fold: async () => 'folded',
-  totals: async () => ({ since: noon, points: [] }),
-};
 
 async function started(store: MemoryOutbox, environment: Record<string, string>, version = '1.0.0'): Promise<Outbox> {
   const outbox = await openOutbox({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MetricStore } from '../store/metrics.ts';
-import type { HistoryWanted, OutboxStore } from '../store/outbox.ts';
+import type { HistoryWanted, OutboxRecord, OutboxStore } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import { otlpName, readDestination, type Otlp, type Signal } from './destination.ts';
 import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
@@ -9,7 +9,7 @@ import { prometheusText } from './metrics/text.ts';
 import { variable, type Environment } from './pairs.ts';
 import { Relay, type RelayEvent, type RelayState } from './relay.ts';
 import { httpSend, type Send } from './send.ts';
-import { readSender, serialise, type Sender } from './serialise.ts';
+import { readSender, serialise, type FinishedTask, type Sender } from './serialise.ts';
 
 export interface OutboxParts {
   /** The daemon's own environment, of which the standard OTEL_ variables are read, once. */
@@ -38,8 +38,20 @@ export interface Outbox {
   /** Sends what is due while that succeeds, for `graceMs` at most. */
   stop(graceMs: number): Promise<void>;
   status(): Promise<OutboxStatus>;
+  /** What leaves the machine of a finished task: the stored bytes, or else what would be serialised now, also while export is off. */
+  preview(finished: Omit<FinishedTask, 'history'>): Promise<Preview>;
   /** The totals as Prometheus reads them, everything counted that has finished. */
   metricsText(): Promise<string>;
+}
+
+export interface Preview {
+  /** The body of an OTLP request. */
+  readonly otlp: Uint8Array;
+  /** Whether these bytes are stored, so that every send is of exactly these. */
+  readonly frozen: boolean;
+  readonly record?: OutboxRecord;
+  /** Address without credentials; absent while off. */
+  readonly target?: string;
 }
 
 export interface OutboxStatus {
@@ -85,6 +97,18 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
     },
     async stop(graceMs) {
       await Promise.all([relay?.stop(graceMs), exporter.stop(graceMs)]);
+    },
+    async preview({ task, completion }) {
+      const record = await store.record(task.id, otlpName);
+      const frozen = record?.payload;
+      const { spans } = parts;
+      const otlp = frozen ?? serialise({ task, completion, history: await store.history(task.id, spans) }, own.sender, spans.most);
+      return {
+        otlp,
+        frozen: frozen !== undefined,
+        ...(record === undefined ? {} : { record }),
+        ...('target' in target ? { target: target.target } : {}),
+      };
     },
     metricsText: async () => prometheusText(await exporter.snapshot()),
     async status() {

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { OutboxKey, OutboxRow, OutboxStore, TaskHistory } from '../store/outbox.ts';
+import type { MetricStore } from '../store/metrics.ts';
+import type { OutboxKey, OutboxRecord, OutboxRow, OutboxStore, TaskHistory } from '../store/outbox.ts';
 import { completionOf, type CompletionEvent } from '../task/completion.ts';
 import type { Attempt, GateResult, Instant, Task } from '../task/task.ts';
 
@@ -129,6 +130,11 @@ export class MemoryOutbox implements OutboxStore {
     return { rows: waiting.length, ...(waiting[0] ? { oldest: waiting[0].row.completion.completedAt } : {}) };
   }
 
+  async record(taskId: string, destination: string): Promise<OutboxRecord | undefined> {
+    const found = this.rows.find(({ row }) => row.taskId === taskId && row.destination === destination);
+    return found && { state: found.state, ...(found.row.payload ? { payload: found.row.payload } : {}) };
+  }
+
   async instanceId(): Promise<string> {
     return 'b7a1c0de-0000-4000-8000-000000000001';
   }
@@ -145,6 +151,13 @@ export class MemoryOutbox implements OutboxStore {
     return stored;
   }
 }
+
+/** Totals are tested elsewhere. */
+export const noMetrics: MetricStore = {
+  unfolded: async () => [],
+  fold: async () => 'folded',
+  totals: async () => ({ since: noon, points: [] }),
+};
 
 /** A clock that stands still until a wait is skipped. */
 export class FakeClock {

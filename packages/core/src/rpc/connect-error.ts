@@ -24,6 +24,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   WORKSPACE_NOT_FOUND: Code.NotFound,
   LOG_NOT_FOUND: Code.NotFound,
   ILLEGAL_TRANSITION: Code.FailedPrecondition,
+  TASK_NOT_FINAL: Code.FailedPrecondition,
   NOT_A_GIT_REPOSITORY: Code.FailedPrecondition,
   NO_COMMIT: Code.FailedPrecondition,
   WORKSPACE_NOT_ACCESSIBLE: Code.FailedPrecondition,

@@ -184,6 +184,25 @@ export const outboxCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'the record of a task is that of the destination, or else the one without a destination',
+    async run(make) {
+      await using at = await make();
+      const row = await ended(at, ['here', 'there']);
+      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'pending' });
+      await at.outbox.freeze(row, bytes('kept'));
+      await at.outbox.retryAt(row, noon, 'refused');
+      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'pending', payload: bytes('kept'), lastError: 'refused' });
+      await at.outbox.delivered(row, noon + 5);
+      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'delivered', payload: bytes('kept'), deliveredAt: noon + 5 });
+      await at.outbox.dead({ ...row, destination: 'there' }, 'too large');
+      assert.deepEqual(await at.outbox.record(row.taskId, 'there'), { state: 'dead', lastError: 'too large' });
+      assert.equal(await at.outbox.record(row.taskId, 'elsewhere'), undefined);
+      const { taskId } = await ended(at, []);
+      assert.deepEqual(await at.outbox.record(taskId, 'here'), { state: 'undirected' });
+      assert.equal(await at.outbox.record(newId(), 'here'), undefined);
+    },
+  },
+  {
     name: 'the instance id stays the same for ever',
     async run(make) {
       await using at = await make();

@@ -23,6 +23,8 @@ export interface OutboxStore {
   nextPending(destination: string): Promise<Instant | undefined>;
   /** Rows with a destination that are neither delivered nor dead, and how old the oldest is. */
   backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }>;
+  /** What became of a finished task's record for a destination; of the one that has none, where that is all there is. */
+  record(taskId: string, destination: string): Promise<OutboxRecord | undefined>;
   /** Identifies this store for ever: the resource's `service.instance.id`. */
   instanceId(): Promise<string>;
 }
@@ -44,6 +46,15 @@ export interface OutboxKey {
   readonly taskId: string;
   readonly destination: string;
   readonly signal: 'traces';
+}
+
+export interface OutboxRecord {
+  readonly state: 'undirected' | 'pending' | 'delivered' | 'dead';
+  /** Absent until the first send. */
+  readonly payload?: Uint8Array;
+  readonly deliveredAt?: Instant;
+  /** Why the last try failed. */
+  readonly lastError?: string;
 }
 
 export interface OutboxRow extends OutboxKey {

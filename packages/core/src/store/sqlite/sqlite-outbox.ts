@@ -1,7 +1,15 @@
 import type { Instant } from '../../task/task.ts';
-import { mostRetryAfterMs, type HistoryWanted, type OutboxKey, type OutboxRow, type OutboxStore, type TaskHistory } from '../outbox.ts';
+import {
+  mostRetryAfterMs,
+  type HistoryWanted,
+  type OutboxKey,
+  type OutboxRecord,
+  type OutboxRow,
+  type OutboxStore,
+  type TaskHistory,
+} from '../outbox.ts';
 import type { Database } from './database.ts';
-import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
 import { isCompletion, isEventBody, isLedgerEntry, taskOf } from './task-rows.ts';
 
 const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
@@ -26,6 +34,10 @@ const isTool = `doc ->> '$.event.kind' IN ('tool.started', 'tool.finished')`;
 const changesOfState = eventsOf(isChange);
 const changesAndTools = eventsOf(`${isChange} OR ${isTool}`);
 const selectLedger = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid';
+
+const recordOf = `
+  SELECT state, payload, delivered_at, last_error FROM outbox
+  WHERE task_id = ? AND signal = 'traces' AND (destination = ? OR destination IS NULL) ORDER BY destination IS NULL LIMIT 1`;
 
 /** The outbox port on the database whose commits insert its rows. */
 export class SqliteOutbox implements OutboxStore {
@@ -85,6 +97,13 @@ export class SqliteOutbox implements OutboxStore {
     });
   }
 
+  record(taskId: string, destination: string): Promise<OutboxRecord | undefined> {
+    return this.#database.read((statements) => {
+      const row = statements.get(recordOf, taskId, destination);
+      return row && outboxRecord(row);
+    });
+  }
+
   instanceId(): Promise<string> {
     return this.#database.read((statements) => textOf(statements.get(`SELECT value FROM meta WHERE key = 'instance_id'`) ?? {}, 'value'));
   }
@@ -95,6 +114,23 @@ export class SqliteOutbox implements OutboxStore {
       statements.run(`UPDATE outbox SET attempts = attempts + 1, ${set} WHERE ${ofKey} AND state = 'pending'`, ...values, ...valuesOf(row)),
     );
   }
+}
+
+function outboxRecord(row: Row): OutboxRecord {
+  const payload = optionalBytesOf(row, 'payload');
+  const deliveredAt = optionalIntegerOf(row, 'delivered_at');
+  const lastError = optionalTextOf(row, 'last_error');
+  return {
+    state: recordStateOf(textOf(row, 'state')),
+    ...(payload === undefined ? {} : { payload }),
+    ...(deliveredAt === undefined ? {} : { deliveredAt }),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+function recordStateOf(text: string): OutboxRecord['state'] {
+  if (text === 'undirected' || text === 'pending' || text === 'delivered' || text === 'dead') return text;
+  throw new Error(`the outbox holds the state "${text}", which there is not`);
 }
 
 function valuesOf({ taskId, destination, signal }: OutboxKey): string[] {

@@ -1,6 +1,6 @@
 import type { ReceivedSpan } from '@singletree/testing';
 import { expect, test } from 'vitest';
-import { traceTree } from './trace-tree.ts';
+import { traceTree, traceTreeInFull } from './trace-tree.ts';
 
 const span = (spanId: string, name: string, [start, end]: [number, number], more: Partial<ReceivedSpan> = {}): ReceivedSpan => ({
   traceId: 't',
@@ -43,4 +43,23 @@ test('a span whose parent never came is shown too', () => {
 
 test('no spans make no tree', () => {
   expect(traceTree([], { color: false, unicode: true, live: false, width: 80 })).toEqual([]);
+});
+
+test('in full, each span is followed by all that it says', () => {
+  const link = { traceId: 't', spanId: 'a', attributes: { 'singletree.link': 'previous_attempt' } };
+  const again = span('b', 'invoke_agent claude_code', [5_000, 6_000], {
+    parentSpanId: 'r',
+    links: [link],
+    attributes: { sum: 7, tags: ['a', 'b'] },
+  });
+  const root = span('r', 'invoke_workflow', [0, 9_000], { attributes: { 'a.name': 'a\u001b[31m', ok: true } });
+  expect(traceTreeInFull([root, again], { color: false, unicode: true, live: false, width: 80 })).toEqual([
+    'invoke_workflow                9.0 s',
+    '│    a.name  a',
+    '│    ok      true',
+    '└─ invoke_agent claude_code    1.0 s',
+    '        sum   7',
+    '        tags  ["a","b"]',
+    '        link  previous_attempt a',
+  ]);
 });

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Machine } from '../support/machine.ts';
+
+let machine: Machine;
+/** A task that ended while export was off. */
+let id: string;
+
+beforeAll(async () => {
+  machine = await Machine.make();
+  const { stdout } = await machine.type(['run', '--json', '--title', 'A secret title', '--gate', 'test=true', 'x']);
+  id = JSON.parse(stdout).task_id;
+});
+afterAll(async () => await machine[Symbol.asyncDispose]());
+
+test('preview prints what would leave the machine, although export is off', async () => {
+  const { code, stdout } = await machine.type(['telemetry', 'preview', '-']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(new RegExp(`^  task +${id}\n  trace +${id.replaceAll('-', '')}\n`));
+  expect(stdout).toMatch(/\n  record +kept without a destination\n  to +nowhere: export is off\n  resource +service\.name=singletree\n/);
+  expect(stdout).toMatch(/\ninvoke_workflow +success +\d+\.\d s\n│    gen_ai\.operation\.name +invoke_workflow\n/);
+  expect(stdout).toMatch(new RegExp(`\n└─ gate test +passed .*\n( {8}.*\n)* {8}singletree\\.task\\.id +${id}\n`));
+  expect(stdout).not.toContain('A secret title');
+});
+
+test('preview --json is one object', async () => {
+  const { code, stdout } = await machine.type(['telemetry', 'preview', id.slice(0, 13), '--json']);
+  expect(code).toBe(0);
+  const told = JSON.parse(stdout);
+  expect(told).toMatchObject({
+    task_id: id,
+    trace_id: id.replaceAll('-', ''),
+    frozen: false,
+    state: 'undirected',
+    resource: { 'service.name': 'singletree' },
+    scope: { name: 'singletree' },
+  });
+  const [root, ...others] = told.spans;
+  expect(root).toMatchObject({ name: 'invoke_workflow', kind: 'internal', attributes: { 'singletree.task.outcome': 'success' } });
+  expect(others.map(({ name }: { name: string }) => name)).toEqual(['invoke_agent fake', 'gate test', 'wait queue']);
+  expect(new Set(others.map((span: { parent_span_id: string }) => span.parent_span_id))).toEqual(new Set([root.span_id]));
+});
+
+test('of a task that has not ended nothing can be told', async () => {
+  machine.follow([{ sleep: 60_000 }]);
+  const { stdout } = await machine.type(['run', '--detach', 'x']);
+  expect(stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+  const { code, stderr } = await machine.type(['telemetry', 'preview', stdout.trim(), '--json']);
+  expect(code).toBe(1);
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'failed_precondition', reason: 'TASK_NOT_FINAL' } });
+  await machine.type(['terminate', '-']);
+});
+
+test.each([
+  [['telemetry', 'show'], /"show" is nothing that telemetry does/],
+  [['telemetry', 'preveiw', '-'], /did you mean preview\?/],
+  [['telemetry', 'preview'], /which task\?/],
+  [['telemetry', 'preview', '-', '-'], /too many arguments/],
+])('%j is refused', async (argv, problem) => {
+  const { code, stderr } = await machine.type(argv);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(problem);
+});
