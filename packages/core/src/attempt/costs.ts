@@ -2,9 +2,9 @@ import { countOf, defined, usesTokens, type AttemptUsage, type ModelUsage } from
 import type { Prices } from '../pricing/prices.ts';
 import type { CostSource, LedgerEntry } from '../task/ledger.ts';
 import type { AttemptAccount, Instant } from '../task/task.ts';
-import { sumKnown } from '../task/usage.ts';
+import { sumIfAllKnown, sumKnown } from '../task/usage.ts';
 import { figuresOf } from './account.ts';
-import { restsOf } from './rests.ts';
+import { restsOf, type Share } from './rests.ts';
 
 export interface PricedLedger {
   readonly entries: readonly LedgerEntry[];
@@ -14,7 +14,8 @@ export interface PricedLedger {
 
 /**
  * What the calls of an attempt cost, and their sum. Where the harness has a figure of its own for a model, the model's calls have what it says of
- * them and an entry without an id has the rest; else each call has its own figure, or is priced.
+ * them and an entry without an id has the rest; if it says nothing of them, and their prices come to just its figure, they have these. Else each
+ * call has its own figure, or is priced.
  */
 export function costOf(
   attempt: number,
@@ -29,14 +30,27 @@ export function costOf(
     settled.some((part) => part.model === model) || (settlesAll && usage.byModel.every((part) => part.model !== model));
   const claims = entries.filter(isSettled).map(({ model, costUsdMicros }) => ({ model, amount: costUsdMicros ?? 0 }));
   const beyond = restsOf(settled, claims);
-  const list = new PriceList(prices, provider, usage.model, lastOf(entries));
-  const costed = entries.map((entry) => (isSettled(entry) ? (beyond ? entry : withoutCost(entry)) : list.price(entry)));
-  const all = withRests(costed, beyond ?? settled, attempt);
+  const newList = (): PriceList => new PriceList(prices, provider, usage.model, lastOf(entries));
+  const list = newList();
+  const left = beyond ?? settled;
+  const shared = new Map(left.map((figure) => [figure.model, beyond ? sharesOf(entries, figure, newList()) : undefined]));
+  const costed = entries.map((entry) => {
+    if (!isSettled(entry)) return list.price(entry);
+    return shared.get(entry.model)?.get(entry) ?? (beyond ? entry : withoutCost(entry));
+  });
+  const all = withRests(
+    costed,
+    left.filter(({ model }) => shared.get(model) === undefined),
+    attempt,
+  );
 
   const { usage: account } = figuresOf(usage);
   // A call without tokens is in a rest, or the account is a lower bound by itself.
   const isUnpriced = all.some((entry) => !isSettled(entry) && entry.costUsdMicros === undefined && usesTokens(entry));
-  const costSource = sourceOf(all);
+  const costSource = sourceOf([
+    ...(settled.some(({ amount }) => amount > 0) ? ['harness' as const] : []),
+    ...all.flatMap((entry) => (isSettled(entry) ? [] : (entry.costSource ?? []))),
+  ]);
   // What more such models did costs nothing either.
   const isLowerBound = isUnpriced || (account?.lowerBound !== false && costSource !== 'declared_free');
   const sum = countOf(sumKnown(all.map(({ costUsdMicros }) => costUsdMicros)) ?? 0);
@@ -95,18 +109,30 @@ class PriceList {
 }
 
 /** The harness's own figures by model. One of 0 for tokens that were used says that it knows no price. */
-function ownFigures(byModel: readonly ModelUsage[]): { readonly model: string | undefined; readonly amount: number }[] {
+function ownFigures(byModel: readonly ModelUsage[]): readonly Share[] {
   return byModel.flatMap(({ model, usage, costUsdMicros }) => {
     const amount = countOf(costUsdMicros);
     return amount === undefined || (amount === 0 && usesTokens(usage)) ? [] : [{ model, amount }];
   });
 }
 
-function withRests(
-  entries: readonly LedgerEntry[],
-  beyond: readonly { readonly model: string | undefined; readonly amount: number }[],
-  attempt: number,
-): readonly LedgerEntry[] {
+/**
+ * The model's entries by their prices, if these come to the harness's figure for the model: it went by the same list. A millionth may lie between
+ * two ways of rounding. Undefined where they do not, or where the harness says what single calls cost.
+ */
+function sharesOf(entries: readonly LedgerEntry[], figure: Share, list: PriceList): ReadonlyMap<LedgerEntry, LedgerEntry> | undefined {
+  const own = entries.filter(({ model }) => model === figure.model);
+  if (own.some(({ costUsdMicros }) => costUsdMicros !== undefined)) return undefined;
+  const used = own.filter(usesTokens).map((entry) => ({ entry, priced: list.price(entry) }));
+  const last = used.at(-1);
+  const sum = sumIfAllKnown(used.map(({ priced }) => priced.costUsdMicros));
+  if (!last || sum === undefined || Math.abs(sum - figure.amount) > 1) return undefined;
+  const costUsdMicros = (last.priced.costUsdMicros ?? 0) + figure.amount - sum;
+  if (costUsdMicros < 0) return undefined;
+  return new Map([...used.map(({ entry, priced }) => [entry, priced] as const), [last.entry, { ...last.priced, costUsdMicros }]]);
+}
+
+function withRests(entries: readonly LedgerEntry[], beyond: readonly Share[], attempt: number): readonly LedgerEntry[] {
   const left = new Map(beyond.flatMap(({ model, amount }) => (amount > 0 ? [[model, amount]] : [])));
   const costSource = 'harness' as const;
   const held = entries.map((entry): LedgerEntry => {
@@ -121,8 +147,8 @@ function withRests(
   return [...held, ...alone];
 }
 
-function sourceOf(entries: readonly LedgerEntry[]): CostSource | 'mixed' | undefined {
-  const [source, ...others] = new Set(entries.flatMap(({ costSource }) => costSource ?? []));
+function sourceOf(sources: readonly CostSource[]): CostSource | 'mixed' | undefined {
+  const [source, ...others] = new Set(sources);
   return others.length > 0 ? 'mixed' : source;
 }
 

@@ -229,6 +229,17 @@ describe('the cost of an attempt', () => {
     expect(told.cost).toEqual({ costUsdMicros: 0, costSource: 'declared_free', priceVersion: 'v1' });
   });
 
+  test.each<[string, number, readonly (number | undefined)[]]>([
+    ['their prices, where these come to it', 101, [50, 51]],
+    ['their prices, where these come to it but for a millionth', 102, [50, 52]],
+    ['nothing of it, where they do not', 103, [undefined, undefined, 103]],
+  ])('that the harness tells in sum gives the calls %s', (_, sum, costs) => {
+    const half = { outputTokens: 50 };
+    const told = ledger([call('a', half), call('b', half), total('m', tokens, sum), end], undefined, prices);
+    expect(told.entries.map(({ costUsdMicros }) => costUsdMicros)).toEqual(costs);
+    expect(told.cost).toEqual({ costUsdMicros: sum, costSource: 'harness' });
+  });
+
   test('that a call claims beyond the total is no call’s', () => {
     const { entries } = ledger([call('a', tokens, { costUsdMicros: 9 }), total('m', tokens, 7), end], undefined, prices);
     expect(entries.map(({ costUsdMicros }) => costUsdMicros)).toEqual([undefined, 7]);
