@@ -36,13 +36,20 @@ export async function record(call: Call, [argument = '-']: readonly string[], fl
   const printed = await outputOf(client, task, attempt);
   const stdout = scrubbed(printed, scrubs);
   const events = await eventsOf(plugin, stdout);
-  if (kindsOf(events) !== kindsOf(await eventsOf(plugin, printed))) {
-    throw new CommandFailure('what had to be taken out of the recording is something that the decoder reads: it cannot be given away', {
-      code: 'failed_precondition',
-      reason: 'NOT_SCRUBBED',
-      hint: 'is a configured key or variable a word that the CLI prints?',
-      exitCode: exitCodes.failure,
-    });
+  const [own, kinds] = [await eventsOf(plugin, printed), events.map(({ kind }) => kind)];
+  const at = own.findIndex(({ kind }, place) => kind !== kinds[place]);
+  if (at >= 0 || own.length !== kinds.length) {
+    const lost = own[at] ?? own.at(-1);
+    const where = lost === undefined ? '' : ` (${lost.kind}, in the line that ends at byte ${lost.endsAt})`;
+    throw new CommandFailure(
+      `what had to be taken out of the recording is something that the decoder reads${where}: it cannot be given away`,
+      {
+        code: 'failed_precondition',
+        reason: 'NOT_SCRUBBED',
+        hint: 'is a configured key or variable a word that the CLI prints?',
+        exitCode: exitCodes.failure,
+      },
+    );
   }
   const kept = await sessionOf(call, plugin, task, attempt, environment, scrubs);
 
@@ -63,10 +70,6 @@ async function eventsOf(plugin: Plugin, stdout: Uint8Array): Promise<readonly Ha
   const events: HarnessEvent[] = [];
   for await (const some of decoded(plugin.harness, 'stdout', inPieces(stdout), undefined)) events.push(...some);
   return events;
-}
-
-function kindsOf(events: readonly HarnessEvent[]): string {
-  return events.map(({ kind }) => kind).join();
 }
 
 function attemptOf({ id, attempts }: Task, wanted: number | undefined): Attempt {

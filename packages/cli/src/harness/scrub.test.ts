@@ -41,6 +41,26 @@ describe('a recording is given away without', () => {
     'AIzaSyA-abcdefghijklmnopqrstuvwxyz012345',
   ])('%s, whoever put it there', (token) => expect(scrub(`"${token}"`)).toBe('"REMOVED"'));
 
+  // A line feed before it is two characters in JSON, the second of them a letter.
+  test.each(['sk-ant-api03-abcdefghijklmnopqrstuvwxyz', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789', 'alice@corp.example.net'])(
+    '%s behind a line feed, and the line stays JSON',
+    (secret) => {
+      const json = scrub(JSON.stringify({ text: `a\n${secret}\n\tb ${secret}\u001b[0m` }), { names: [] });
+      expect(json).not.toContain(secret);
+      expect(JSON.parse(json)).toEqual({ text: expect.stringMatching(/^a\n(REMOVED|user@example.com)\n\tb /) as string });
+    },
+  );
+
+  test.each([
+    ['CORP_API_KEY=plain-words-and-1', 'CORP_API_KEY=REMOVED'],
+    ['A=1\\nDB_PASSWORD=hunter2222\\nB=2', 'A=1\\nDB_PASSWORD=REMOVED\\nB=2'],
+    ['{"api_key":"plain words", "x":1}', '{"api_key":"REMOVED", "x":1}'],
+    ['{\\"Authorization\\": \\"Basic YWxpY2U6cGFzcw==\\"}', '{\\"Authorization\\": \\"REMOVED\\"}'],
+    // Figures, and words about keys, are none.
+    ['input_token_count=1900 MAX_TOKENS=64000', 'input_token_count=1900 MAX_TOKENS=64000'],
+    ['{"apiKeySource":"ANTHROPIC_API_KEY","input_tokens":1234567}', '{"apiKeySource":"ANTHROPIC_API_KEY","input_tokens":1234567}'],
+  ])('what stands under the name of a key: %s', (from, to) => expect(scrub(from, { names: [] })).toBe(to));
+
   test.each([
     ['Authorization: Bearer abc.def-ghi_jkl', 'Authorization: Bearer REMOVED'],
     ['http://me:pass@proxy:3128', 'http://REMOVED@proxy:3128'],

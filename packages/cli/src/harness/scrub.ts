@@ -51,7 +51,9 @@ export function scrubsOf({ home, state, workspace, temporary, names, secrets }: 
     ...secrets
       .filter((secret) => secret.length >= 4 && !/^(?:true|false|null|\d+)$/.test(secret))
       .flatMap((from) =>
-        [from, JSON.stringify(from).slice(1, -1), Buffer.from(from).toString('base64')].map((form) => ({ from: form, to: removed })),
+        [...new Set([from, escaped(from), escaped(escaped(from)), encodeURIComponent(from), Buffer.from(from).toString('base64')])].map(
+          (form) => ({ from: form, to: removed }),
+        ),
       ),
     ...paths,
     ...names
@@ -64,23 +66,45 @@ function dashed(path: string): string {
   return path.replaceAll(/[^A-Za-z0-9]/g, '-');
 }
 
+/** As it stands within a string of JSON. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
 const removed = 'REMOVED';
 
-/** Keys by their shapes, whoever put them there, and addresses of people. */
-const shapes: readonly (readonly [pattern: RegExp, instead: string])[] = [
-  [/\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}/g, removed],
-  [/\b(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}/g, removed],
-  [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bya29\.[A-Za-z0-9._-]{20,}/g, removed],
-  [/\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\b(?:npm|hf)_[A-Za-z0-9]{20,}/g, removed],
-  [/\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, removed],
-  [/(?<=\b[Bb]earer )[A-Za-z0-9._~+/-]{12,}=*/g, removed],
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----/gs, removed],
-  [/(?<=:\/\/)[^\s/:@"\\]+:[^\s/@"\\]+(?=@)/g, removed],
-  [/\b[A-Za-z0-9._%+-]+@(?!example\.(?:com|org)\b)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b/g, 'user@example.com'],
-];
+/** Where a word begins: behind anything but a letter or digit, and behind a line feed, a tab or another character as JSON writes them. */
+const wordStart = String.raw`(?:(?<![A-Za-z0-9\\])|(?<=\\[nrtbf"/\\])|(?<=\\u[0-9A-Fa-f]{4}))`;
 
-/** Behind anything but a letter or digit, and behind a line feed or tab as JSON writes them. */
-const wordStart = String.raw`(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))`;
+/** A name whose value is nobody's business, as variables are called. */
+const secretVariable = String.raw`[A-Z0-9_]*(?:API_?KEY|ACCESS_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)[A-Z0-9_]*`;
+/** The same as fields are called. */
+const secretField = String.raw`(?:x-)?api[-_]?key|(?:proxy-)?authorization|passw(?:or)?d|secret|client[-_]secret|(?:access|refresh|id|auth|session)[-_]?token|private[-_]key|(?:set-)?cookie`;
+
+const all = (text: string, flags = 'g'): RegExp => new RegExp(text, flags);
+
+/** Keys by their shapes and by the names that they stand under, whoever put them there, and addresses of people. */
+const shapes: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [all(String.raw`${wordStart}(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}`), removed],
+  [
+    all(String.raw`${wordStart}(?:(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})`),
+    removed,
+  ],
+  [all(String.raw`${wordStart}(?:(?:AKIA|ASIA)[A-Z0-9]{16}\b|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9._-]{20,})`), removed],
+  [all(String.raw`${wordStart}(?:xox[abeoprs]-[A-Za-z0-9-]{10,}|(?:npm|hf)_[A-Za-z0-9]{20,})`), removed],
+  [all(String.raw`${wordStart}eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), removed],
+  [all(String.raw`(?<=${wordStart}[Bb]earer )[A-Za-z0-9._~+/-]{12,}=*`), removed],
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----/gs, removed],
+  [all(String.raw`(?<=${wordStart}${secretVariable}=)(?!(?:true|false|null|\d+)\b)[^\s"'\\]{6,}`), removed],
+  [all(String.raw`(?<="(?:${secretField})\\*"\s*:\s*\\*")[^"\\]{6,}`, 'gi'), removed],
+  [/(?<=:\/\/)[^\s/:@"\\]+:[^\s/@"\\]+(?=@)/g, removed],
+  [
+    all(
+      String.raw`(?:(?<![A-Za-z0-9._%+\\-])|(?<=\\[nrtbf"/\\])|(?<=\\u[0-9A-Fa-f]{4}))[A-Za-z0-9._%+-]+@(?!example\.(?:com|org)\b)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b`,
+    ),
+    'user@example.com',
+  ],
+];
 
 /** The same bytes without them. What is not text stays, byte for byte. */
 export function scrubbed(bytes: Uint8Array, scrubs: readonly Scrub[]): Buffer {
