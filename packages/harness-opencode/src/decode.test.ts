@@ -152,8 +152,8 @@ describe('our plugin in the CLI', () => {
   test('tells a call before it begins, its figures once, and that others follow; what is printed later takes nothing back', () => {
     const calls = callsIn(
       meter,
-      stream('ses_1'),
       asks('ses_1', 'msg_1'),
+      stream('ses_1'),
       step('step-start', 'msg_1'),
       step('step-finish', 'msg_1', 'ses_1', used),
       stepStart(),
@@ -168,11 +168,12 @@ describe('our plugin in the CLI', () => {
 
   test('tells the calls of sub-agents, whose tokens are then no longer unknown', () => {
     const created = log('created', 'id=ses_2 version=1.18.33 parentID=ses_1 agent=general');
-    const sub = [stream('ses_1'), created, asks('ses_2', 'msg_2'), step('step-finish', 'msg_2', 'ses_2', used)];
+    const sub = [stream('ses_1'), created, asks('ses_2', 'msg_2'), stream('ses_2'), step('step-finish', 'msg_2', 'ses_2', used)];
     expect(callsIn(meter, ...sub)).toMatchObject([
       { callId: 'msg_2', thread: { subagent: 'ses_2' }, provisional: true },
       { callId: 'msg_2', thread: { subagent: 'ses_2' }, model: 'mk/m1', usage: { outputTokens: 2 } },
     ]);
+    expect(callsIn(meter, asks('ses_1', 'msg_s'), stream('ses_1', 'compaction'))).toMatchObject([{ thread: 'main', compaction: true }]);
     expect(kinds(decode(meter, ...sub))).not.toContain('usage.incomplete');
     expect(kinds(decode(...sub))).toContain('usage.incomplete');
   });

@@ -18,7 +18,7 @@ const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   defaultExecutable: 'opencode',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
   knownLimits,
-  decoderVersion: 4,
+  decoderVersion: 5,
   capabilities,
   options,
   probe,

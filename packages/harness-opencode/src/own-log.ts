@@ -71,7 +71,8 @@ export class OwnLog {
       case 'loop':
         return this.begin(session);
       case 'process': // another call, and not the same again
-        return session === undefined ? [] : this.#begin(session, line.field('messageID'));
+        if (session !== undefined) this.#begin(session, line.field('messageID'));
+        return [];
       case 'stream':
         return session === undefined ? [] : [...this.begin(session), ...this.#stream(line, session)];
       case 'stream error':
@@ -113,18 +114,28 @@ export class OwnLog {
 
   #stream(line: LogLine, session: string): Events {
     if (line.field('small') === 'true') return [{ kind: 'usage.incomplete', reason: untoldTitle }];
-    return [...this.#retry(line, session), ...(session === this.#main ? this.#mainCall(line, session) : [])];
+    const call = callOf(line);
+    return [
+      ...this.#retry(line, session),
+      ...(session === this.#main ? this.#mainCall(call, session) : []),
+      ...(this.#isMetered ? this.#begun(call, session) : []),
+    ];
   }
 
-  #begin(session: string, answer: string | undefined): Events {
+  #begun({ model, isCompaction }: Call, session: string): Events {
+    const callId = this.#answers.get(session);
+    if (callId === undefined) return [];
+    const thread = session === this.#main ? ('main' as const) : { subagent: session };
+    return [
+      defined({ kind: 'model.call', callId, thread, model, usage: {}, provisional: true, compaction: isCompaction ? true : undefined }),
+    ];
+  }
+
+  #begin(session: string, answer: string | undefined): void {
     this.#failures.delete(session);
     this.#asked.delete(session);
-    this.#answers.delete(session);
-    if (answer === undefined) return [];
-    this.#answers.set(session, answer);
-    if (!this.#isMetered) return [];
-    const thread = session === this.#main ? 'main' : { subagent: session };
-    return [{ kind: 'model.call', callId: answer, thread, usage: {}, provisional: true }];
+    if (answer === undefined) this.#answers.delete(session);
+    else this.#answers.set(session, answer);
   }
 
   /** The same answer is asked for again. A stream that fell silent is not logged as an error. */
@@ -141,12 +152,7 @@ export class OwnLog {
       : [retried, { kind: 'usage.incomplete', reason: untoldConnection }];
   }
 
-  #mainCall(line: LogLine, session: string): Events {
-    const [provider, model] = [line.field('providerID'), line.field('modelID')];
-    const call = {
-      model: provider === undefined || model === undefined ? undefined : `${provider}/${model}`,
-      isCompaction: line.field('agent') === 'compaction',
-    };
+  #mainCall(call: Call, session: string): Events {
     const answer = this.#answers.get(session);
     if (answer !== undefined) this.#calls.set(answer, call);
     this.#newest = call;
@@ -159,4 +165,12 @@ export class OwnLog {
   #started(sessionId: string): HarnessEventBody {
     return defined({ kind: 'session.started', sessionId, model: this.#model, harnessVersion: this.#version });
   }
+}
+
+function callOf(line: LogLine): Call {
+  const [provider, model] = [line.field('providerID'), line.field('modelID')];
+  return {
+    model: provider === undefined || model === undefined ? undefined : `${provider}/${model}`,
+    isCompaction: line.field('agent') === 'compaction',
+  };
 }

@@ -15,7 +15,7 @@ export class Turns {
   add(event: HarnessEventBody): void {
     switch (event.kind) {
       case 'model.call':
-        if (event.thread === 'main' && !this.#calls.has(event.callId)) this.#call(event.callId);
+        if (event.thread === 'main' && !event.compaction && !this.#calls.has(event.callId)) this.#call(event.callId);
         return;
       case 'tool.started':
         if (event.thread !== 'main') return;
