@@ -70,6 +70,20 @@ describe('after a kill', () => {
     expect(ask(decode(init, ...printed('a', 10, 70)), main(asked, written('a', 10, 70)))?.lowerBound).toBe(false);
   });
 
+  test('a call that ends after its tools have their results leaves the next one missing', () => {
+    const [start, block, end] = printed('a', 10, 70);
+    expect(ask(decode(init, start!, block!, toolResult('a'), end!), main(asked, written('a', 10, 70)))?.lowerBound).toBe(true);
+  });
+
+  test('totals that the CLI saved are all, unless an answer had broken off', () => {
+    const saved = { type: 'cost-state', modelUsage: { m: { inputTokens: 40, outputTokens: 71 } } };
+    const [start] = printed('z', 30, 1);
+    const told = ask(decode(init, ...printed('a', 10, 70)), main(asked, written('a', 10, 70), saved));
+    expect(told).toMatchObject({ lowerBound: false, usage: [{ usage: { uncachedInputTokens: 40 } }] });
+    const cut = decode(init, start!, ...printed('a', 10, 70));
+    expect(ask(cut, main(asked, written('a', 10, 70), saved))).toMatchObject({ lowerBound: true, usage: told?.usage });
+  });
+
   test('a call of which only the beginning is known counts with its prompt, as a lower bound', () => {
     const [start, block] = printed('b', 20, 80);
     const events = decode(init, ...printed('a', 10, 70), toolResult('a'), start!, block!);
@@ -139,7 +153,9 @@ describe('after an end with a total', () => {
       compaction: true,
     });
     expect(told?.turns).toBe(2);
-    // With an answer that broke off beside it, nobody knows whose it is.
+    // Beside a compaction that failed, or an answer that broke off, nobody knows whose it is.
+    const failed = { type: 'system', subtype: 'status', status: null, compact_result: 'failed' };
+    expect(ask(decode(...before, compacting, failed, compacting, ...after, total(130, 250)), file)?.calls).toHaveLength(2);
     const [cut] = printed('z', 1, 1);
     expect(ask(decode(...before, cut!, compacting, ...after, total(130, 250)), file)?.calls).toHaveLength(2);
   });

@@ -94,7 +94,7 @@ function beyondCalls(events: readonly HarnessEvent[], calls: readonly RecordedCa
  * was one compaction, and nothing else that only totals count.
  */
 function compactionCall({ events }: ReconcileInput, account: Account, { calls, compactions }: RecordedSession): RecordedCall[] {
-  const untold = events.filter(({ kind }) => kind === 'usage.incomplete' || kind === 'model.retried').length;
+  const untold = events.filter(({ kind }) => kind === 'usage.incomplete').length;
   const [boundary] = compactions;
   if (account.lowerBound || untold !== 1 || compactions.length !== 1 || !boundary) return [];
   const [rest, ...others] = beyond(account.usage, calls) ?? [];

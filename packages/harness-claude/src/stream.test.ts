@@ -88,3 +88,15 @@ test('an end without a reason is none: the CLI closes an answer that broke off b
   expect(callsOf(events)).toEqual([]);
   expect(events.filter(({ kind }) => kind === 'usage.incomplete')).toHaveLength(1);
 });
+
+test('of a call that failed without a status or a beginning nobody knows what it used; one that was refused used nothing', () => {
+  const lower = (error_status: number | null): boolean => {
+    const retry = { type: 'system', subtype: 'api_retry', error: 'unknown', error_status };
+    const result = { type: 'result', is_error: false, modelUsage: { m: { inputTokens: 10, outputTokens: 7 } } };
+    return foldUsage(
+      decode(init, retry, start('a', { input_tokens: 10, output_tokens: 1 }), end({ output_tokens: 7 }), stop, result),
+      capabilities,
+    ).lowerBound;
+  };
+  expect([lower(null), lower(500)]).toEqual([true, false]);
+});
