@@ -4,7 +4,7 @@ import type { KnownLimit } from '@singletree/harness';
 export const knownLimits: readonly KnownLimit[] = [
   {
     versions: 'all',
-    text: 'While it runs, the output tokens of sub-agents are not told, only their prompts; they are in the next total, and in the session files.',
+    text: 'While it runs, the output tokens of sub-agents are not told, only their prompts, and those of their last words only where the task has a limit on tokens, cost or context; all of it is in the next total, and in the session files.',
   },
   {
     versions: 'all',
@@ -68,7 +68,7 @@ export const knownLimits: readonly KnownLimit[] = [
   },
   {
     versions: '2.1.197',
-    text: 'The last words of a sub-agent, a call of their own, are in no line: that call is known from its file and from the next total.',
+    text: 'The last words of a sub-agent, a call of their own, are in no line, whatever limits there are: that call is known from its file and from the next total.',
   },
   {
     versions: '2.1.197',
