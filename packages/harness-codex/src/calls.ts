@@ -1,6 +1,6 @@
 import { defined, type HarnessEvent, type ReconcileInput, type RecordedCall, type Thread, type TokenUsage } from '@singletree/harness';
 import type { IsOwn } from './own-part.ts';
-import type { Rollout, RolloutCall } from './rollout.ts';
+import type { Rollout, RolloutCall, RolloutCompaction } from './rollout.ts';
 
 interface Calls {
   /** In the order in which they were made. One whose tokens nobody tells uses none of any kind. */
@@ -27,7 +27,8 @@ function own(rollout: Rollout, logged: readonly RecordedCall[], isOwn: IsOwn, se
   const written = rollout.calls.filter((call) => isOwn(rollout, call));
   const merged = merge(written, logged, isAnswerUntold);
   const before = written[0] ? rollout.calls.indexOf(written[0]) : rollout.calls.length;
-  const compacting = uncountedCompactions(rollout, merged);
+  const compactions = rollout.compactions.filter((compaction) => !compaction.isCounted && isOwn(rollout, compaction));
+  const compacting = placesOf(compactions, merged);
   const calls = merged.map((call, at): RecordedCall => {
     const callId = `${threadId}:${before + at + 1}`;
     if (!('endsAt' in call)) return defined({ ...call, callId, compaction: compacting.has(at) ? true : undefined });
@@ -75,9 +76,9 @@ function merge(
   return [...written, ...(isAnswerUntold ? logged.slice(written.length) : [])];
 }
 
-/** The places of calls that were only logged, and that wrote the summary of a compaction: there is one between the calls around them. */
-function uncountedCompactions({ compactions }: Rollout, calls: readonly (RolloutCall | RecordedCall)[]): ReadonlySet<number> {
-  const open = compactions.filter(({ isCounted }) => !isCounted);
+/** The places of calls that were only logged, and that wrote the summary of one of these compactions: it is between the calls around them. */
+function placesOf(compactions: readonly RolloutCompaction[], calls: readonly (RolloutCall | RecordedCall)[]): ReadonlySet<number> {
+  const open = [...compactions];
   const places = new Set<number>();
   calls.forEach((call, at) => {
     if ('endsAt' in call) return;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { addTokens, foldUsage, objectOf, type SessionFile } from '@singletree/harness';
+import { addTokens, foldUsage, objectOf, type HarnessEvent, type SessionFile } from '@singletree/harness';
 import { readFixtures, type Fixture } from '@singletree/harness/testing';
 import { describe, expect, test } from 'vitest';
 import harness from './index.ts';
@@ -59,6 +59,22 @@ test('a rollout of another session is nobody of ours', () => {
   const fixture = recorded('0.169.0', 'edit-and-shell');
   const files = [...fixture.session.files, ...recorded('0.169.0', 'subagent').session.files];
   expect(accountOf(fixture, { files }).total).toEqual(fixture.session.expected['total']);
+});
+
+test('a call that was only logged wrote no summary of a compaction before its time', () => {
+  const id = '01a1ff7c-d160-72e3-8be5-136e9bd9edfc';
+  const context = [line('event_msg', { type: 'task_started' }), line('turn_context', { model: 'm' })];
+  const called = line('response_item', { type: 'function_call', call_id: 'c' });
+  const answered = line('response_item', { type: 'function_call_output', call_id: 'c', output: 'x' });
+  const before = [line('session_meta', { id, session_id: id }), ...context, called, answered, count(10), line('compacted', {}), ''];
+  const fileOf = (lines: readonly string[]) => [{ path: 'rollout.jsonl', bytes: Buffer.from(lines.join('\n')) }];
+  const baseline = harness.baseline?.(id, fileOf(before));
+  const events: HarnessEvent[] = [
+    { kind: 'model.call', callId: `${id}:2`, thread: 'main', usage: { uncachedInputTokens: 7 }, source: 'stdout', endsAt: 1 },
+  ];
+  const told = (from: typeof baseline) =>
+    harness.reconcile?.({ sessionId: id, files: fileOf([...before.slice(0, -1), ...context, called]), baseline: from, events })?.calls;
+  expect(told(baseline)).toEqual([{ callId: `${id}:2`, thread: 'main', usage: { uncachedInputTokens: 7 } }]);
 });
 
 test('threads that name no root are known by the one that they work for', () => {
