@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { changeTrust } from '@singletree/core/local';
 import type { ModelCall, Singletree, Task } from '@singletree/sdk';
@@ -287,6 +287,63 @@ describe.runIf(full)('OpenCode, in full', () => {
   );
 
   test(
+    'an MCP server of the configuration gets its secret by name, and its tool needs a rule; instructions are added',
+    async () => {
+      const steps = [
+        { text: 'I mark.', tools: [{ name: 'ours_mark', input: {} }] },
+        { text: 'I mark elsewhere.', tools: [{ name: 'ours_other', input: {} }] },
+        { text: 'Done.' },
+      ];
+      await using scene = await openCodeScene(withUsage(steps), {
+        options: {
+          instructions: ['~/house-rules.md'],
+          permission_rules: { edits: { ours_mark: 'allow' } },
+          mcp_servers: { ours: { command: process.execPath, args: ['-e', mcpServer], env_vars: ['DOCS_TOKEN'] } },
+        },
+        secrets: { DOCS_TOKEN: 'canary-of-docs' },
+      });
+      const { daemon, models } = scene;
+      writeFileSync(join(daemon.home, 'house-rules.md'), 'the words of house-rules.md');
+      const { client, task } = await run(scene, { permissions: 'edits' });
+      expect(task).toMatchObject({ state: 'completed', completion: { turnsPerTask: 3 } });
+      expect(readFileSync(join(daemon.home, 'called'), 'utf8')).toBe('mark canary-of-docs\n');
+      expect(models.requests[0]?.tools).toContain('ours_mark');
+      expect(models.requests[0]?.tools).not.toContain('ours_other');
+      expect(models.requests[0]?.text).toContain('the words of house-rules.md');
+      expect(toldTokens(task)).toEqual(servedTokens(models));
+      await expectPromisesKept(client, task, daemon.state);
+      await daemon.stop();
+      expect(filesThatHold('canary-of-docs', scene.folder).toSorted()).toEqual(
+        [join(daemon.home, 'called'), join(scene.folder, 'DOCS_TOKEN')].toSorted(),
+      );
+    },
+    limit,
+  );
+
+  test(
+    "the cost is that of the CLI's own price table, call by call",
+    async () => {
+      const cost = { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 };
+      const own = { provider: { scripted: { models: { 'model-1': { cost } } } } };
+      const steps = [
+        edit('before', 'after'),
+        by(undefined, delegate('SUB')),
+        by('SUB', { text: 'The sub-agent is done.' }),
+        { text: 'Done.' },
+      ];
+      await using scene = await openCodeScene(withUsage(steps), { own });
+      const { client, task } = await run(scene, { gates: [gate('after')] });
+      const { input_tokens, cache_read_input_tokens, output_tokens, reasoning_output_tokens } = servedTokens(scene.models);
+      const micros = Math.round(input_tokens! * 3 + cache_read_input_tokens! * 0.3 + (output_tokens! + reasoning_output_tokens!) * 15);
+      expect(task).toMatchObject({ state: 'completed', completion: { actualCostUsdMicros: micros, costSource: 'harness' } });
+      const calls = await callsOf(client, task);
+      expect(calls.reduce((sum, { costUsdMicros = 0 }) => sum + costUsdMicros, 0)).toBe(micros);
+      await expectLedger(client, task, scene);
+    },
+    limit,
+  );
+
+  test(
     'a limit on tokens holds in a sub-agent, whose calls are told as they end',
     async () => {
       const used = (tokens: number): Usage => ({ input_tokens: tokens - 10, output_tokens: 10 });
@@ -395,6 +452,20 @@ async function expectLedger(client: Singletree, task: Task, { models }: OpenCode
   expect(new Set(calls.map(({ callId }) => callId)).size).toBe(calls.length);
   for (const call of calls) expect(call.model).toBe('scripted/model-1');
 }
+
+/** An MCP server on standard input and output with two tools, which write down their name and what they know. */
+const mcpServer = `
+  const say = (id, result) => console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  const tool = (name) => ({ name, description: name, inputSchema: { type: 'object', properties: {} } });
+  require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const { id, method, params } = JSON.parse(line);
+    if (method === 'initialize') say(id, { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'ours', version: '1' } });
+    else if (method === 'tools/list') say(id, { tools: [tool('mark'), tool('other')] });
+    else if (method === 'tools/call') {
+      require('node:fs').appendFileSync(process.env.HOME + '/called', params.name + ' ' + process.env.DOCS_TOKEN + '\\n');
+      say(id, { content: [{ type: 'text', text: 'marked' }] });
+    } else if (id !== undefined) say(id, {});
+  });`;
 
 /** A plugin for OpenCode that tells by a file in HOME that it was loaded. */
 function touching(file: string): string {

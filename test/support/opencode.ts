@@ -51,12 +51,14 @@ export interface OpenCodeSceneOptions {
   readonly own?: object;
   /** Parts of the daemon's configuration. */
   readonly configuration?: object;
+  /** By name of the variable; each is read from a file of that name. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** A daemon whose OpenCode talks to a scripted model, with the address and the key that its configuration names. */
 export async function openCodeScene(
   steps: readonly Step[],
-  { files, options, own, configuration }: OpenCodeSceneOptions = {},
+  { files, options, own, configuration, secrets = {} }: OpenCodeSceneOptions = {},
 ): Promise<OpenCodeScene> {
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
@@ -67,12 +69,14 @@ export async function openCodeScene(
     const [key, temporary, catalogue] = [join(path, 'key'), join(path, 'tmp'), join(path, 'models.json')];
     writeFileSync(key, `${apiKey}\n`);
     writeFileSync(catalogue, '{}');
+    for (const [name, secret] of Object.entries(secrets)) writeFileSync(join(path, name), secret);
     mkdirSync(temporary);
     const harness = {
       executable: programOf(cli),
       model: 'scripted/model-1',
       base_url: `${models.url}/v1`,
       api_key: { file: key },
+      secrets: Object.fromEntries(Object.keys(secrets).map((name) => [name, { file: join(path, name) }])),
       // Nothing but the model server is asked for anything. An empty catalogue of models is read in a second less than the CLI's own.
       env: {
         TMPDIR: temporary,
