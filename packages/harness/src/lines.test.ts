@@ -84,6 +84,11 @@ describe('a line decoder', () => {
     expect(event.truncated).toEqual({ offset: 3, length: line.length - 3 });
   });
 
+  test('half a character, which a CLI left where it cut a text, becomes one that can be written', () => {
+    const [event] = decode(utf8('{"text":"ab\\ud83d"}\n'));
+    expect(event).toMatchObject({ kind: 'text', text: 'ab\ufffd' });
+  });
+
   test('never cuts half a character', () => {
     expect(clip('a😀b', 4)).toBe('a');
     expect(clip('a😀b', 5)).toBe('a😀');

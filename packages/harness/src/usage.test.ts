@@ -40,6 +40,20 @@ function fold(events: readonly HarnessEventBody[], declared: Capabilities = capa
 }
 
 describe('tokens', () => {
+  test('are never more than can be counted', () => {
+    const most = Number.MAX_SAFE_INTEGER;
+    const {
+      total: sum,
+      costUsdMicros,
+      context,
+    } = fold([
+      call('1', { outputTokens: most, uncachedInputTokens: most }, { costUsdMicros: most }),
+      call('2', { outputTokens: 1, uncachedInputTokens: 1, cacheReadInputTokens: most }, { costUsdMicros: most }),
+    ]);
+    expect(sum).toEqual({ outputTokens: most, uncachedInputTokens: most, cacheReadInputTokens: most });
+    expect([costUsdMicros, context.peakTokens]).toEqual([most, most]);
+  });
+
   test('that no call tells make the cost unknown, not 0', () => {
     expect(fold([call('1', {}), call('2', {}, { provisional: true })])).not.toHaveProperty('costUsdMicros');
   });
