@@ -104,6 +104,14 @@ describe('after a kill', () => {
     expect(told).toMatchObject({ lowerBound: false, turns: 2 });
   });
 
+  test('compactions and the context are those of the file, where the output breaks off before them', () => {
+    const boundary = { type: 'system', subtype: 'compact_boundary', uuid: 'c1' };
+    const file = main(asked, written('a', 10, 70), asked, written('b', 90, 7), boundary, asked, written('c', 20, 80));
+    const told = ask(decode(init), file, subagent(asked, written('x', 500, 6)));
+    expect(told).toMatchObject({ compactions: 1, context: { finalTokens: 20, peakTokens: 90 }, turns: 3 });
+    expect(ask(decode(init, ...printed('a', 10, 70), toolResult('a'), ...printed('d', 30, 5)), file)?.context?.finalTokens).toBe(30);
+  });
+
   test('a compaction that no total has counted makes it a lower bound', () => {
     const compacting = { type: 'system', subtype: 'status', status: 'compacting' };
     expect(ask(decode(init, ...printed('a', 10, 70), compacting), main(asked, written('a', 10, 70)))?.lowerBound).toBe(true);

@@ -3,6 +3,7 @@ import {
   addTokens,
   defined,
   foldUsage,
+  promptTokens,
   usesTokens,
   type AttemptUsage,
   type HarnessEvent,
@@ -45,7 +46,16 @@ export function reconcile(input: ReconcileInput): Reconciliation | undefined {
     calls: beyond(account.usage, calls) ? calls : undefined,
     subagentUsage: ofSubagents.length === 0 ? undefined : addTokens(...ofSubagents.map(({ usage }) => usage)),
     turns: session.calls.length - ofSubagents.length,
+    compactions: Math.max(told.compactions ?? 0, session.compactions.length),
+    context: contextOf(session),
   });
+}
+
+/** Calls stand in the order in which they were made, those that only the output tells last. */
+function contextOf({ calls }: RecordedSession): Reconciliation['context'] {
+  const prompts = calls.flatMap(({ thread, usage }) => (thread === 'main' ? (promptTokens(usage) ?? []) : []));
+  const peakTokens = prompts.length === 0 ? undefined : prompts.reduce((most, tokens) => Math.max(most, tokens));
+  return defined({ finalTokens: prompts.at(-1), peakTokens });
 }
 
 type Account = Pick<Reconciliation, 'usage' | 'provenance' | 'lowerBound'>;
