@@ -15,6 +15,7 @@ const rounds = Number(process.env['SINGLETREE_TEST_BUDGET_ROUNDS'] ?? (full ? 10
 const random = randomFrom(seedOf('budgets'));
 const upTo = (most: number): number => 1 + Math.floor(random() * most);
 
+type ToolCall = NonNullable<Step['tools']>[number];
 type Scene = ClaudeScene | CodexScene | OpenCodeScene;
 
 interface Cli {
@@ -23,8 +24,14 @@ interface Cli {
   readonly scene: (steps: readonly Step[]) => Promise<Scene>;
   readonly task: (scene: Scene, more: Partial<CreateTask>) => CreateTask;
   /** What the model may ask for, from a tool that takes a while to one that is done at once. */
-  readonly tools: readonly ((number: number) => NonNullable<Step['tools']>[number])[];
+  readonly tools: readonly ((number: number) => ToolCall)[];
+  /** How it gives work to a sub-agent. */
+  readonly delegate: ToolCall;
+  /** What keeps its main thread busy meanwhile, where it does not wait. */
+  readonly wait: ToolCall;
 }
+
+const subPrompt = 'SUBPROMPT-XYZ do sub work';
 
 const clis: readonly Cli[] = [
   {
@@ -36,6 +43,11 @@ const clis: readonly Cli[] = [
       (number) => ({ name: 'Bash', input: { command: `true ${number}`, description: 'true' } }),
       () => ({ name: 'Glob', input: { pattern: '*.txt' } }),
     ],
+    delegate: {
+      name: 'Agent',
+      input: { description: 'sub', prompt: subPrompt, subagent_type: 'general-purpose', run_in_background: false },
+    },
+    wait: { name: 'Bash', input: { command: 'true', description: 'true' } },
   },
   {
     name: 'Codex',
@@ -46,6 +58,8 @@ const clis: readonly Cli[] = [
       (number) => ({ name: 'exec_command', input: { cmd: `true ${number}` } }),
       (number) => ({ name: 'update_plan', input: { plan: [{ step: `${number}`, status: 'in_progress' }] } }),
     ],
+    delegate: { name: 'spawn_agent', namespace: 'multi_agent_v1', input: { message: subPrompt } },
+    wait: { name: 'exec_command', input: { cmd: 'sleep 20', yield_time_ms: 25_000 } },
   },
   {
     name: 'OpenCode',
@@ -56,6 +70,8 @@ const clis: readonly Cli[] = [
       (number) => ({ name: 'bash', input: { command: `true ${number}`, description: 'true' } }),
       () => ({ name: 'glob', input: { pattern: '*.txt' } }),
     ],
+    delegate: { name: 'task', input: { description: 'sub', prompt: subPrompt, subagent_type: 'general' } },
+    wait: { name: 'bash', input: { command: 'true', description: 'true' } },
   },
 ];
 
@@ -100,21 +116,40 @@ describe.each(clis)('$name', (cli) => {
           completion: { outcome: 'failure', failure: { reason: 'token_limit' } },
         });
         begun.push(judge.begun);
-        if (judge.begun > 0)
-          console.log(
-            cli.name,
-            'passing',
-            passing,
-            'begun',
-            judge.begun,
-            JSON.stringify(steps.slice(0, 6).map(({ tools }) => tools?.[0]?.name)),
-            task.completion?.failure?.message,
-          );
       }
       console.log(`${cli.name}: calls begun after the limit, by try: ${begun.join(' ')}`);
       expect(Math.max(...begun)).toBeLessThanOrEqual(1);
     },
     rounds * 60_000,
+  );
+
+  test.runIf(full)(
+    'counts what a sub-agent uses while it works',
+    async () => {
+      const ofSub: Step['match'] = ({ text }) => text.includes(subPrompt) && !text.includes('I delegate.');
+      const others = calls(cli, 12);
+      // OpenCode tells what a call used that delegates once its sub-agents are through.
+      const main: Step = { notMatch: subPrompt, text: 'I delegate.', tools: [cli.delegate], usage: { input_tokens: 1, output_tokens: 1 } };
+      const sub = others.map((step) => ({ ...step, match: ofSub }));
+      const meanwhile: Step = { text: 'I wait.', tools: [cli.wait], usage: { input_tokens: 1, output_tokens: 1 }, times: 'always' };
+      const { task, judge } = await run(cli, [main, ...sub, meanwhile], sumOf([main, ...sub.slice(0, 2)]));
+      expect(task).toMatchObject({ state: 'failed', completion: { failure: { reason: 'token_limit' } } });
+      console.log(`${cli.name}: calls begun after a sub-agent had passed the limit: ${judge.begun}`);
+      expect(judge.begun).toBeLessThanOrEqual(1);
+    },
+    90_000,
+  );
+
+  test.runIf(full)(
+    'a task whose last call passes the limit has done its work',
+    async () => {
+      const [first = {}, last = {}] = calls(cli, 2);
+      const steps: Step[] = [first, { text: 'Done.', ...(last.usage ? { usage: last.usage } : {}) }];
+      const { task } = await run(cli, steps, sumOf(steps));
+      expect(task.failure).toBeUndefined();
+      expect(task).toMatchObject({ state: 'completed', completion: { outcome: 'success', tokensPerTask: sumOf(steps) } });
+    },
+    90_000,
   );
 });
 
