@@ -119,7 +119,12 @@ const entries: readonly Entry[] = [
     does: 'help for a command, or exit-codes',
     load: async () => (await import('./commands/help.ts')).help,
   },
-  { usage: 'overview', does: '', load: async () => (await import('./commands/overview.ts')).overview },
+  // What `singletree` alone says; it has no flags, and whoever types --help need not wait for it to be loaded.
+  {
+    usage: 'overview',
+    does: '',
+    load: async () => ({ define() {}, run: async (call, command) => (await import('./commands/overview.ts')).overview.run(call, command) }),
+  },
 ];
 
 /** Runs the command line and gives the exit code. Nothing is thrown: what went wrong is on stderr. */
