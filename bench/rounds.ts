@@ -30,7 +30,7 @@ export async function compare({ name, unit, subject, baseline, against }: Compar
   console.log(`${name.padEnd(34)} ${`${shown(median(figures))} ${unit}`.padStart(14)}   ${compared.padEnd(48)} ${range}`);
 }
 
-export function median(figures: readonly number[]): number {
+function median(figures: readonly number[]): number {
   const sorted = figures.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
