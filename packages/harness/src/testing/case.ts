@@ -16,6 +16,7 @@ export const rules = [
   'missing ending',
   'abort',
   'usage totals',
+  'absent figures',
   'costs',
   'calls',
   'resume',

@@ -271,6 +271,14 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
     },
   ],
   [
+    'a figure of which nothing is said taken for 0',
+    'absent figures',
+    {
+      decoder: (source, baseline) =>
+        lineDecoder(source, (json) => read(json['type'] === 'done' ? { tokens: 0, ...json } : json, before(baseline))),
+    },
+  ],
+  [
     'a price of 0 for tokens',
     'costs',
     changed((events) =>

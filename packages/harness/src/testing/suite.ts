@@ -1,5 +1,6 @@
 import type { Harness } from '../contract.ts';
 import type { ConformanceCase, ConformanceOptions, Subject } from './case.ts';
+import { absenceCases } from './absence-cases.ts';
 import { callCases } from './call-cases.ts';
 import { commandCases } from './command-cases.ts';
 import { declarationCases } from './declaration-cases.ts';
@@ -21,7 +22,16 @@ export function conformanceSuite(harness: Harness, fixtures: readonly Fixture[],
     mutatedLines: options.mutatedLines ?? (options.thorough ? 1_000_000 : 20_000),
     options,
   };
-  return [decoderCases, hostileCases, endingCases, totalCases, sessionCases, callCases, declarationCases, commandCases, probeCases].flatMap(
-    (cases) => cases(subject),
-  );
+  return [
+    decoderCases,
+    hostileCases,
+    endingCases,
+    totalCases,
+    absenceCases,
+    sessionCases,
+    callCases,
+    declarationCases,
+    commandCases,
+    probeCases,
+  ].flatMap((cases) => cases(subject));
 }
