@@ -98,9 +98,11 @@ describe('tokens', () => {
 
   test('of a compaction that is told only in the next total stand for it until then', () => {
     const compaction: HarnessEventBody = { kind: 'compaction', tokensBefore: 900, tokensAfter: 90 };
+    const started: HarnessEventBody = { kind: 'session.started', sessionId: 's', model: 'm' };
     const untold: HarnessEventBody = { kind: 'usage.incomplete', reason: 'a compaction' };
     const total: HarnessEventBody = { kind: 'usage.total', byModel: [{ model: 'm', usage: { outputTokens: 500 } }] };
-    expect(meterOf({ events: [call('1', { outputTokens: 5 }), untold, compaction] }).spent.tokens).toBe(995);
+    const { tokens, costUsdMicros } = meterOf({ events: [started, call('1', { outputTokens: 5 }), untold, compaction] }).spent;
+    expect([tokens, costUsdMicros]).toEqual([995, 95_000]);
     expect(meterOf({ events: [call('1', { outputTokens: 5 }), untold, compaction, total] }).spent.tokens).toBe(500);
     // Told as a call of its own it needs nobody to stand for it.
     expect(meterOf({ events: [call('1', { outputTokens: 5 }), compaction] }).spent.tokens).toBe(5);

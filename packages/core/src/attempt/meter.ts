@@ -1,11 +1,13 @@
 import {
   addCounts,
+  addTokens,
   defined,
   usesTokens,
   type AttemptUsage,
   type HarnessEvent,
   type Reconciliation,
   type SessionFile,
+  type TokenUsage,
   type UsageFold,
 } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
@@ -39,7 +41,8 @@ export class Meter implements Consumption {
   readonly #previews = new Set<string>();
   #newestOfMain: string | undefined;
   #isIncomplete = false;
-  #standIn = 0;
+  /** For compactions since the last total that no event tells. */
+  #standIn: TokenUsage = {};
   #reconciliation: Reconciliation | undefined;
   #spent: Consumed | undefined = nothingConsumed.spent;
 
@@ -72,14 +75,14 @@ export class Meter implements Consumption {
       case 'usage.total':
         this.#previews.clear();
         this.#isIncomplete = false;
-        this.#standIn = 0;
+        this.#standIn = {};
         this.#figures.push(event);
         break;
       case 'usage.incomplete':
         this.#isIncomplete = true;
         return;
       case 'compaction':
-        if (this.#isIncomplete) this.#standIn += (event.tokensBefore ?? 0) + (event.tokensAfter ?? 0);
+        if (this.#isIncomplete) this.#standIn = addTokens(this.#standIn, compacted(event));
         break;
       default:
         return;
@@ -134,11 +137,17 @@ export class Meter implements Consumption {
     const { finalTokens, windowTokens } = contextOf(told, this.#plugin, this.#attempt);
     const window = windowTokens ?? this.#reconciliation?.context?.windowTokens;
     return defined({
-      tokens: addCounts(Math.max(...accounts.map(({ tokens }) => tokens)), this.#standIn),
-      costUsdMicros: Math.max(...accounts.map(({ costUsdMicros }) => costUsdMicros)),
+      tokens: addCounts(Math.max(...accounts.map(({ tokens }) => tokens)), allTokens(this.#standIn)),
+      costUsdMicros: Math.max(...accounts.map(({ costUsdMicros }) => costUsdMicros)) + this.#standInCost(told.model),
       unpriced: accounts.find(({ unpriced }) => unpriced !== undefined)?.unpriced,
       contextUtilization: finalTokens !== undefined && window ? finalTokens / window : undefined,
     });
+  }
+
+  #standInCost(model: string | undefined): number {
+    if (this.#limits.maxCostUsdMicros === undefined || !usesTokens(this.#standIn)) return 0;
+    const price = this.#rooms.prices.price({ model, provider: this.#plugin.harness.provider, usage: this.#standIn, at: this.#rooms.now() });
+    return 'usd' in price ? Math.round(price.usd * 1_000_000) : 0;
   }
 
   #priced(usage: AttemptUsage, reconciliation: Reconciliation | undefined): Consumed {
@@ -159,4 +168,9 @@ export class Meter implements Consumption {
       unpriced: price && 'unknown' in price ? price.unknown : undefined,
     });
   }
+}
+
+/** What the call has read that summed up, and what it wrote, as far as it is told. */
+function compacted({ tokensBefore, tokensAfter }: Extract<HarnessEvent, { kind: 'compaction' }>): TokenUsage {
+  return defined({ uncachedInputTokens: tokensBefore, outputTokens: tokensAfter });
 }
