@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, uti
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { rolldown, type Plugin } from 'rolldown';
+import type { TestProject } from 'vitest/node';
 import { bundleVariable } from './programs.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -17,8 +18,13 @@ const pluginPackages = ['harness-claude', 'harness-codex', 'harness-opencode', '
  * its start, and the tests start hundreds. The folder looks as the command's package does where it is installed. It is made each time that
  * tests are run, of the sources as they lie there. With SINGLETREE_TEST_SOURCES=1 the sources themselves are started.
  */
-export async function setup(): Promise<void> {
+export async function setup(project: TestProject): Promise<void> {
   if (process.env['SINGLETREE_TEST_SOURCES'] === '1') return;
+  await make();
+  project.onTestsRerun(make);
+}
+
+async function make(): Promise<void> {
   const input: Record<string, string> = {
     'src/main': join(packages, 'cli/src/main.ts'),
     'src/daemon-process': join(root, 'test/support/daemon-process.ts'),
