@@ -24,7 +24,7 @@ const decoder: Failure = { reason: 'decoder_failed', message: 'line 3' };
 const unfreezable: Failure = { reason: 'workspace_unfreezable', message: 'fatal: bad index' };
 const killed = { code: null, signal: 'SIGKILL' } as const;
 const limits = { timeoutMs: 3_600_000, maxOutputBytes: 1_000_000, maxAttempts: 3, attemptTimeoutMs: 60_000, firstOutputMs: 200 };
-const moreLimits = { stallMs: 5_000, maxTurns: 9, minFreeBytes: 1_024 };
+const moreLimits = { stallMs: 5_000, maxTurns: 9, maxTokens: 7, minFreeBytes: 1_024 };
 const gone: Failure = { reason: 'workspace_gone', message: '/w is gone' };
 
 /** The one cause of an attempt's end, most telling first. `submit` is the only way to a review. */
@@ -286,6 +286,45 @@ const cases: readonly Case[] = [
     exit: { ...killed, stop: 'turn_limit' },
     ends: 'turn_limit',
     message: 'the task used up its 9 model calls; raise the limit max_turns, or split the task',
+  },
+  {
+    name: 'too many tokens',
+    exit: { ...killed, stop: 'token_limit' },
+    concern: 'so much of so much',
+    ends: 'token_limit',
+    message: 'so much of so much; raise the limit max_tokens, or split the task',
+  },
+  {
+    name: 'too many tokens, without a word of how much',
+    exit: { ...killed, stop: 'token_limit' },
+    ends: 'token_limit',
+    message: 'the task used up its 7 tokens; raise the limit max_tokens, or split the task',
+  },
+  {
+    name: 'too much money',
+    exit: { ...killed, stop: 'cost_limit' },
+    concern: 'so much of so much',
+    ends: 'cost_limit',
+    message: 'so much of so much; raise the limit on its cost, or split the task',
+  },
+  {
+    name: 'too much money, without a word of how much',
+    exit: { ...killed, stop: 'cost_limit' },
+    ends: 'cost_limit',
+    message: 'the task used up the money that it may cost; raise the limit on its cost, or split the task',
+  },
+  {
+    name: 'too full a context',
+    exit: { ...killed, stop: 'context_limit' },
+    concern: 'so much of so much',
+    ends: 'context_exhausted',
+    message: 'so much of so much; give the task less context, or split it',
+  },
+  {
+    name: 'too full a context, without a word of how much',
+    exit: { ...killed, stop: 'context_limit' },
+    ends: 'context_exhausted',
+    message: 'the context was fuller than the task allows; give the task less context, or split it',
   },
   {
     name: 'the same again and again',
