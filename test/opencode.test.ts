@@ -111,7 +111,7 @@ describe.concurrent('OpenCode', () => {
         ],
       });
       expect(new Set(task.attempts.map(({ harnessSessionId }) => harnessSessionId)).size).toBe(1);
-      const cut = servedTokens({ served: scene.models.served.filter(({ step }) => step === 2) } as never);
+      const cut = servedTokens({ served: scene.models.served.filter(({ step }) => step === 2) });
       const served = Object.entries(servedTokens(scene.models)).map(([kind, tokens]) => [kind, tokens - (cut[kind] ?? 0)]);
       expect(toldTokens(task)).toEqual(Object.fromEntries(served));
       await expectPromisesKept(client, task, scene.daemon.state);
@@ -140,7 +140,7 @@ describe.runIf(full)('OpenCode, in full', () => {
       expect(ended).toMatchObject({ state: 'completed', completion: { usage: { lowerBound: true } } });
       // Two answers were cut: the one that delegates waits for its sub-agent.
       const kept = scene.models.served.filter(({ step }) => step !== 1 && step !== 3);
-      expect(toldTokens(ended)).toEqual(servedTokens({ served: kept } as never));
+      expect(toldTokens(ended)).toEqual(servedTokens({ served: kept }));
       await expectNoProcessOf(id);
     },
     limit,
@@ -418,7 +418,7 @@ describe.runIf(full)('OpenCode, in full', () => {
       await client.tasks.cancel(id, { by: 'test', why: 'enough' });
       const task = await finished(client, id, limit - 100_000);
       expect(task).toMatchObject({ state: 'cancelled', completion: { turnsPerTask: 2, usage: { lowerBound: true } } });
-      expect(toldTokens(task)).toEqual(servedTokens({ served: scene.models.served.filter(({ step }) => step !== 2) } as never));
+      expect(toldTokens(task)).toEqual(servedTokens({ served: scene.models.served.filter(({ step }) => step !== 2) }));
       await expectNoProcessOf(id);
     },
     limit,
