@@ -12,7 +12,7 @@ export const knownLimits: readonly KnownLimit[] = [
   },
   {
     versions: 'all',
-    text: 'The call that writes the summary of a compaction is in no line and no file but the next total: if the run is killed before, sums are lower bounds.',
+    text: 'The call that writes the summary of a compaction is in no line and no file but the next total: if the run is killed before, sums are lower bounds. Until then a limit on tokens or cost counts for it what the context held before and after.',
   },
   {
     versions: 'all',
