@@ -153,6 +153,28 @@ describe.each(clis)('$name', (cli) => {
   );
 });
 
+test.runIf(full)(
+  'a context that is too full ends its attempt, and a fresh session goes on',
+  async () => {
+    const usage = { input_tokens: 60_000, output_tokens: 5 };
+    const look = (number: number): Step => ({ text: 'I look.', tools: [{ name: 'exec_command', input: { cmd: `true ${number}` } }] });
+    // How large the window is stands in the session's files: they are read while the model thinks.
+    const steps = [look(1), { ...look(2), usage, delayMs: 2_000 }, { text: 'Too late.', delayMs: 5_000 }, { text: 'Done.' }];
+    await using scene = await codexScene(steps, { options: { context_window: 100_000 } });
+    const client = await scene.daemon.start();
+    const { id } = await client.tasks.create(codexTask(scene, { limits: { maxContextUtilization: 0.5 } }));
+    const task = await finished(client, id, 60_000);
+    expect(task).toMatchObject({
+      state: 'completed',
+      attempts: [{ failure: { reason: 'context_exhausted' } }, { resumed: false }],
+      completion: { outcome: 'success', contextRotations: 1 },
+    });
+    expect(task.attempts[0]?.failure?.message).toContain('and the task allows 50 %');
+    expect(scene.models.requests.at(-1)?.text).toContain('Do it.');
+  },
+  90_000,
+);
+
 function sumOf(steps: readonly Step[]): number {
   return steps.reduce(
     (sum, { usage }) => sum + (usage?.input_tokens ?? 0) + (usage?.cache_read_input_tokens ?? 0) + (usage?.output_tokens ?? 0),
