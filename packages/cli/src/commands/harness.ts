@@ -19,6 +19,7 @@ export interface HarnessFlags {
   readonly seed?: number;
   readonly lines?: number;
   readonly caseLimit?: number;
+  readonly zerosLeftOut?: true;
   readonly out?: string;
   readonly attempt?: number;
   readonly name?: string;
@@ -47,7 +48,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   conformance: {
     usage: 'singletree harness conformance PACKAGE',
     arguments: [1, 1],
-    flags: ['fixtures', 'thorough', 'seed', 'lines', 'caseLimit'],
+    flags: ['fixtures', 'thorough', 'seed', 'lines', 'caseLimit', 'zerosLeftOut'],
     run: async (...typed) => await (await import('../harness/conformance-command.ts')).conformance(...typed),
   },
 };
@@ -79,6 +80,7 @@ export const harness: CommandModule = {
           wholeNumber(1, 2 ** 31 - 1),
         ),
       )
+      .option('--zeros-left-out', 'the CLI leaves away what is 0: then a figure that is not there is known')
       .addOption(
         new Option('--case-limit <SECONDS>', 'longest time for one case (default: 120; with --thorough: four hours)').argParser(
           wholeNumber(1, 2_000_000),

@@ -29,7 +29,7 @@ export async function conformance(call: Call, [source = '']: readonly string[], 
   const { seed = 1, thorough = false, lines: mutatedLines, caseLimit = thorough ? limitS.thorough : limitS.usual } = flags;
   const ofPackage: CaseResult[] = [];
   for await (const result of runSuite(packageCases(home, source, cwd))) ofPackage.push(result);
-  const trial = { location, fixtures, from: 0, options: { seed, thorough, mutatedLines } };
+  const trial = { location, fixtures, from: 0, options: { seed, thorough, mutatedLines, leavesOutZeros: flags.zerosLeftOut } };
   const { results, ...plugin } = await tried(trial, caseLimit * 1000);
   const all = [...ofPackage, ...results];
   if (call.json) call.printJson(report(plugin, location, all));

@@ -12,7 +12,7 @@ export interface Trial {
   readonly fixtures: string;
   /** Cases before this one have been tried. */
   readonly from: number;
-  readonly options: Pick<ConformanceOptions, 'seed' | 'thorough' | 'mutatedLines'>;
+  readonly options: Pick<ConformanceOptions, 'seed' | 'thorough' | 'mutatedLines' | 'leavesOutZeros'>;
 }
 
 /** What the thread says in which it is tried. */

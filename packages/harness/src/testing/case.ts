@@ -47,6 +47,8 @@ export interface ConformanceCase {
 export interface ConformanceOptions {
   /** What the CLI prints for its version. Without it, how the probe reads that is not tried. */
   readonly versionOutput?: ((version: string) => string) | undefined;
+  /** The CLI leaves away what is 0: then a figure that is not there is one that is known. */
+  readonly leavesOutZeros?: boolean | undefined;
   /** Decides every random choice; a failure names it. */
   readonly seed?: number;
   /** Also two chunks split at every byte of a recording of up to 64 KB, and a million mutated lines instead of 20,000: many minutes instead of
