@@ -77,6 +77,19 @@ test('a call that was only logged wrote no summary of a compaction before its ti
   expect(told(baseline)).toEqual([{ callId: `${id}:2`, thread: 'main', usage: { uncachedInputTokens: 7 } }]);
 });
 
+test('one of several sub-agents without a rollout makes the sums a lower bound', () => {
+  const [id, one, two] = [1, 2, 3].map((digit) => `01a1ff7c-d160-72e3-8be5-00000000000${digit}`);
+  const named = [one, two].map((agent_thread_id) => line('event_msg', { type: 'item_completed', item: { agent_thread_id } }));
+  const files = [
+    [line('session_meta', { id }), ...named],
+    [line('session_meta', { id: one, session_id: id })],
+    [line('session_meta', { id: two, session_id: id })],
+  ].map((lines, at) => ({ path: `rollout-${at}.jsonl`, bytes: Buffer.from([...lines, count(10)].join('\n')) }));
+  const told = (some: readonly SessionFile[]) =>
+    harness.reconcile?.({ sessionId: id ?? '', files: some, baseline: undefined, events: [] })?.lowerBound;
+  expect([told(files), told(files.slice(0, 2))]).toEqual([false, true]);
+});
+
 test('threads that name no root are known by the one that they work for', () => {
   const spawned = (by: string) => ({ source: { subagent: { thread_spawn: { parent_thread_id: by } } } });
   const files = [
