@@ -105,6 +105,27 @@ describe.concurrent('telemetry arrives', () => {
     const later = await again.tasks.create(aTask(scene.workspace));
     await until(() => requestsOf(receiver, later.id).length > 0, { what: 'the spans of the later task', timeoutMs: arrivalLimitMs });
     expect(requestsOf(receiver, id)).toEqual([]);
+
+    // Asked for by hand, and killed before the answer: the same request finds what it has done, and does it no second time.
+    await daemon.stop();
+    for (const moment of ['before', 'after']) {
+      const killed = await daemon.start({ ...endpoint, SINGLETREE_FAILPOINTS: `outbox.queue.${moment}=kill` });
+      const leaving = new AbortController();
+      const settings = { requestId: 'once', signal: leaving.signal };
+      const answer = killed.telemetry.send({ since: new Date(0) }, settings).catch(() => 'none');
+      await until(() => daemon.hasEnded, { what: `the death at outbox.queue.${moment}` });
+      leaving.abort();
+      expect(await answer).toBe('none');
+    }
+    const asked = await daemon.start(endpoint);
+    expect(await asked.telemetry.send({ since: new Date(0) }, { requestId: 'once' })).toBe(1);
+    await until(() => requestsOf(receiver, id).length > 0, { what: 'the kept spans', timeoutMs: arrivalLimitMs });
+    await until(async () => (await asked.daemon.status()).telemetry.undeliveredRows === 0, { what: 'an empty outbox' });
+    expect(outboxRows(daemon.state)).toEqual([id, later.id].map((each) => ({ task_id: each, destination: 'otlp', state: 'delivered' })));
+    expect(await asked.daemon.status()).toMatchObject({ telemetry: { state: 'ok', undirectedRows: 0, deadRows: 0 } });
+    await expect(asked.telemetry.send({ dead: true }, { requestId: 'once' })).rejects.toThrow(
+      'used before with other content, for telemetry',
+    );
   });
 });
 

@@ -1,3 +1,4 @@
+import { startOtlpReceiver, until } from '@singletree/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
 
@@ -50,11 +51,45 @@ test('of a task that has not ended nothing can be told', async () => {
   await machine.type(['terminate', '-']);
 });
 
+test('what was kept is not sent while export is off, and then it is, the same bytes as were shown', async () => {
+  expect(await machine.type(['telemetry', 'send', '--since', '1h'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^error: traces are not exported: no OTEL_EXPORTER_OTLP_ENDPOINT\n.*OTEL_EXPORTER_OTLP_ENDPOINT set/),
+  });
+  const shown = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'])).stdout);
+  await machine.type(['down']);
+  await using receiver = await startOtlpReceiver();
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' };
+  await machine.type(['up', '--detach'], { env });
+  expect((await machine.type(['status'], { env })).stdout).toMatch(/ telemetry +http\S+ · 2 records kept without a destination\n/);
+  expect(await machine.type(['telemetry', 'send', '--task', id], { env })).toMatchObject({
+    code: 0,
+    stdout: '1 record put into the queue\n',
+  });
+  await until(() => receiver.requests.length === 1, { what: 'the record' });
+  const spans = receiver.spans();
+  expect(spans.map(({ spanId }) => spanId)).toEqual(shown.spans.map((span: { span_id: string }) => span.span_id));
+  expect(receiver.requests[0]?.body.byteLength).toBe(shown.bytes);
+  expect(await machine.type(['telemetry', 'send', '--since', '1h', '--json'], { env })).toMatchObject({ code: 0, stdout: '{"rows":1}\n' });
+  await until(() => receiver.requests.length === 2, { what: 'the other record' });
+  const after = await until(
+    async () => {
+      const told = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'], { env })).stdout);
+      return told.state === 'delivered' ? told : undefined;
+    },
+    { what: 'the delivery to be told' },
+  );
+  expect(after).toMatchObject({ frozen: true, spans: shown.spans, endpoint: `${receiver.url}/v1/traces` });
+});
+
 test.each([
   [['telemetry', 'show'], /"show" is nothing that telemetry does/],
   [['telemetry', 'preveiw', '-'], /did you mean preview\?/],
-  [['telemetry', 'preview'], /which task\?/],
+  [['telemetry', 'preview'], /something is missing/],
   [['telemetry', 'preview', '-', '-'], /too many arguments/],
+  [['telemetry', 'preview', '-', '--dead'], /--dead is no flag of telemetry preview/],
+  [['telemetry', 'send'], /telemetry send: what\?/],
+  [['telemetry', 'send', '--since', 'yesterday'], /--since "yesterday" is no time/],
 ])('%j is refused', async (argv, problem) => {
   const { code, stderr } = await machine.type(argv);
   expect(code).toBe(2);

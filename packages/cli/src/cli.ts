@@ -96,8 +96,8 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Tool',
-    usage: 'telemetry <preview> [ARGUMENTS...]',
-    does: 'show what leaves the machine about a task',
+    usage: 'telemetry <preview|send> [TASK]',
+    does: 'show what leaves the machine about a task; send what was kept',
     load: async () => (await import('./commands/telemetry.ts')).telemetry,
   },
   {

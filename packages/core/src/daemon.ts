@@ -165,7 +165,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     };
     const telemetry = async () => {
       const status = await outbox.status();
-      return { endpoint: status.target, undeliveredRows: status.pending, oldestUndeliveredAt: status.oldest, lastError: status.lastError };
+      return {
+        state: status.state,
+        offReason: status.why,
+        endpoint: status.target,
+        undeliveredRows: status.pending,
+        oldestUndeliveredAt: status.oldest,
+        lastError: status.lastError,
+        undirectedRows: status.unsent.undirected,
+        deadRows: status.unsent.dead,
+      };
     };
     const tasks = {
       store,
@@ -185,7 +194,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const daemon = { facts, store, plugins, telemetry, stop: beginStop };
     const server = await serve(
       address.slice('unix:'.length),
-      routes({ tasks, control: { control, store, plugins }, daemon, plugins, telemetry: { store, preview: outbox.preview } }),
+      routes({
+        tasks,
+        control: { control, store, plugins },
+        daemon,
+        plugins,
+        telemetry: { store, preview: outbox.preview, queue: outbox.queue },
+      }),
       { '/metrics': () => outbox.metricsText() },
       log,
     );

@@ -45,6 +45,8 @@ export const failpointNames = [
   'outbox.send.after',
   'outbox.delivered.before',
   'outbox.delivered.after',
+  'outbox.queue.before',
+  'outbox.queue.after',
   'metrics.fold.before',
   'metrics.fold.after',
   'metrics.send.before',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   ControlService,
   DaemonService,
@@ -23,6 +24,16 @@ import { toPlain } from './write.ts';
 /** What becomes of the agents when the daemon stops: they live on, are waited for, or are ended. */
 export type StopMode = 'leave' | 'drain' | 'kill';
 
+/** Which records are sent. Without `dead`, a time or a task has to be named. */
+export interface SendTelemetry {
+  /** Only of tasks that ended then or later. */
+  readonly since?: Date | undefined;
+  /** Only of this task. */
+  readonly taskId?: string | undefined;
+  /** Those that the receiver refused for good, with the same bytes, instead of those that were kept while export was off. */
+  readonly dead?: boolean | undefined;
+}
+
 /** A client of one daemon. */
 export interface Singletree {
   readonly tasks: Tasks;
@@ -42,6 +53,11 @@ export interface Singletree {
   readonly telemetry: {
     /** What leaves, or left, the machine about a finished task. Sends nothing. */
     preview(taskId: string, settings?: CallSettings): Promise<TelemetryPreview>;
+    /**
+     * Puts records into the queue that would never be sent by themselves: those that were kept while export was off, or with `dead` those that the
+     * receiver refused. Resolves, when that is on disk, with how many.
+     */
+    send(which: SendTelemetry, settings?: ChangeSettings): Promise<number>;
   };
   readonly daemon: {
     status(settings?: CallSettings): Promise<DaemonStatus>;
@@ -83,6 +99,11 @@ export function connect(options: AddressOptions = {}): Singletree {
       async preview(taskId, { signal } = {}) {
         const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), signal);
         return toPlain(PreviewTelemetryResponseSchema, answer);
+      },
+      async send({ since, taskId = '', dead = false }, { requestId = randomUUID(), signal } = {}) {
+        const request = { taskId, dead, requestId, ...(since === undefined ? {} : { since: timestampFromDate(since) }) };
+        const send = () => link.call(TelemetryService, (client, call) => client.sendTelemetry(request, call), signal);
+        return Number((await repeat(send, repeatForMs)).rows);
       },
     },
     daemon: {

@@ -1,5 +1,5 @@
 export { findAddress, stateFolder, type AddressOptions } from './address.ts';
-export { connect, type Singletree, type StopMode } from './client.ts';
+export { connect, type SendTelemetry, type Singletree, type StopMode } from './client.ts';
 export type { CreateTask, GateInput, LimitsInput, RetryRuleInput } from './create-task.ts';
 export { ConnectionLostError, NoDaemonError, SingletreeError, TaskBlockedError } from './errors.ts';
 export type { LogOptions } from './logs.ts';

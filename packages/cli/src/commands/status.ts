@@ -4,6 +4,7 @@ import type { CommandModule } from '../call.ts';
 import { bindings, harnessesLine, telemetryLine } from '../daemon/about.ts';
 import { age, facts } from '../terminal/figures.ts';
 import type { Look } from '../terminal/look.ts';
+import { paint } from '../terminal/marks.ts';
 import { labelled } from '../terminal/table.ts';
 
 export const status: CommandModule = {
@@ -28,7 +29,7 @@ export function statusLines(status: DaemonStatus, look: Look, now: number): stri
       ['tasks', tasksLine(status)],
       ...killSwitch.map(({ scope, why }): [string, string] => ['kill switch', facts(scope, why)]),
       ['harnesses', harnessesLine(harnesses)],
-      ['telemetry', telemetryLine(telemetry)],
+      ['telemetry', telemetry.state === 'paused' ? paint(look, 'red', telemetryLine(telemetry)) : telemetryLine(telemetry)],
       ...bindings(status),
       ['log', statePaths(status.state).log],
     ]),

@@ -36,10 +36,18 @@ export const statusWords: Readonly<Record<Harness['status'], string>> = {
   unknown: 'not known',
 };
 
-export function telemetryLine({ endpoint, undeliveredRows, undirectedRows, lastError }: Telemetry): string {
-  if (endpoint === undefined) {
-    const kept = undirectedRows ? `${plural(undirectedRows, 'record')} kept` : undefined;
-    return facts('off: OTEL_EXPORTER_OTLP_ENDPOINT is not set', kept);
-  }
-  return oneLine(facts(endpoint, undeliveredRows ? `${plural(undeliveredRows, 'record')} to deliver` : undefined, lastError));
+export function telemetryLine(telemetry: Telemetry): string {
+  const { endpoint, state, offReason, undeliveredRows, undirectedRows, deadRows, lastError } = telemetry;
+  const told = (rows: number | undefined, rest: string): string | undefined => (rows ? `${plural(rows, 'record')} ${rest}` : undefined);
+  if (endpoint === undefined) return facts(`off: ${offReason ?? 'OTEL_EXPORTER_OTLP_ENDPOINT is not set'}`, told(undirectedRows, 'kept'));
+  return oneLine(
+    facts(
+      endpoint,
+      state === 'paused' && 'PAUSED: mend the address or the credentials',
+      told(undeliveredRows, 'to deliver'),
+      told(deadRows, 'refused for good'),
+      told(undirectedRows, 'kept without a destination'),
+      lastError,
+    ),
+  );
 }

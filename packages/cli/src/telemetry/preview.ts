@@ -1,7 +1,6 @@
 import type { TelemetryPreview } from '@singletree/sdk';
 import { decodeSpans, type ReceivedSpan } from '@singletree/testing';
 import type { Call } from '../call.ts';
-import { badInput } from '../failure.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { exact, facts, plural } from '../terminal/figures.ts';
 import type { Look } from '../terminal/look.ts';
@@ -10,8 +9,7 @@ import { oneLine } from '../terminal/text.ts';
 import { traceTreeInFull, valueText } from '../terminal/trace-tree.ts';
 
 /** Prints what leaves the machine about a task. */
-export async function preview(call: Call, task: string | undefined): Promise<void> {
-  if (task === undefined) throw badInput('telemetry preview: which task?', 'singletree telemetry preview TASK; - is the newest', 'USAGE');
+export async function preview(call: Call, [task = '-']: readonly string[]): Promise<void> {
   const client = await call.client();
   const found = await client.telemetry.preview(await taskIdOf(task, client));
   const spans = decodeSpans(found.otlp);

@@ -32,7 +32,8 @@ function hashOf(content: object): string {
 /** Throws where the request id did something else before. */
 export function assertSame(request: HashedRequest, earlier: StoredRequest): void {
   if (earlier.hash === request.hash) return;
-  const [what, metadata] = 'taskId' in earlier ? [`task ${earlier.taskId}`, { task_id: earlier.taskId }] : ['a kill switch', {}];
+  const other = 'answer' in earlier && earlier.answer.kind === 'queued' ? 'telemetry' : 'a kill switch';
+  const [what, metadata] = 'taskId' in earlier ? [`task ${earlier.taskId}`, { task_id: earlier.taskId }] : [other, {}];
   throw new DomainError('REQUEST_ID_REUSED', `request id ${request.id} was used before with other content, for ${what}`, {
     hint: 'a request id belongs to one request; use a new one',
     metadata: { request_id: request.id, ...metadata },

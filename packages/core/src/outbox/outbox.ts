@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { assertSame, hashed, type ClientRequest } from '../engine/request.ts';
+import { DomainError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import type { MetricStore } from '../store/metrics.ts';
-import type { HistoryWanted, OutboxRecord, OutboxStore } from '../store/outbox.ts';
+import type { HistoryWanted, OutboxRecord, OutboxStore, QueueChange } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import { otlpName, readDestination, type Otlp, type Signal } from './destination.ts';
 import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
@@ -38,11 +41,18 @@ export interface Outbox {
   /** Sends what is due while that succeeds, for `graceMs` at most. */
   stop(graceMs: number): Promise<void>;
   status(): Promise<OutboxStatus>;
+  /**
+   * Puts rows into the queue that would never be sent by themselves; gives how many. Throws TELEMETRY_OFF while traces are not exported. The same
+   * request does it once.
+   */
+  queue(wish: QueueWish, asked?: ClientRequest): Promise<number>;
   /** What leaves the machine of a finished task: the stored bytes, or else what would be serialised now, also while export is off. */
   preview(finished: Omit<FinishedTask, 'history'>): Promise<Preview>;
   /** The totals as Prometheus reads them, everything counted that has finished. */
   metricsText(): Promise<string>;
 }
+
+export type QueueWish = Pick<QueueChange, 'from' | 'since' | 'taskId'>;
 
 export interface Preview {
   /** The body of an OTLP request. */
@@ -68,6 +78,8 @@ export interface OutboxStatus {
   readonly delivered: number;
   readonly dead: number;
   readonly rejectedSpans: number;
+  /** Rows that will not be sent by themselves. */
+  readonly unsent: { readonly undirected: number; readonly dead: number };
 }
 
 /** What is sent and how it stands; a signal whose export is off has no relay. */
@@ -98,6 +110,17 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
     async stop(graceMs) {
       await Promise.all([relay?.stop(graceMs), exporter.stop(graceMs)]);
     },
+    async queue(wish, asked) {
+      if (!relay) throw exportIsOff('why' in target ? target.why : '');
+      const request = asked && hashed(asked);
+      await failpoint('outbox.queue.before');
+      const done = await store.queue({ ...wish, destination: otlpName, at: parts.now(), ...(request ? { request } : {}) });
+      await failpoint('outbox.queue.after');
+      relay.hint();
+      if (done.kind === 'queued') return done.rows;
+      if (request) assertSame(request, done.earlier);
+      return 'answer' in done.earlier && done.earlier.answer.kind === 'queued' ? done.earlier.answer.rows : 0;
+    },
     async preview({ task, completion }) {
       const record = await store.record(task.id, otlpName);
       const frozen = record?.payload;
@@ -119,10 +142,17 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
         ...(lastError === undefined ? {} : { lastError }),
         ...target,
         pending: rows,
+        unsent: await store.unsent(),
         ...(oldest === undefined ? {} : { oldest }),
       };
     },
   };
+}
+
+function exportIsOff(why: string): DomainError {
+  return new DomainError('TELEMETRY_OFF', `traces are not exported: ${why}`, {
+    hint: 'start the daemon with OTEL_EXPORTER_OTLP_ENDPOINT set, such as http://localhost:4318, and ask again',
+  });
 }
 
 async function openTraces(

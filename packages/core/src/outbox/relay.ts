@@ -70,12 +70,15 @@ export class Relay {
 
   start(): void {
     if (this.#running) return;
-    const unsubscribe = this.#parts.onHint(() => {
-      this.#hinted = true;
-      // A new row does not make a receiver well.
-      if (this.#nap?.kind === 'idle') this.#nap.end();
-    });
+    const unsubscribe = this.#parts.onHint(() => this.hint());
     this.#running = this.#run().finally(unsubscribe);
+  }
+
+  /** Rows may have been added. */
+  hint(): void {
+    this.#hinted = true;
+    // A new row does not make a receiver well.
+    if (this.#nap?.kind === 'idle') this.#nap.end();
   }
 
   /** Sends what is due while that succeeds, and ends after `graceMs` at the latest. What is left is sent after the next start. */

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MetricStore } from '../store/metrics.ts';
-import type { OutboxKey, OutboxRecord, OutboxRow, OutboxStore, TaskHistory } from '../store/outbox.ts';
+import type { OutboxKey, OutboxRecord, OutboxRow, OutboxStore, Queued, QueueChange, TaskHistory } from '../store/outbox.ts';
 import { completionOf, type CompletionEvent } from '../task/completion.ts';
 import type { Attempt, GateResult, Instant, Task } from '../task/task.ts';
 
@@ -128,6 +128,16 @@ export class MemoryOutbox implements OutboxStore {
   async backlog(): Promise<{ rows: number; oldest?: Instant }> {
     const waiting = this.#waiting('otlp');
     return { rows: waiting.length, ...(waiting[0] ? { oldest: waiting[0].row.completion.completedAt } : {}) };
+  }
+
+  async queue({ destination, from }: QueueChange): Promise<Queued> {
+    const found = this.rows.filter(({ row, state }) => from === 'dead' && state === 'dead' && row.destination === destination);
+    for (const stored of found) Object.assign(stored, { state: 'pending', due: 0 });
+    return { kind: 'queued', rows: found.length };
+  }
+
+  async unsent(): Promise<{ undirected: number; dead: number }> {
+    return { undirected: 0, dead: this.rows.filter(({ state }) => state === 'dead').length };
   }
 
   async record(taskId: string, destination: string): Promise<OutboxRecord | undefined> {

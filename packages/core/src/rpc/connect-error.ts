@@ -25,6 +25,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   LOG_NOT_FOUND: Code.NotFound,
   ILLEGAL_TRANSITION: Code.FailedPrecondition,
   TASK_NOT_FINAL: Code.FailedPrecondition,
+  TELEMETRY_OFF: Code.FailedPrecondition,
   NOT_A_GIT_REPOSITORY: Code.FailedPrecondition,
   NO_COMMIT: Code.FailedPrecondition,
   WORKSPACE_NOT_ACCESSIBLE: Code.FailedPrecondition,

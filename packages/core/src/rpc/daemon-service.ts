@@ -9,6 +9,7 @@ import {
   ListHarnessesResponseSchema,
   PermissionMode,
   StopDaemonResponseSchema,
+  TelemetryState,
   UsageCounts,
   UsageScope,
   type DaemonService,
@@ -39,6 +40,11 @@ export interface TelemetryFacts {
   readonly undeliveredRows: number;
   readonly oldestUndeliveredAt?: number | undefined;
   readonly lastError?: string | undefined;
+  readonly undirectedRows: number;
+  readonly deadRows: number;
+  readonly state: 'off' | 'ok' | 'failing' | 'paused';
+  /** Why it is off. */
+  readonly offReason?: string | undefined;
 }
 
 export interface DaemonServiceParts {
@@ -72,6 +78,10 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
           undeliveredRows: BigInt(telemetry.undeliveredRows),
           ...opt('oldestUndeliveredAt', telemetry.oldestUndeliveredAt, timestampFromMs),
           ...opt('lastError', telemetry.lastError),
+          undirectedRows: BigInt(telemetry.undirectedRows),
+          deadRows: BigInt(telemetry.deadRows),
+          state: enumOf(TelemetryState, telemetry.state),
+          ...opt('offReason', telemetry.offReason),
         },
         harnesses: await Promise.all(parts.plugins.all().map((plugin) => harnessToProto(plugin, probeAgeMs))),
         ...opt('configFile', facts.configFile),

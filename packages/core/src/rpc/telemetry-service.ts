@@ -1,12 +1,18 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { PreviewTelemetryResponseSchema, TelemetryRecordState, type TelemetryService } from '@singletree/protocol';
+import {
+  PreviewTelemetryResponseSchema,
+  SendTelemetryResponseSchema,
+  TelemetryRecordState,
+  type TelemetryService,
+} from '@singletree/protocol';
+import type { ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
 import type { OutboxRecord } from '../store/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { CompletionEvent } from '../task/completion.ts';
-import type { Task } from '../task/task.ts';
+import type { Instant, Task } from '../task/task.ts';
 import { findTask } from './find-task.ts';
 import { opt } from './to-proto/parts.ts';
 import { enumOf } from './words.ts';
@@ -21,11 +27,26 @@ export interface TelemetryPreview {
 
 export interface TelemetryServiceParts {
   readonly store: Store;
+  /** Puts rows into the queue; gives how many. */
+  readonly queue: (
+    wish: { readonly from: 'undirected' | 'dead'; readonly since?: Instant; readonly taskId?: string },
+    asked?: ClientRequest,
+  ) => Promise<number>;
   readonly preview: (finished: { readonly task: Task; readonly completion: CompletionEvent }) => Promise<TelemetryPreview>;
 }
 
-export function telemetryService({ store, preview }: TelemetryServiceParts): ServiceImpl<typeof TelemetryService> {
+export function telemetryService({ store, preview, queue }: TelemetryServiceParts): ServiceImpl<typeof TelemetryService> {
   return {
+    async sendTelemetry({ taskId, since, dead, requestId }) {
+      const wish = {
+        from: dead ? 'dead' : 'undirected',
+        ...(taskId === '' ? {} : { taskId: (await findTask(store, taskId)).id }),
+        ...opt('since', since, timestampMs),
+      } as const;
+      const rows = await queue(wish, requestId === '' ? undefined : { id: requestId, content: wish });
+      return create(SendTelemetryResponseSchema, { rows: BigInt(rows) });
+    },
+
     async previewTelemetry(request) {
       const task = await findTask(store, request.taskId);
       const completion = await store.completion(task.id);

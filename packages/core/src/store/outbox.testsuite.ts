@@ -184,6 +184,60 @@ export const outboxCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'rows without a destination get one: those since a time, or of one task, each once',
+    async run(make) {
+      await using at = await make();
+      const [old, first, second] = [await ended(at, [], noon), await ended(at, [], noon + 10), await ended(at, [], noon + 20)];
+      const sent = await ended(at, ['here'], noon + 30);
+      await at.outbox.delivered(sent, noon + 31);
+      const undirected = { destination: 'here', from: 'undirected', at: noon + 40 } as const;
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 3, dead: 0 });
+      assert.deepEqual(await at.outbox.queue({ ...undirected, since: noon + 10 }), { kind: 'queued', rows: 2 });
+      assert.deepEqual(await pendingIds(at, 'here', noon + 40), [first.taskId, second.taskId]);
+      assert.deepEqual(await at.outbox.queue({ ...undirected, since: noon + 10 }), { kind: 'queued', rows: 0 });
+      assert.deepEqual(await at.outbox.queue({ ...undirected, taskId: sent.taskId }), { kind: 'queued', rows: 0 });
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 1, dead: 0 });
+      await at.reopen();
+      assert.deepEqual(await at.outbox.queue({ ...undirected, taskId: old.taskId }), { kind: 'queued', rows: 1 });
+      assert.deepEqual(await pendingIds(at, 'here', noon + 40), [old.taskId, first.taskId, second.taskId]);
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 0 });
+    },
+  },
+  {
+    name: 'dead rows of a destination come back with their bytes, all or those of one task',
+    async run(make) {
+      await using at = await make();
+      const [first, second] = [await ended(at, ['here', 'there'], noon), await ended(at, ['here'], noon + 10)];
+      await at.outbox.freeze(first, bytes('kept'));
+      for (const row of [first, second, { ...first, destination: 'there' }]) await at.outbox.dead(row, 'too large');
+      const dead = { from: 'dead', at: noon + 40 } as const;
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 3 });
+      assert.deepEqual(await at.outbox.queue({ ...dead, destination: 'here', taskId: first.taskId }), { kind: 'queued', rows: 1 });
+      const [again] = await at.outbox.pending('here', noon + 40, 10);
+      assert.deepEqual([again?.taskId, again?.payload, again?.attempts], [first.taskId, bytes('kept'), 1]);
+      assert.deepEqual(await at.outbox.record(first.taskId, 'there'), { state: 'dead', lastError: 'too large' });
+      assert.deepEqual(await at.outbox.queue({ ...dead, destination: 'here' }), { kind: 'queued', rows: 1 });
+      assert.deepEqual(await pendingIds(at, 'here', noon + 40), [first.taskId, second.taskId]);
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 1 });
+    },
+  },
+  {
+    name: 'a request puts rows into the queue once, and is told again what it did',
+    async run(make) {
+      await using at = await make();
+      await ended(at, []);
+      const change = { destination: 'here', from: 'undirected', at: noon + 40, request: { id: 'r', hash: 'h' } } as const;
+      assert.deepEqual(await at.outbox.queue(change), { kind: 'queued', rows: 1 });
+      await ended(at, []);
+      await at.reopen();
+      const earlier = { hash: 'h', answer: { kind: 'queued', rows: 1 } };
+      assert.deepEqual(await at.outbox.queue(change), { kind: 'repeated', earlier });
+      assert.deepEqual(await at.store.request('r'), earlier);
+      assert.deepEqual(await at.outbox.unsent(), { undirected: 1, dead: 0 });
+      assert.equal((await at.outbox.backlog()).rows, 1);
+    },
+  },
+  {
     name: 'the record of a task is that of the destination, or else the one without a destination',
     async run(make) {
       await using at = await make();

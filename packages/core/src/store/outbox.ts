@@ -2,6 +2,7 @@ import type { CompletionEvent } from '../task/completion.ts';
 import type { TaskEvent } from '../task/events.ts';
 import type { LedgerEntry } from '../task/ledger.ts';
 import type { Instant, Task } from '../task/task.ts';
+import type { StoredRequest } from './store.ts';
 
 /** A receiver may ask for more patience than our own backoff has, but not for ever. */
 export const mostRetryAfterMs = 3_600_000;
@@ -23,6 +24,10 @@ export interface OutboxStore {
   nextPending(destination: string): Promise<Instant | undefined>;
   /** Rows with a destination that are neither delivered nor dead, and how old the oldest is. */
   backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }>;
+  /** Puts rows into the queue that would never be sent by themselves, all or none. A request id that came before changes nothing and is given. */
+  queue(change: QueueChange): Promise<Queued>;
+  /** Rows that will not be sent by themselves. */
+  unsent(): Promise<{ readonly undirected: number; readonly dead: number }>;
   /** What became of a finished task's record for a destination; of the one that has none, where that is all there is. */
   record(taskId: string, destination: string): Promise<OutboxRecord | undefined>;
   /** Identifies this store for ever: the resource's `service.instance.id`. */
@@ -47,6 +52,19 @@ export interface OutboxKey {
   readonly destination: string;
   readonly signal: 'traces';
 }
+
+export interface QueueChange {
+  /** Where they go; of the dead, those that went there. A row whose task has one for this destination already stays as it is. */
+  readonly destination: string;
+  readonly from: 'undirected' | 'dead';
+  /** Only of tasks that ended then or later. */
+  readonly since?: Instant;
+  readonly taskId?: string;
+  readonly at: Instant;
+  readonly request?: { readonly id: string; readonly hash: string };
+}
+
+export type Queued = { readonly kind: 'queued'; readonly rows: number } | { readonly kind: 'repeated'; readonly earlier: StoredRequest };
 
 export interface OutboxRecord {
   readonly state: 'undirected' | 'pending' | 'delivered' | 'dead';

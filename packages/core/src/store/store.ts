@@ -88,7 +88,8 @@ export interface ControlChange {
 
 export type ControlAnswer =
   | { readonly kind: 'engaged'; readonly killSwitch: KillSwitch; readonly taskIds: readonly string[] }
-  | { readonly kind: 'released'; readonly released: boolean };
+  | { readonly kind: 'released'; readonly released: boolean }
+  | { readonly kind: 'queued'; readonly rows: number };
 
 export interface LedgerQuery {
   readonly taskId: string;
@@ -98,7 +99,7 @@ export interface LedgerQuery {
   readonly limit: number;
 }
 
-/** What a request id was used for: one task, or the kill switches. */
+/** What a request id was used for: one task, or what has no task of its own. */
 export type StoredRequest = { readonly hash: string } & ({ readonly taskId: string } | { readonly answer: ControlAnswer });
 
 export interface TaskQuery {

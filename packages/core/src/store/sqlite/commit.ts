@@ -5,6 +5,7 @@ import { assertSound, type StoredTask } from '../change-set.ts';
 import type { ChangeSet, CommitResult, ControlChange } from '../store.ts';
 import { insertKillSwitch, killSwitchOf, selectKillSwitches, valuesOf } from './kill-switch-rows.ts';
 import { integerOf, textOf, type Row, type Statements } from './rows.ts';
+import { insertAnswer } from './request-rows.ts';
 import { changingValues, insertTask, lastingValues, updateTask } from './task-rows.ts';
 
 const storedTask = `
@@ -64,8 +65,7 @@ export function commitControl(
     write(statements, change, stored === undefined);
   }
   if (request) {
-    const { id, hash, answer } = request;
-    statements.run('INSERT INTO requests (id, hash, answer, at) VALUES (?, ?, ?, ?)', id, hash, JSON.stringify(answer), at);
+    insertAnswer(statements, request, request.answer, at);
   }
   return 'committed';
 }

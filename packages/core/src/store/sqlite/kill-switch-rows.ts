@@ -1,7 +1,6 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { KillSwitch } from '../../task/scopes.ts';
-import type { ControlAnswer } from '../store.ts';
-import { hasFields, integerOf, optionalTextOf, textOf, type Row } from './rows.ts';
+import { integerOf, optionalTextOf, textOf, type Row } from './rows.ts';
 
 /** Reads kill switches; goes on with a WHERE or an ORDER BY. */
 export const selectKillSwitches = 'SELECT scope, thrown_by, why, thrown_at FROM kill_switches';
@@ -21,8 +20,4 @@ export function killSwitchOf(row: Row): KillSwitch {
     ...(why === undefined ? {} : { why }),
     at: integerOf(row, 'thrown_at'),
   };
-}
-
-export function isControlAnswer(value: unknown): value is ControlAnswer {
-  return hasFields(value, 'kind');
 }

@@ -144,4 +144,8 @@ export const migrations: readonly Migration[] = [
         SELECT 'metrics_since', CAST(coalesce(min(created_at), CAST(unixepoch('subsec') * 1000 AS INTEGER)) AS TEXT) FROM tasks;
     `,
   },
+  {
+    name: 'rows of the outbox that are kept',
+    sql: `CREATE INDEX outbox_kept ON outbox (state, created_at) WHERE state IN ('undirected', 'dead')`,
+  },
 ];

@@ -6,10 +6,13 @@ import {
   type OutboxRecord,
   type OutboxRow,
   type OutboxStore,
+  type Queued,
+  type QueueChange,
   type TaskHistory,
 } from '../outbox.ts';
 import type { Database } from './database.ts';
 import { documentOf, integerOf, optionalBytesOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
+import { insertAnswer, requestOf, selectRequest } from './request-rows.ts';
 import { isCompletion, isEventBody, isLedgerEntry, taskOf } from './task-rows.ts';
 
 const ofKey = `task_id = ? AND destination = ? AND signal = ?`;
@@ -34,6 +37,18 @@ const isTool = `doc ->> '$.event.kind' IN ('tool.started', 'tool.finished')`;
 const changesOfState = eventsOf(isChange);
 const changesAndTools = eventsOf(`${isChange} OR ${isTool}`);
 const selectLedger = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid';
+
+/** Ignored is a row whose task has another one for the destination: nothing is sent twice under two rows. */
+const direct = `
+  UPDATE OR IGNORE outbox SET destination = ?1, state = 'pending', due_at = ?2
+  WHERE state = 'undirected' AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)`;
+
+/** With the bytes that were refused: they may have come nevertheless, and then they are recognised. */
+const revive = `
+  UPDATE outbox SET state = 'pending', due_at = ?2
+  WHERE state = 'dead' AND destination = ?1 AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)`;
+
+export const countKept = `SELECT count(*) AS kept FROM outbox WHERE state = ? AND state IN ('undirected', 'dead')`;
 
 const recordOf = `
   SELECT state, payload, delivered_at, last_error FROM outbox
@@ -94,6 +109,24 @@ export class SqliteOutbox implements OutboxStore {
       const row = statements.get(`SELECT count(*) AS pending, min(created_at) AS oldest FROM outbox WHERE state = 'pending'`);
       const oldest = optionalIntegerOf(row, 'oldest');
       return { rows: row ? integerOf(row, 'pending') : 0, ...(oldest === undefined ? {} : { oldest }) };
+    });
+  }
+
+  queue({ destination, from, since = 0, taskId, at, request }: QueueChange): Promise<Queued> {
+    return this.#database.write((statements) => {
+      const earlier = request && statements.get(selectRequest, request.id);
+      if (earlier) return { kind: 'repeated', earlier: requestOf(earlier) };
+      statements.run(from === 'dead' ? revive : direct, destination, at, since, taskId ?? null);
+      const answer = { kind: 'queued', rows: integerOf(statements.get('SELECT changes() AS changed') ?? {}, 'changed') } as const;
+      if (request) insertAnswer(statements, request, answer, at);
+      return answer;
+    });
+  }
+
+  unsent(): Promise<{ readonly undirected: number; readonly dead: number }> {
+    return this.#database.read((statements) => {
+      const count = (state: string): number => integerOf(statements.get(countKept, state) ?? {}, 'kept');
+      return { undirected: count('undirected'), dead: count('dead') };
     });
   }
 

@@ -6,8 +6,9 @@ import type { Instant, Task, TaskState } from '../../task/task.ts';
 import type { ChangeSet, CommitResult, ControlChange, LedgerQuery, Store, StoredRequest, TaskQuery } from '../store.ts';
 import { commitChange, commitControl } from './commit.ts';
 import type { Database } from './database.ts';
-import { isControlAnswer, killSwitchOf, selectKillSwitches } from './kill-switch-rows.ts';
-import { documentOf, integerOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
+import { killSwitchOf, selectKillSwitches } from './kill-switch-rows.ts';
+import { documentOf, integerOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { requestOf, selectRequest } from './request-rows.ts';
 import { isCompletion, isEventBody, isLedgerEntry, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
 
 /** In the words of the partial index, so that SQLite finds that it applies. */
@@ -146,11 +147,7 @@ export class SqliteStore implements Store {
   }
 
   request(requestId: string): Promise<StoredRequest | undefined> {
-    return this.#one('SELECT hash, task_id, answer FROM requests WHERE id = ?', [requestId], (row) => {
-      const taskId = optionalTextOf(row, 'task_id');
-      const hash = textOf(row, 'hash');
-      return taskId === undefined ? { hash, answer: documentOf(row, 'answer', isControlAnswer) } : { hash, taskId };
-    });
+    return this.#one(selectRequest, [requestId], requestOf);
   }
 
   onCommit(listener: (taskId: string, state: TaskState) => void): () => void {

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/daemon_service.proto.
  */
 export const file_singletree_v1_daemon_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJGiwKClRhc2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIOCgxfY29uZmlnX2ZpbGUigwIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqhQEKDkRhZW1vblN0b3BNb2RlEiAKHERBRU1PTl9TVE9QX01PREVfVU5TUEVDSUZJRUQQABIaChZEQUVNT05fU1RPUF9NT0RFX0xFQVZFEAESGgoWREFFTU9OX1NUT1BfTU9ERV9EUkFJThACEhkKFURBRU1PTl9TVE9QX01PREVfS0lMTBADMrIBCg1EYWVtb25TZXJ2aWNlEk4KCUdldFN0YXR1cxIfLnNpbmdsZXRyZWUudjEuR2V0U3RhdHVzUmVxdWVzdBogLnNpbmdsZXRyZWUudjEuR2V0U3RhdHVzUmVzcG9uc2USUQoKU3RvcERhZW1vbhIgLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlcXVlc3QaIS5zaW5nbGV0cmVlLnYxLlN0b3BEYWVtb25SZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
+  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJGiwKClRhc2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIOCgxfY29uZmlnX2ZpbGUi7AIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBARIRCglkZWFkX3Jvd3MYBiABKAMSLAoFc3RhdGUYByABKA4yHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVN0YXRlEhcKCm9mZl9yZWFzb24YCCABKAlIBIgBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yQg0KC19vZmZfcmVhc29uIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqmwEKDlRlbGVtZXRyeVN0YXRlEh8KG1RFTEVNRVRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RFTEVNRVRSWV9TVEFURV9PRkYQARIWChJURUxFTUVUUllfU1RBVEVfT0sQAhIbChdURUxFTUVUUllfU1RBVEVfRkFJTElORxADEhoKFlRFTEVNRVRSWV9TVEFURV9QQVVTRUQQBCqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
 
 /**
  * Asks what the daemon is and does.
@@ -285,6 +285,27 @@ export type TelemetryStatus = Message<"singletree.v1.TelemetryStatus"> & {
    * @generated from field: optional string last_error = 5;
    */
   lastError?: string | undefined;
+
+  /**
+   * Rows of the outbox that the receiver refused for good. They are kept.
+   *
+   * @generated from field: int64 dead_rows = 6;
+   */
+  deadRows: bigint;
+
+  /**
+   * How the sending stands.
+   *
+   * @generated from field: singletree.v1.TelemetryState state = 7;
+   */
+  state: TelemetryState;
+
+  /**
+   * Why traces are not exported. Absent if they are.
+   *
+   * @generated from field: optional string off_reason = 8;
+   */
+  offReason?: string | undefined;
 };
 
 /**
@@ -327,6 +348,27 @@ export type TelemetryStatusJson = {
    * @generated from field: optional string last_error = 5;
    */
   lastError?: string;
+
+  /**
+   * Rows of the outbox that the receiver refused for good. They are kept.
+   *
+   * @generated from field: int64 dead_rows = 6;
+   */
+  deadRows?: string;
+
+  /**
+   * How the sending stands.
+   *
+   * @generated from field: singletree.v1.TelemetryState state = 7;
+   */
+  state?: TelemetryStateJson;
+
+  /**
+   * Why traces are not exported. Absent if they are.
+   *
+   * @generated from field: optional string off_reason = 8;
+   */
+  offReason?: string;
 };
 
 /**
@@ -409,6 +451,68 @@ export const StopDaemonResponseSchema: GenMessage<StopDaemonResponse, {jsonType:
   messageDesc(file_singletree_v1_daemon_service, 4);
 
 /**
+ * How the sending of traces stands.
+ *
+ * @generated from enum singletree.v1.TelemetryState
+ */
+export const TelemetryState = {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: TELEMETRY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Traces are not exported.
+   *
+   * @generated from enum value: TELEMETRY_STATE_OFF = 1;
+   */
+  OFF: 1,
+
+  /**
+   * The last try succeeded, or there was none.
+   *
+   * @generated from enum value: TELEMETRY_STATE_OK = 2;
+   */
+  OK: 2,
+
+  /**
+   * The receiver does not take them now. It is tried again by itself.
+   *
+   * @generated from enum value: TELEMETRY_STATE_FAILING = 3;
+   */
+  FAILING: 3,
+
+  /**
+   * The address or the credentials are wrong: a person has to mend them. It is tried again once a minute or less often.
+   *
+   * @generated from enum value: TELEMETRY_STATE_PAUSED = 4;
+   */
+  PAUSED: 4,
+} as const;
+
+/**
+ * How the sending of traces stands.
+ *
+ * @generated from enum singletree.v1.TelemetryState
+ */
+export type TelemetryState = (typeof TelemetryState)[keyof typeof TelemetryState] | UnknownEnum;
+
+/**
+ * How the sending of traces stands.
+ *
+ * @generated from enum singletree.v1.TelemetryState
+ */
+export type TelemetryStateJson = "TELEMETRY_STATE_UNSPECIFIED" | "TELEMETRY_STATE_OFF" | "TELEMETRY_STATE_OK" | "TELEMETRY_STATE_FAILING" | "TELEMETRY_STATE_PAUSED";
+
+/**
+ * Describes the enum singletree.v1.TelemetryState.
+ */
+export const TelemetryStateSchema: GenEnum<TelemetryState, TelemetryStateJson> = /*@__PURE__*/
+  enumDesc(file_singletree_v1_daemon_service, 0);
+
+/**
  * What becomes of the agents when the daemon stops.
  *
  * @generated from enum singletree.v1.DaemonStopMode
@@ -461,7 +565,7 @@ export type DaemonStopModeJson = "DAEMON_STOP_MODE_UNSPECIFIED" | "DAEMON_STOP_M
  * Describes the enum singletree.v1.DaemonStopMode.
  */
 export const DaemonStopModeSchema: GenEnum<DaemonStopMode, DaemonStopModeJson> = /*@__PURE__*/
-  enumDesc(file_singletree_v1_daemon_service, 0);
+  enumDesc(file_singletree_v1_daemon_service, 1);
 
 /**
  * The daemon itself.

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/telemetry_service.proto.
  */
 export const file_singletree_v1_telemetry_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kIqACChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQFCCAoGX3N0YXRlQg8KDV9kZWxpdmVyZWRfYXRCDQoLX2xhc3RfZXJyb3JCCwoJX2VuZHBvaW50KtABChRUZWxlbWV0cnlSZWNvcmRTdGF0ZRImCiJURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASJQohVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9VTkRJUkVDVEVEEAESIgoeVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9QRU5ESU5HEAISJAogVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9ERUxJVkVSRUQQAxIfChtURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFQUQQBDJ3ChBUZWxlbWV0cnlTZXJ2aWNlEmMKEFByZXZpZXdUZWxlbWV0cnkSJi5zaW5nbGV0cmVlLnYxLlByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0Gicuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kIqACChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQFCCAoGX3N0YXRlQg8KDV9kZWxpdmVyZWRfYXRCDQoLX2xhc3RfZXJyb3JCCwoJX2VuZHBvaW50Iu4CChRTZW5kVGVsZW1ldHJ5UmVxdWVzdBI0Cgd0YXNrX2lkGAEgASgJQiO6SCDYAQFyGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIuCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIMCgRkZWFkGAMgASgIEjYKCnJlcXVlc3RfaWQYBCABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQ6nwG6SJsBGpgBCg90ZWxlbWV0cnlfd2hpY2gSUXNheSBvZiB3aGljaCB0YXNrLCBzaW5jZSB3aGVuLCBvciB0aGF0IHRob3NlIGFyZSBtZWFudCB3aGljaCB0aGUgcmVjZWl2ZXIgcmVmdXNlZBoydGhpcy5kZWFkIHx8IGhhcyh0aGlzLnNpbmNlKSB8fCB0aGlzLnRhc2tfaWQgIT0gJydCCAoGX3NpbmNlIiUKFVNlbmRUZWxlbWV0cnlSZXNwb25zZRIMCgRyb3dzGAEgASgDKtABChRUZWxlbWV0cnlSZWNvcmRTdGF0ZRImCiJURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASJQohVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9VTkRJUkVDVEVEEAESIgoeVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9QRU5ESU5HEAISJAogVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9ERUxJVkVSRUQQAxIfChtURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFQUQQBDLTAQoQVGVsZW1ldHJ5U2VydmljZRJjChBQcmV2aWV3VGVsZW1ldHJ5EiYuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVxdWVzdBonLnNpbmdsZXRyZWUudjEuUHJldmlld1RlbGVtZXRyeVJlc3BvbnNlEloKDVNlbmRUZWxlbWV0cnkSIy5zaW5nbGV0cmVlLnYxLlNlbmRUZWxlbWV0cnlSZXF1ZXN0GiQuc2luZ2xldHJlZS52MS5TZW5kVGVsZW1ldHJ5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Asks what leaves the machine about a task.
@@ -170,6 +170,118 @@ export const PreviewTelemetryResponseSchema: GenMessage<PreviewTelemetryResponse
   messageDesc(file_singletree_v1_telemetry_service, 1);
 
 /**
+ * Says which records to send.
+ *
+ * @generated from message singletree.v1.SendTelemetryRequest
+ */
+export type SendTelemetryRequest = Message<"singletree.v1.SendTelemetryRequest"> & {
+  /**
+   * Id of a task, or the beginning of one: only its record. Empty for all.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Only records of tasks that ended then or later. Absent for all.
+   *
+   * @generated from field: optional google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Those that the receiver refused for good, with the bytes that it refused, instead of those without a destination.
+   *
+   * @generated from field: bool dead = 3;
+   */
+  dead: boolean;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Says which records to send.
+ *
+ * @generated from message singletree.v1.SendTelemetryRequest
+ */
+export type SendTelemetryRequestJson = {
+  /**
+   * Id of a task, or the beginning of one: only its record. Empty for all.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId?: string;
+
+  /**
+   * Only records of tasks that ended then or later. Absent for all.
+   *
+   * @generated from field: optional google.protobuf.Timestamp since = 2;
+   */
+  since?: TimestampJson;
+
+  /**
+   * Those that the receiver refused for good, with the bytes that it refused, instead of those without a destination.
+   *
+   * @generated from field: bool dead = 3;
+   */
+  dead?: boolean;
+
+  /**
+   * Makes a retry of this call safe: the same id does the same thing once. Empty for none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message singletree.v1.SendTelemetryRequest.
+ * Use `create(SendTelemetryRequestSchema)` to create a new message.
+ */
+export const SendTelemetryRequestSchema: GenMessage<SendTelemetryRequest, {jsonType: SendTelemetryRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 2);
+
+/**
+ * The records are in the queue.
+ *
+ * @generated from message singletree.v1.SendTelemetryResponse
+ */
+export type SendTelemetryResponse = Message<"singletree.v1.SendTelemetryResponse"> & {
+  /**
+   * How many were put there.
+   *
+   * @generated from field: int64 rows = 1;
+   */
+  rows: bigint;
+};
+
+/**
+ * The records are in the queue.
+ *
+ * @generated from message singletree.v1.SendTelemetryResponse
+ */
+export type SendTelemetryResponseJson = {
+  /**
+   * How many were put there.
+   *
+   * @generated from field: int64 rows = 1;
+   */
+  rows?: string;
+};
+
+/**
+ * Describes the message singletree.v1.SendTelemetryResponse.
+ * Use `create(SendTelemetryResponseSchema)` to create a new message.
+ */
+export const SendTelemetryResponseSchema: GenMessage<SendTelemetryResponse, {jsonType: SendTelemetryResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 3);
+
+/**
  * What became of the record of a finished task.
  *
  * @generated from enum singletree.v1.TelemetryRecordState
@@ -246,6 +358,17 @@ export const TelemetryService: GenService<{
     methodKind: "unary";
     input: typeof PreviewTelemetryRequestSchema;
     output: typeof PreviewTelemetryResponseSchema;
+  },
+  /**
+   * Puts records into the queue that would never be sent by themselves: those that are kept without a destination, or those that the receiver
+   * refused. Answers when that is on disk. While export of traces is off it is TELEMETRY_OFF.
+   *
+   * @generated from rpc singletree.v1.TelemetryService.SendTelemetry
+   */
+  sendTelemetry: {
+    methodKind: "unary";
+    input: typeof SendTelemetryRequestSchema;
+    output: typeof SendTelemetryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_singletree_v1_telemetry_service, 0);
