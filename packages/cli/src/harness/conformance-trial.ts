@@ -85,7 +85,7 @@ async function inThread(trial: Trial, limitMs: number): Promise<Round> {
     else results.push(heard.result);
     if (loaded && trial.from + results.length >= loaded.cases.length) over.resolve('');
   });
-  worker.on('error', (error) => over.resolve(error.message));
+  worker.on('error', (error: unknown) => over.resolve(error instanceof Error ? error.message : String(error)));
   worker.on('exit', (code) => over.resolve(`it ended the process that had asked it, with the exit code ${code}`));
   const message = await over.promise;
   clearTimeout(timer);

@@ -30,7 +30,7 @@ function isTrial(value: unknown): value is Trial {
 }
 
 if (!isMainThread && isTrial(workerData)) {
-  const tell = (heard: Heard): void => parentPort?.postMessage(heard);
+  const tell = (heard: Heard): void => parentPort?.postMessage(heard, []);
   try {
     await tryPlugin(workerData, tell);
   } catch (error) {

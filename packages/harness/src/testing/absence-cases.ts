@@ -31,13 +31,15 @@ function usesTokens({ total }: AttemptUsage): boolean {
 }
 
 function figuresOf({ total, subagents = {}, context, costUsdMicros }: AttemptUsage): ReadonlyMap<string, number> {
-  const figures: [string, number | undefined][] = [
-    ...Object.entries(total),
-    ...Object.entries(subagents).map(([kind, tokens]): [string, number] => [`${kind} of sub-agents`, tokens]),
-    ...Object.entries(context),
-    ['the cost', costUsdMicros],
-  ];
-  return new Map(figures.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  const figures = new Map<string, number>();
+  const add = (part: object, suffix = ''): void => {
+    for (const [name, value] of Object.entries(part)) if (typeof value === 'number') figures.set(name + suffix, value);
+  };
+  add(total);
+  add(subagents, ' of sub-agents');
+  add(context);
+  add({ costUsdMicros });
+  return figures;
 }
 
 /** Names under which a recording has numbers. */

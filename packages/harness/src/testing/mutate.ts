@@ -19,11 +19,27 @@ const foreignLines: readonly string[] = [
 /** Names that mean something to every object of JavaScript. */
 const inherited = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'length'];
 
-const values: readonly unknown[] = [
-  ...[null, true, false, [], {}, [null], [[]], { type: 7 }, '', 'x', '7', '-1', 'NaN', '\u0000', '\ud800', 'é€😀', '\u001b[2J'],
-  ...[0, -1, -7, 0.5, 1e-7, 1e300, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, -(2 ** 53)],
-  ...inherited,
+const words: readonly unknown[] = [
+  null,
+  true,
+  false,
+  [],
+  {},
+  [null],
+  [[]],
+  { type: 7 },
+  '',
+  'x',
+  '7',
+  '-1',
+  'NaN',
+  '\u0000',
+  '\ud800',
+  'é€😀',
+  '\u001b[2J',
 ];
+const numbers: readonly unknown[] = [0, -1, -7, 0.5, 1e-7, 1e300, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, -(2 ** 53)];
+const values: readonly unknown[] = [...words, ...numbers, ...inherited];
 
 /** What can only be written in JSON's own words. */
 const literals: readonly string[] = ['1e999', '-1e999', '-0', '12345678901234567890', '1.0000000000000000000001', '"\\ud83d"', '"\\u0000"'];
