@@ -5,7 +5,7 @@ import { Judge, tokensServed } from './support/budget.ts';
 import { claudeCode, claudeScene, claudeTask, type ClaudeScene } from './support/claude.ts';
 import { codexScene, codexTask, fetchCodex, type CodexScene } from './support/codex.ts';
 import { finished } from './support/daemon.ts';
-import { fetchOpenCode, openCodeScene, openCodeTask, type OpenCodeScene } from './support/opencode.ts';
+import { fetchOpenCode, openCodeScene, type OpenCodeScene } from './support/opencode.ts';
 import { expectPromisesKept } from './support/promises.ts';
 
 /** Limits in flight, with the real CLIs against a model that answers at once: its log tells how many calls began after a limit was passed. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { countOf, createUsageFold, type Decoder, type HarnessEvent, type OutputSource, type UsageFold } from '@singletree/harness';
 import type { Plugin } from '../plugins/catalogue.ts';
 import { logLength, readLog } from '../supervision/directory.ts';
@@ -116,7 +117,11 @@ export class Transcript {
 
   async *#readSource(position: Position, finalLength: number | undefined): AsyncGenerator<Batch> {
     const end = finalLength ?? logLength(this.#directory, position.source);
-    while (this.#advance(position, end)) yield* batchTo(position, position.lineEnd);
+    while (this.#advance(position, end)) {
+      yield* batchTo(position, position.lineEnd);
+      // A long log is read in one go where nobody has to wait for anything: others have their turn between two chunks.
+      await setImmediate();
+    }
     yield* batchTo(position, position.lineEnd);
     if (finalLength === undefined) return;
     this.#take(position, () => position.decoder.end());
