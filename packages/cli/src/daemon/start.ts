@@ -66,6 +66,12 @@ function unanswered({ child }: Launched, log: string, lost: CommandFailure | und
   return new CommandFailure(lost?.message ?? own, { code: 'unavailable', reason: 'NO_DAEMON', hint: lost?.hint ?? `its log: ${log}` });
 }
 
+/**
+ * Else new objects may fill 100 MB before any are thrown away, though a daemon keeps 50 MB in all: 150 MB resident instead of 280 after 45 tasks,
+ * for no more CPU. Each fork takes its time for what is resident.
+ */
+const nodeFlags = ['--max-semi-space-size=4'];
+
 interface Launched {
   readonly child: ChildProcess;
   /** Where in the log it begins. */
@@ -76,7 +82,7 @@ function launch({ state, config, idle, env }: StartOptions, log: string): Launch
   const file = openSync(log, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
   try {
     const flags = [...(config === undefined ? [] : ['--config', config]), ...(idle === undefined ? [] : ['--idle', idle])];
-    const child = spawn(process.execPath, [program, 'up', '--json', '--quiet', '--state', state, ...flags], {
+    const child = spawn(process.execPath, [...nodeFlags, program, 'up', '--json', '--quiet', '--state', state, ...flags], {
       // Not the caller's folder, which would be kept busy.
       cwd: '/',
       detached: true,
