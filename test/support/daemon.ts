@@ -171,7 +171,8 @@ export async function finished(client: Singletree, taskId: string, timeoutMs = 3
       last = await client.tasks.get(taskId).catch(() => undefined);
       return last?.completion !== undefined;
     },
-    { what: `task ${taskId} to end`, timeoutMs },
+    // A call costs both sides more than a millisecond.
+    { what: `task ${taskId} to end`, timeoutMs, everyMs: 50 },
   );
   if (!last) throw new Error(`task ${taskId} was never read`);
   return last;
