@@ -111,6 +111,7 @@ describe.concurrent('OpenCode', () => {
         ],
       });
       expect(new Set(task.attempts.map(({ harnessSessionId }) => harnessSessionId)).size).toBe(1);
+      await expectLedger(client, task, scene, 1);
       const cut = servedTokens({ served: scene.models.served.filter(({ step }) => step === 2) });
       const served = Object.entries(servedTokens(scene.models)).map(([kind, tokens]) => [kind, tokens - (cut[kind] ?? 0)]);
       expect(toldTokens(task)).toEqual(Object.fromEntries(served));
