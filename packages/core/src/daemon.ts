@@ -112,6 +112,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const path = children['PATH'] ?? '';
     const containment = await chooseContainment(configuration.supervision.containment, { stateId: processes.stateId, path });
     log.info({ containment }, 'how processes are held');
+    const lookout = createLookout({ loaded, children, resolveFrom: options.resolveFrom, environment });
     const rooms: Rooms = {
       store,
       engine,
@@ -127,7 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       watchdogs: watchdogThresholds(configuration),
       prices: createPrices(configuration.prices),
       unsupervisedMs: configuration.supervision.unsupervised_limit,
-      lookout: createLookout({ loaded, children, resolveFrom: options.resolveFrom, environment }),
+      lookout,
     };
     await settleLeftovers(store, rooms, log);
     await closeLeftovers(store, workspaces, log);
@@ -224,6 +225,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
       await server.close();
       await dispatcher.stop();
+      await lookout.close();
       await hostCalls.end();
       await outbox.stop(deliveryGraceMs);
       await store.close();

@@ -24,7 +24,7 @@ interface Watched {
  * A thread that is started when somebody is to be watched for the first time, and again when it has failed. Without it the daemon's own look holds
  * the limits, only later.
  */
-export function createLookout(setting: LookoutSetting): Lookout {
+export function createLookout(setting: LookoutSetting): Lookout & { close(): Promise<void> } {
   const watched = new Map<number, Watched>();
   let thread: Worker | undefined;
   let last = 0;
@@ -41,6 +41,9 @@ export function createLookout(setting: LookoutSetting): Lookout {
     return started;
   };
   return {
+    async close() {
+      await thread?.terminate();
+    },
     watch(directory, task, onHeld) {
       const id = ++last;
       const { promise: ready, resolve } = Promise.withResolvers<void>();
