@@ -137,6 +137,8 @@ describe.concurrent('Codex', () => {
     expect(toldTokens(task)).toEqual(servedTokens(scene.models));
     expect((await expectLedger(client, task, scene)).map(({ attempt }) => attempt)).toEqual([1, 1, 2, 2]);
     await expectPromisesKept(client, task, scene.daemon.state);
+    await scene.daemon.stop();
+    expect(filesThatHold(scene.apiKey, scene.folder)).toEqual([join(scene.folder, 'key')]);
   });
 
   test('a refused key blocks the task with the reason, and what was used before it is kept', async () => {

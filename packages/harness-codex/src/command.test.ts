@@ -7,7 +7,7 @@ const agentsHint =
   'developer_instructions="If the workspace has a file AGENTS.md, read it before you begin: it says how to work in this project."';
 const untrusted = 'projects={"/repo"={"trust_level"="untrusted"},"/"={"trust_level"="untrusted"}}';
 const noSkills = ['skills.include_instructions=false', 'features.skill_mcp_dependency_install=false'];
-const ownLog = 'shell_environment_policy.set.RUST_LOG=""';
+const ofItsShells = ['shell_environment_policy.set.RUST_LOG=""', 'features.shell_snapshot=false'];
 
 function build(attempt: Partial<AttemptContext> = {}, settings: Partial<HarnessSettings<CodexOptions>> = {}, own: object = {}): Command {
   return command(
@@ -26,7 +26,7 @@ test('a new session, with everything the CLI needs to be read', () => {
     file: '/bin/codex',
     args: [
       ...'exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox --model gpt-5.5 --enable x'.split(' '),
-      ...[untrusted, ...noSkills, ownLog, agentsHint].flatMap((set) => ['-c', set]),
+      ...[untrusted, ...noSkills, ...ofItsShells, agentsHint].flatMap((set) => ['-c', set]),
       '-',
     ],
     env: { RUST_LOG: 'error,codex_otel.trace_safe=info' },
@@ -48,7 +48,7 @@ test.each([
 ] as const)('permissions "%s" are the sandbox %s', (permissions, sandbox, set) => {
   const built = build({ permissions });
   expect(built.args.slice(3, 5)).toEqual(['--sandbox', sandbox]);
-  expect(config(built)).toEqual([...set, untrusted, ...noSkills, ownLog, agentsHint]);
+  expect(config(built)).toEqual([...set, untrusted, ...noSkills, ...ofItsShells, agentsHint]);
 });
 
 test("an address of the configuration's own is a provider of our own name; the key's variable is named, never the key", () => {
@@ -72,7 +72,7 @@ test('nothing above the workspace may configure the CLI either: it may lie deep 
 });
 
 test('a trusted workspace may configure the CLI, which then reads AGENTS.md itself', () => {
-  expect(config(build({ trusted: true }))).toEqual(['projects={"/repo"={"trust_level"="trusted"}}', ownLog]);
+  expect(config(build({ trusted: true }))).toEqual(['projects={"/repo"={"trust_level"="trusted"}}', ...ofItsShells]);
 });
 
 test('options are settings of the CLI', () => {
@@ -100,7 +100,7 @@ test('options are settings of the CLI', () => {
     'features.multi_agent=false',
     'features.multi_agent_v2=false',
     'projects={"/repo"={"trust_level"="trusted"}}',
-    ownLog,
+    ...ofItsShells,
     'developer_instructions="Be \\"terse\\".\\n"',
   ]);
 });

@@ -19,6 +19,8 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
     ...trust(attempt),
     // What is meant for the CLI's own log is not meant for the programs that it runs.
     'shell_environment_policy.set.RUST_LOG': '',
+    // It would write its whole environment, keys and all, to a file below HOME, which stays there when it is killed.
+    'features.shell_snapshot': false,
     developer_instructions: instructions(attempt, settings.options),
   };
   const flags = [
