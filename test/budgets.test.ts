@@ -12,8 +12,7 @@ import { expectPromisesKept } from './support/promises.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const rounds = Number(process.env['SINGLETREE_TEST_BUDGET_ROUNDS'] ?? (full ? 10 : 1));
-const random = randomFrom(seedOf('budgets'));
-const upTo = (most: number): number => 1 + Math.floor(random() * most);
+const seed = seedOf('budgets');
 
 type ToolCall = NonNullable<Step['tools']>[number];
 type Scene = ClaudeScene | CodexScene | OpenCodeScene;
@@ -75,11 +74,21 @@ const clis: readonly Cli[] = [
   },
 ];
 
+/** Each draws figures of its own, whatever runs beside it. */
+interface Drawing extends Cli {
+  readonly upTo: (most: number) => number;
+}
+
+const drawing: readonly Drawing[] = clis.map((cli, index) => {
+  const random = randomFrom((seed + index) >>> 0);
+  return { ...cli, upTo: (most) => 1 + Math.floor(random() * most) };
+});
+
 /** Calls that all ask for another one, with figures that have nothing to do with what they say. */
-function calls({ tools }: Cli, count: number): Step[] {
+function calls({ tools, upTo }: Drawing, count: number): Step[] {
   return Array.from({ length: count }, (_, number) => ({
     text: 'I go on.',
-    tools: [tools[Math.floor(random() * tools.length)]!(number)],
+    tools: [tools[upTo(tools.length) - 1]!(number)],
     usage: { input_tokens: upTo(2_000), cache_read_input_tokens: upTo(9_000), output_tokens: upTo(5_000) },
   }));
 }
@@ -100,7 +109,9 @@ beforeAll(async () => {
   for (const { fetch } of clis) await fetch();
 }, 300_000);
 
-describe.each(clis)('$name', (cli) => {
+describe.concurrent.each(drawing)('$name', (cli) => {
+  const { upTo } = cli;
+
   test(
     `at most one call begins after a limit on tokens was passed, in ${rounds} tries`,
     async () => {
