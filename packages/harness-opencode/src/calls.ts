@@ -49,6 +49,14 @@ export class Calls {
     return [event(call, usage, { provisional: told.isAll ? undefined : true, goesOn, costUsdMicros })];
   }
 
+  /** What followed has shown what the answer was. */
+  sumsUp(call: Omit<Call, 'isCompaction'>): Events {
+    const told = this.#told.get(call.callId);
+    if (!told) return [];
+    const { usage, isAll, costUsdMicros } = told;
+    return [event({ ...call, isCompaction: true }, usage, { provisional: isAll ? undefined : true, costUsdMicros })];
+  }
+
   #isTold({ callId }: Call, part: JsonObject): boolean {
     const id = stringOf(part['id']);
     if (id === undefined) return false;

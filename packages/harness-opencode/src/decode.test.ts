@@ -207,6 +207,15 @@ describe('a compaction', () => {
     ['the log tells it', [stream('ses_1', 'compaction'), ...summary, goOn, stream('ses_1'), stepStart(), stepFinish('stop')]],
   ])('is told once where %s', (_, lines) => expect(compactions(...lines)).toBe(1));
 
+  test('that only what follows shows was no turn: its call is told again, with all that was told of it', () => {
+    const [told, again] = decode(...summary, goOn).filter((event) => event.kind === 'model.call' && !event.provisional);
+    expect(told).not.toHaveProperty('compaction');
+    expect(again).toEqual({ ...told, endsAt: again?.endsAt, compaction: true });
+    expect(decode(stepStart(), stepFinish('tool-calls'), goOn).some((event) => event.kind === 'model.call' && event.compaction)).toBe(
+      false,
+    );
+  });
+
   test('that is known from the start ends nothing, and its summary is no text of the agent', () => {
     const events = decode(overflow, ...summary);
     expect(kinds(events.slice(events.findIndex(({ kind }) => kind === 'ended') + 1))).toEqual(['model.call', 'model.call', 'compaction']);

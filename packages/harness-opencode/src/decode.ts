@@ -46,6 +46,8 @@ class RunReader {
   #rejected = false;
   /** The call whose answer has begun and not ended. */
   #openCall: string | undefined;
+  /** The last one, if its answer called no tool. */
+  #lastStop: Omit<Call, 'isCompaction'> | undefined;
   /** What is known of the compaction that goes on: the next step sums up, this one does, or it is over and was told. */
   #compaction: 'due' | 'summary' | 'told' | undefined;
 
@@ -108,6 +110,7 @@ class RunReader {
     const { model, isCompaction } = this.#log.call(callId);
     const events = this.#brokenOff();
     this.#openCall = callId;
+    this.#lastStop = undefined;
     this.#rejected = false;
     this.#compaction = this.#compaction === 'due' || isCompaction ? 'summary' : undefined;
     if (callId === undefined) return events;
@@ -118,12 +121,14 @@ class RunReader {
     return this.#openCall === undefined ? [] : [brokenOff];
   }
 
-  /** After a compaction the CLI tells itself to go on: often all that shows of it here. */
+  /** After a compaction the CLI tells itself to go on: often all that shows of it here, and of what the step before it was. */
   #text(part: JsonObject): Events {
     if (objectOf(part['metadata'])['compaction_continue'] === true) {
       const wasTold = this.#compaction === 'told';
       this.#compaction = 'told';
-      return wasTold ? [] : [{ kind: 'compaction', trigger: 'auto' }];
+      if (wasTold) return [];
+      const summary = this.#lastStop ? this.#calls.sumsUp(this.#lastStop) : [];
+      return [...summary, { kind: 'compaction', trigger: 'auto' }];
     }
     const text = stringOf(part['text']);
     return text === undefined || part['synthetic'] === true || this.#compaction === 'summary'
@@ -166,6 +171,7 @@ class RunReader {
       return [...call, { kind: 'compaction', trigger: 'auto' }];
     }
     const evidence = stepEnd(part['reason'], this.#rejected);
+    if (evidence && callId !== undefined) this.#lastStop = { callId, thread: 'main', model };
     return evidence ? [...call, { kind: 'ended', evidence }] : call;
   }
 

@@ -18,7 +18,7 @@ const harness: Harness<OpenCodeOptions> = defineHarness<OpenCodeOptions>({
   defaultExecutable: 'opencode',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
   knownLimits,
-  decoderVersion: 5,
+  decoderVersion: 6,
   capabilities,
   options,
   probe,

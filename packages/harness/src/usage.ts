@@ -72,8 +72,6 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
   const seen: { -readonly [field in 'sessionId' | 'model' | 'harnessVersion' | 'lastText' | 'evidence']?: AttemptUsage[field] } = {};
   let totals: readonly ModelUsage[] | undefined;
   let windowTokens: number | undefined;
-  let finalTokens: number | undefined;
-  let peakTokens: number | undefined;
   let incomplete = false;
   let compactions = 0;
   let apiRetries = 0;
@@ -90,7 +88,6 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
         return;
       case 'model.call':
         calls.set(event.callId, event);
-        if (isTurn(event)) noteContext(promptTokens(event.usage));
         return;
       case 'usage.total':
         totals = addByModel([...(totals ?? []), ...event.byModel]);
@@ -130,12 +127,6 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     }
   }
 
-  function noteContext(tokens: number | undefined): void {
-    if (tokens === undefined) return;
-    finalTokens = tokens;
-    peakTokens = Math.max(peakTokens ?? 0, tokens);
-  }
-
   function summary(reconciliation?: Reconciliation): AttemptUsage {
     const open = [...calls.values()].filter((call) => !counted.has(call.callId));
     const parts = reconciliation?.usage ?? [...(totals ?? []), ...open.map(asUsage)];
@@ -143,7 +134,8 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
     const total = parts.length === 0 ? noTokens : addTokens(...parts.map((part) => part.usage));
     // A call of which no token is told says that something was used, and not what.
     const known = reconciliation !== undefined || totals !== undefined || open.some(({ usage }) => Object.keys(usage).length > 0);
-    const mainCalls = [...calls.values()].filter(isTurn).length;
+    const mainCalls = [...calls.values()].filter(isTurn);
+    const prompts = mainCalls.flatMap(({ usage }) => promptTokens(usage) ?? []);
     const tellsTurns = capabilities.usage !== 'none' && capabilities.usage.scope === 'model_call';
     const isTold = known && Object.keys(total).length > 0;
     const provenance: AttemptUsage['provenance'] = isTold ? (reconciliation?.provenance ?? 'reported') : 'missing';
@@ -155,13 +147,13 @@ export function createUsageFold(capabilities: Capabilities): UsageFold {
       total: known ? total : {},
       byModel,
       subagents: reconciliation?.subagentUsage ?? subagentUsage([...calls.values()]),
-      turns: reconciliation?.turns ?? (tellsTurns ? unlessUntold('turns', mainCalls) : undefined),
+      turns: reconciliation?.turns ?? (tellsTurns ? unlessUntold('turns', mainCalls.length) : undefined),
       // Calls of which no token is told may have cost anything.
       costUsdMicros: isTold ? costOf(byModel) : undefined,
       provenance,
       lowerBound: reconciliation?.lowerBound ?? partial,
       compactions: reconciliation?.compactions ?? (capabilities.compaction ? unlessUntold('compactions', compactions) : undefined),
-      context: defined({ windowTokens, finalTokens, peakTokens, ...reconciliation?.context }),
+      context: defined({ windowTokens, finalTokens: prompts.at(-1), peakTokens: largest(prompts), ...reconciliation?.context }),
       tools: Object.fromEntries(tools),
       filesChanged: unlessUntold('files_changed', files.size),
       apiRetries: unlessUntold('api_retries', apiRetries),
@@ -200,6 +192,10 @@ export function reopens(event: HarnessEventBody): boolean {
 
 function isTurn({ thread, compaction }: ModelCall): boolean {
   return thread === 'main' && !compaction;
+}
+
+function largest(counts: readonly number[]): number | undefined {
+  return counts.length === 0 ? undefined : counts.reduce((most, count) => Math.max(most, count));
 }
 
 function asUsage(call: ModelCall): ModelUsage {
