@@ -8,13 +8,13 @@ import { conventions } from '../packages/core/src/outbox/conventions.ts';
 const root: string = dirname(import.meta.dirname);
 const registry: string = join(root, 'telemetry/registry');
 const stability = z.literal('development');
-const ownValue = z.object({ singletree: z.object({ value: z.enum(['id', 'name']) }) });
+const ownValue = z.object({ singletree: z.object({ value: z.enum(['id', 'name', 'text', 'texts']) }) });
 
 const attribute = z
   .strictObject({
     key: z.string().startsWith('singletree.'),
     type: z.union([
-      z.enum(['string', 'int', 'double', 'boolean']),
+      z.enum(['string', 'string[]', 'int', 'double', 'boolean']),
       z.object({ members: z.array(z.object({ id: z.string(), value: z.string(), stability })) }),
     ]),
     stability,
@@ -24,13 +24,14 @@ const attribute = z
     annotations: ownValue.optional(),
   })
   .refine(
-    ({ type, annotations }) => (type === 'string') === (annotations !== undefined),
+    ({ type, annotations }) => (type === 'string' || type === 'string[]') === (annotations !== undefined),
     'a string says what it may hold, and nothing else does',
-  );
+  )
+  .refine(({ type, annotations }) => (type === 'string[]') === (annotations?.singletree.value === 'texts'), 'several strings are texts');
 
 const reference = z.strictObject({
   ref: z.string(),
-  requirement_level: z.union([z.enum(['required', 'recommended']), z.object({ conditionally_required: z.string() })]),
+  requirement_level: z.union([z.enum(['required', 'recommended', 'opt_in']), z.object({ conditionally_required: z.string() })]),
   note: z.string().optional(),
 });
 
@@ -78,6 +79,11 @@ export function readRegistry(): Registry {
   if (unknown !== undefined) throw new Error(`telemetry/registry names the attribute ${unknown}, which nothing defines`);
   const silent = spans.flatMap((each) => each.attributes).find(({ ref, note }) => note === undefined && ref in conventions);
   if (silent) throw new Error(`telemetry/registry does not say what ${silent.ref} means here`);
+  const content = new Set(attributes.filter((each) => each.annotations?.singletree.value.startsWith('text')).map(({ key }) => key));
+  const open = [...spans, ...metrics]
+    .flatMap((each) => each.attributes)
+    .find(({ ref, requirement_level: level }) => content.has(ref) !== (level === 'opt_in'));
+  if (open) throw new Error(`telemetry/registry: ${open.ref} is content and not opt_in, or the other way round`);
   const unused = attributes.find(({ key }) => !used.includes(key));
   if (unused) throw new Error(`telemetry/registry defines ${unused.key}, which no span and no metric has`);
   return { attributes, spans, metrics };
@@ -86,7 +92,7 @@ export function readRegistry(): Registry {
 /** What a value of the attribute may be, in the words of the code. */
 function kindOf({ type, annotations }: Registry['attributes'][number]): string {
   if (typeof type === 'object') return 'enum';
-  if (type === 'string') return annotations?.singletree.value ?? 'id';
+  if (type === 'string' || type === 'string[]') return annotations?.singletree.value ?? 'id';
   return type === 'boolean' ? 'boolean' : 'number';
 }
 
@@ -168,6 +174,7 @@ export function withTables(text: string, { attributes, spans, metrics }: Registr
 
 function whenSet(level: z.output<typeof reference>['requirement_level']): string {
   if (level === 'required') return 'always';
+  if (level === 'opt_in') return 'only with `telemetry.content`';
   return level === 'recommended' ? 'if known' : level.conditionally_required;
 }
 

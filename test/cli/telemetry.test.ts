@@ -56,11 +56,13 @@ test('what was kept is not sent while export is off, and then it is, the same by
     code: 1,
     stderr: expect.stringMatching(/^error: traces are not exported: no OTEL_EXPORTER_OTLP_ENDPOINT\n.*OTEL_EXPORTER_OTLP_ENDPOINT set/),
   });
-  const shown = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'])).stdout);
   await machine.type(['down']);
+  machine.configure({ telemetry: { content: true, redact: ['secret'] } });
   await using receiver = await startOtlpReceiver();
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' };
   await machine.type(['up', '--detach'], { env });
+  const shown = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'], { env })).stdout);
+  expect(shown).toMatchObject({ frozen: false, spans: [{ attributes: { 'singletree.task.title': 'A [redacted] title' } }, {}, {}, {}] });
   expect((await machine.type(['status'], { env })).stdout).toMatch(/ telemetry +http\S+ · 2 records kept without a destination\n/);
   expect(await machine.type(['telemetry', 'send', '--task', id], { env })).toMatchObject({
     code: 0,

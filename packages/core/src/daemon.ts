@@ -13,6 +13,8 @@ import { Engine } from './engine/engine.ts';
 import { KillSwitches } from './engine/kill-switches.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
+import type { Privacy } from './outbox/attributes.ts';
+import { redactor } from './outbox/redaction.ts';
 import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
@@ -97,6 +99,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       now,
       random: Math.random,
       spans: spansOf(configuration.telemetry),
+      privacy: privacyOf(configuration.telemetry, environment['HOME']),
       onHint: (listener) => store.onCommit((_, state) => isFinal(state) && listener()),
       report: (event) => log.info({ event }, 'telemetry'),
     });
@@ -200,7 +203,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         control: { control, store, plugins },
         daemon,
         plugins,
-        telemetry: { store, preview: outbox.preview, queue: outbox.queue },
+        telemetry: {
+          store,
+          preview: (finished) => outbox.preview(finished),
+          queue: (wish, asked) => outbox.queue(wish, asked),
+        },
       }),
       { '/metrics': () => outbox.metricsText() },
       log,
@@ -285,6 +292,10 @@ async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger)
 
 function spansOf({ spans, max_spans: most }: LoadedConfiguration['configuration']['telemetry']): OutboxParts['spans'] {
   return { tools: spans.includes('tools'), modelCalls: spans.includes('model_calls'), most };
+}
+
+function privacyOf({ content, redact }: LoadedConfiguration['configuration']['telemetry'], home: string | undefined): Privacy {
+  return { content, redact: redactor(redact, home) };
 }
 
 function concurrencyOf({ configuration }: LoadedConfiguration): { total: number; perHarness: Readonly<Record<string, number>> } {

@@ -63,7 +63,7 @@ describe('a configuration', () => {
           end_grace: 120_000,
         },
         supervision: { containment: 'auto', unsupervised_limit: 600_000 },
-        telemetry: { spans: [], max_spans: 500 },
+        telemetry: { spans: [], max_spans: 500, content: false, redact: [] },
         harnesses: {},
       },
       plugins: { claude_code: '@singletree/harness-claude', codex: '@singletree/harness-codex', opencode: '@singletree/harness-opencode' },

@@ -113,6 +113,14 @@ const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s,
 
 const truth = z.boolean('expected true or false');
 
+const pattern = z.string('expected a regular expression').superRefine((text, context) => {
+  try {
+    if (new RegExp(text, 'u').test('')) wrong(context, `"${text}" matches the empty text, which is everywhere`);
+  } catch (error) {
+    wrong(context, `"${text}" is not a regular expression: ${error instanceof Error ? error.message : String(error)}`);
+  }
+});
+
 /** Changes to a rule of the retry table; an absent field is as in the table. */
 const retryRule = z.strictObject(
   {
@@ -204,6 +212,10 @@ export const configurationSchema = z.strictObject({
       spans: z.array(z.enum(['tools', 'model_calls'])).default([]),
       /** How many of these one trace may hold; the rest is counted. */
       max_spans: wholeNumber(1, 10_000).default(500),
+      /** Whether titles, labels, summaries, messages of failures and paths leave the machine. */
+      content: truth.default(false),
+      /** Taken out of them, and out of names, beside what is known to be secret. */
+      redact: z.array(pattern).default([]),
     })
     .prefault({}),
   harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),

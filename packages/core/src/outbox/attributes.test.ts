@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { attributeNames, attributesOf, nameOf } from './attributes.ts';
+import { attributeNames, attributesOf, nameOf, withoutContent } from './attributes.ts';
 
 // Dashboards, alerts and the documentation use these: a new or changed name is a decision.
 test('spans have these attributes and no others', () => {
@@ -32,6 +32,7 @@ test('spans have these attributes and no others', () => {
     'singletree.change.files',
     'singletree.change.lines_added',
     'singletree.change.lines_removed',
+    'singletree.change.paths',
     'singletree.context.compactions',
     'singletree.context.rotations',
     'singletree.context.utilization',
@@ -45,6 +46,7 @@ test('spans have these attributes and no others', () => {
     'singletree.estimate.kind',
     'singletree.estimate.output_tokens',
     'singletree.event.id',
+    'singletree.failure.message',
     'singletree.link',
     'singletree.metric.name',
     'singletree.quality_gate.errored_count',
@@ -64,11 +66,14 @@ test('spans have these attributes and no others', () => {
     'singletree.task.duration_ms',
     'singletree.task.gate_duration_ms',
     'singletree.task.id',
+    'singletree.task.labels',
     'singletree.task.outcome',
     'singletree.task.phase',
     'singletree.task.queue_duration_ms',
     'singletree.task.retry_count',
     'singletree.task.review_duration_ms',
+    'singletree.task.summary',
+    'singletree.task.title',
     'singletree.task.turns',
     'singletree.task.turns_lower_bound',
     'singletree.task.type',
@@ -113,4 +118,29 @@ test('what is not of the kind of its name does not leave', () => {
 test('a name is one short line without control characters', () => {
   expect(nameOf('  local/qwen 3\n\u001b[31m\ud800 β  ')).toBe('local/qwen 3 [31m β');
   expect(nameOf('💡'.repeat(200))).toBe('💡'.repeat(128));
+});
+
+test('content leaves only where it may, redacted before it is cut', () => {
+  const secret = 'ghp_0123456789abcdefghij';
+  const values = {
+    'singletree.task.title': `  Fix\u001b[31m the bug of anna@example.org `,
+    'singletree.task.summary': `${'x '.repeat(2_040)}${secret}${' y'.repeat(20_000)}`,
+    'singletree.change.paths': ['src/a.js', '/home/anna/b.js', ...Array<string>(200).fill('c')],
+    'singletree.task.labels': [],
+    'singletree.failure.message': ' ',
+  };
+  expect(attributesOf(values)).toEqual({});
+  const told = attributesOf(values, { ...withoutContent, content: true });
+  expect(told).toEqual({
+    'singletree.task.title': 'Fix [31m the bug of [redacted]',
+    'singletree.task.summary': `${'x '.repeat(2_040)}[redacted] y y y`,
+    'singletree.change.paths': ['src/a.js', '~/b.js', ...Array<string>(98).fill('c')],
+  });
+  const long = attributesOf({ 'singletree.task.summary': `${'x'.repeat(16_370)} ${secret}` }, { ...withoutContent, content: true });
+  expect(String(long['singletree.task.summary'])).toHaveLength(4_096);
+});
+
+test('a name is redacted too, also one that is as long as a secret', () => {
+  expect(nameOf(`gate ${'x'.repeat(110)} ghp_0123456789abcdefghij`)).toBe(`gate ${'x'.repeat(110)} [redacted]`);
+  expect(attributesOf({ 'gen_ai.tool.name': 'mail anna@example.org' })).toEqual({ 'gen_ai.tool.name': 'mail [redacted]' });
 });

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
+import { withoutContent } from './attributes.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
 import { aGate, anAttempt, aTask, fields, MemoryOutbox, noMetrics, noon, spanBytes } from './stand-ins.testsuite.ts';
 
@@ -44,6 +45,7 @@ async function started(store: MemoryOutbox, environment: Record<string, string>,
     metrics: noMetrics,
     now: () => noon,
     spans: { tools: false, modelCalls: false, most: 10 },
+    privacy: withoutContent,
     random: () => 0,
     onHint: store.onHint,
   });

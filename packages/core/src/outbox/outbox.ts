@@ -5,6 +5,7 @@ import { failpoint } from '../failpoints.ts';
 import type { MetricStore } from '../store/metrics.ts';
 import type { HistoryWanted, OutboxRecord, OutboxStore, QueueChange } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
+import type { Privacy } from './attributes.ts';
 import { otlpName, readDestination, type Otlp, type Signal } from './destination.ts';
 import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
 import { serialiseTotals } from './metrics/otlp.ts';
@@ -23,6 +24,8 @@ export interface OutboxParts {
   readonly now: () => Instant;
   /** What traces show of the agents' own doings. */
   readonly spans: HistoryWanted & { readonly most: number };
+  /** What of a task's content may leave. */
+  readonly privacy: Privacy;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Calls back when rows may have been added. Returns how to stop that. */
@@ -124,8 +127,8 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
     async preview({ task, completion }) {
       const record = await store.record(task.id, otlpName);
       const frozen = record?.payload;
-      const { spans } = parts;
-      const otlp = frozen ?? serialise({ task, completion, history: await store.history(task.id, spans) }, own.sender, spans.most);
+      const { spans, privacy } = parts;
+      const otlp = frozen ?? serialise({ task, completion, history: await store.history(task.id, spans) }, own.sender, spans.most, privacy);
       return {
         otlp,
         frozen: frozen !== undefined,
@@ -161,12 +164,12 @@ async function openTraces(
   sender: Sender,
 ): Promise<Traces> {
   if (destination.kind === 'off') return { target: { why: destination.why } };
-  const { spans } = parts;
+  const { spans, privacy } = parts;
   const relay = new Relay({
     ...parts,
     destination: otlpName,
     wanted: spans,
-    serialise: (finished) => serialise(finished, sender, spans.most),
+    serialise: (finished) => serialise(finished, sender, spans.most, privacy),
     send: await senderFor(destination, 'traces', parts),
     sleep: wait,
   });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { withoutContent } from './attributes.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
 import { anAttempt, aTask, MemoryOutbox, noMetrics, noon } from './stand-ins.testsuite.ts';
 import { completionOf } from '../task/completion.ts';
@@ -19,6 +20,7 @@ function opened(store: MemoryOutbox, environment: Record<string, string>): Promi
     metrics: noMetrics,
     now: () => noon,
     spans: { tools: false, modelCalls: false, most: 10 },
+    privacy: withoutContent,
     random: () => 0,
     onHint: store.onHint,
   });

@@ -5,6 +5,8 @@ import type { TaskHistory } from '../store/outbox.ts';
 import { completionOf } from '../task/completion.ts';
 import type { TaskEvent } from '../task/events.ts';
 import type { Task } from '../task/task.ts';
+import type { Privacy } from './attributes.ts';
+import { redactor } from './redaction.ts';
 import { readSender, serialise } from './serialise.ts';
 import { spansOf } from './spans.ts';
 import { aGate, anAttempt, aTask, fields, noon, spanBytes } from './stand-ins.testsuite.ts';
@@ -168,7 +170,34 @@ test('no text of a task leaves: not a title, prompt, label, command, message, su
   expect(bytes.includes('execute_tool')).toBe(true);
   expect(bytes.includes('CANARY')).toBe(false);
   expect(bytes.includes('sonnet')).toBe(true);
+
+  // The other way round: where content may leave, it is these and no others, and what is secret in them is not.
+  const withContent: Privacy = { content: true, redact: redactor(['CANARY-\\d+']) };
+  const said = attributesWith('CANARY', serialise(finished, sender, 10, withContent));
+  expect(said).toEqual([
+    'singletree.change.paths',
+    'singletree.failure.message',
+    'singletree.task.labels',
+    'singletree.task.summary',
+    'singletree.task.title',
+  ]);
+  for (const secret of ['ghp_CANARY0123456789abc', 'CANARY-17', 'canary@example.org', '/home/canary']) {
+    const text = JSON.stringify(finished).replaceAll('"CANARY"', JSON.stringify(`a ${secret} b`));
+    const told = Buffer.from(serialise(JSON.parse(text) as typeof finished, sender, 10, withContent));
+    expect(told.toString('latin1').match(/canary/i), secret).toBeNull();
+    expect(told.toString('latin1'), secret).toContain('singletree.task.summary');
+  }
 });
+
+/** The names of the attributes whose value holds a text. */
+function attributesWith(text: string, bytes: Uint8Array): string[] {
+  // Span: attributes 9; KeyValue: key 1, value 2.
+  const pairs = spanBytes(bytes).flatMap((span) => fields(span, 9));
+  const names = pairs
+    .filter((pair) => fields(pair, 2).some((value) => Buffer.from(value).includes(text)))
+    .map((pair) => Buffer.from(fields(pair, 1)[0] ?? []).toString());
+  return [...new Set(names)].sort();
+}
 
 test.each<[string, Record<string, string>, Record<string, string>]>([
   [

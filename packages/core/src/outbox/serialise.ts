@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts';
 import type { TaskHistory } from '../store/outbox.ts';
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Task } from '../task/task.ts';
+import type { Privacy } from './attributes.ts';
 import { readPairs, variable, type Environment } from './pairs.ts';
 import { spansOf } from './spans.ts';
 
@@ -53,12 +54,12 @@ export function readSender(
  *
  * @param most spans of tools and model calls that the trace may hold
  */
-export function serialise({ task, completion, history }: FinishedTask, sender: Sender, most: number): Uint8Array {
+export function serialise({ task, completion, history }: FinishedTask, sender: Sender, most: number, privacy?: Privacy): Uint8Array {
   // The serializer groups spans by identity, so all of them share these two objects.
   const resource = resourceFromAttributes(sender.resource);
   const instrumentationScope = { name: 'singletree', version: sender.version };
   const bytes = ProtobufTraceSerializer.serializeRequest(
-    spansOf(task, completion, history, most).map((span) => ({ ...span, resource, instrumentationScope })),
+    spansOf(task, completion, history, most, privacy).map((span) => ({ ...span, resource, instrumentationScope })),
   );
   if (!bytes) throw new Error(`task ${task.id} gives no OTLP request`);
   return bytes;

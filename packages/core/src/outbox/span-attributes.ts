@@ -1,13 +1,14 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { FailureReason } from '../task/reasons.ts';
-import type { Attempt, GateResult, GateVerdict } from '../task/task.ts';
+import type { Attempt, GateResult, GateVerdict, Task } from '../task/task.ts';
 import { generatedTokens, inputTokens, type TaskUsage } from '../task/usage.ts';
 import type { ModelCall, Tool } from './activities.ts';
 import type { AttributeValues } from './attributes.ts';
+import { pairText } from './redaction.ts';
 import type { Wait } from './waits.ts';
 
 /** @param omitted spans that were left out of the trace */
-export function workflowAttributes(completion: CompletionEvent, omitted: number): AttributeValues {
+export function workflowAttributes(task: Task, completion: CompletionEvent, omitted: number): AttributeValues {
   const { usage, phases } = completion;
   return {
     'gen_ai.operation.name': 'invoke_workflow',
@@ -57,6 +58,11 @@ export function workflowAttributes(completion: CompletionEvent, omitted: number)
     'singletree.change.lines_added': completion.linesAdded,
     'singletree.change.lines_removed': completion.linesRemoved,
     'singletree.spans.omitted': omitted === 0 ? undefined : omitted,
+    'singletree.task.title': task.spec.title,
+    'singletree.task.labels': Object.entries(task.spec.labels).map(([key, value]) => pairText(key, value)),
+    'singletree.task.summary': completion.summary,
+    'singletree.failure.message': completion.failure?.message,
+    'singletree.change.paths': completion.files.map(({ path }) => path),
     'vcs.ref.base.revision': completion.base,
     'vcs.ref.head.revision': completion.commit,
   };
@@ -93,6 +99,7 @@ export function attemptAttributes(taskId: string, attempt: Attempt): AttributeVa
     'singletree.context.compactions': account?.compactions,
     'singletree.context.utilization': share(account?.context?.finalTokens, window),
     'singletree.context.utilization_peak': share(account?.context?.peakTokens, window),
+    'singletree.failure.message': attempt.failure?.message,
     'process.exit.code': attempt.exit?.code ?? undefined,
   };
 }
@@ -112,6 +119,7 @@ export function gateAttributes(taskId: string, gate: GateResult): AttributeValue
     'singletree.task.id': taskId,
     'singletree.attempt.number': gate.attempt,
     'singletree.quality_gate.required': gate.required,
+    'singletree.failure.message': gate.verdict === 'passed' ? undefined : gate.message,
     'process.exit.code': gate.exitCode,
   };
 }

@@ -6,7 +6,7 @@ import type { FailureReason } from '../task/reasons.ts';
 import type { Instant, Task } from '../task/task.ts';
 import { attemptSpanId, gateSpanId, modelCallSpanId, rootSpanId, toolSpanId, traceOf, waitSpanId } from '../trace.ts';
 import { modelCallsOf, toolsOf } from './activities.ts';
-import { attributesOf, nameOf, type AttributeValues } from './attributes.ts';
+import { attributesOf, nameOf, withoutContent, type AttributeValues, type Privacy } from './attributes.ts';
 import {
   attemptAttributes,
   attemptError,
@@ -29,50 +29,53 @@ export type TaskSpan = Omit<ReadableSpan, 'resource' | 'instrumentationScope'>;
  *
  * @param most spans of tools and model calls that the trace may hold; the rest is counted on the root
  */
-export function spansOf(task: Task, completion: CompletionEvent, history: TaskHistory, most: number): TaskSpan[] {
+export function spansOf(
+  task: Task,
+  completion: CompletionEvent,
+  history: TaskHistory,
+  most: number,
+  privacy: Privacy = withoutContent,
+): TaskSpan[] {
   const trace = traceOf(task);
   const inTrace = (spanId: string): SpanContext => ({ traceId: trace.traceId, spanId, traceFlags: TraceFlags.SAMPLED });
   const root = inTrace(rootSpanId(task.id));
   const activities = activitySpans(task, history, inTrace);
-  return [
-    span({
+  const spans: SpanFacts[] = [
+    {
       context: root,
       ...(trace.parentSpanId === undefined ? {} : { parent: { ...inTrace(trace.parentSpanId), isRemote: true } }),
-      name: ['invoke_workflow', completion.taskType].filter(Boolean).join(' '),
+      name: ['invoke_workflow', completion.taskType],
       start: completion.createdAt,
       end: completion.completedAt,
       error: completion.outcome === 'failure' || completion.outcome === 'timeout' ? (completion.failure?.reason ?? '_OTHER') : undefined,
-      attributes: workflowAttributes(completion, Math.max(0, activities.length - most)),
-    }),
+      attributes: workflowAttributes(task, completion, Math.max(0, activities.length - most)),
+    },
     ...attemptSpans(task, completion, root, inTrace),
-    ...task.gateResults.map((gate) =>
-      span({
-        context: inTrace(gateSpanId(task.id, gate.attempt, gate.ordinal)),
-        parent: root,
-        name: `gate ${nameOf(gate.name)}`,
-        start: gate.startedAt,
-        end: gate.endedAt,
-        error: gateErrors[gate.verdict],
-        attributes: gateAttributes(task.id, gate),
-      }),
-    ),
-    ...waitsOf(task, history.events).map((wait, ordinal) =>
-      span({
-        context: inTrace(waitSpanId(task.id, ordinal)),
-        parent: root,
-        name: `wait ${wait.kind}`,
-        start: wait.from,
-        end: wait.to,
-        attributes: waitAttributes(task.id, wait),
-      }),
-    ),
+    ...task.gateResults.map((gate) => ({
+      context: inTrace(gateSpanId(task.id, gate.attempt, gate.ordinal)),
+      parent: root,
+      name: ['gate', gate.name] as const,
+      start: gate.startedAt,
+      end: gate.endedAt,
+      error: gateErrors[gate.verdict],
+      attributes: gateAttributes(task.id, gate),
+    })),
+    ...waitsOf(task, history.events).map((wait, ordinal) => ({
+      context: inTrace(waitSpanId(task.id, ordinal)),
+      parent: root,
+      name: ['wait', wait.kind] as const,
+      start: wait.from,
+      end: wait.to,
+      attributes: waitAttributes(task.id, wait),
+    })),
     ...activities.slice(0, most),
   ];
+  return spans.map((facts) => span(facts, privacy));
 }
 
 type InTrace = (spanId: string) => SpanContext;
 
-function attemptSpans(task: Task, completion: CompletionEvent, root: SpanContext, inTrace: InTrace): TaskSpan[] {
+function attemptSpans(task: Task, completion: CompletionEvent, root: SpanContext, inTrace: InTrace): SpanFacts[] {
   const started = task.attempts.filter((attempt) => attempt.startedAt !== undefined);
   return started.map((attempt, index) => {
     const previous = started[index - 1];
@@ -80,21 +83,21 @@ function attemptSpans(task: Task, completion: CompletionEvent, root: SpanContext
       context: inTrace(attemptSpanId(task.id, previous.number)),
       attributes: attributesOf({ 'singletree.link': 'previous_attempt' }),
     };
-    return span({
+    return {
       context: inTrace(attemptSpanId(task.id, attempt.number)),
       parent: root,
-      name: `invoke_agent ${nameOf(attempt.harness)}`,
+      name: ['invoke_agent', attempt.harness],
       start: attempt.startedAt ?? attempt.preparedAt,
       end: attempt.endedAt ?? completion.completedAt,
       error: attemptError(attempt),
       attributes: attemptAttributes(task.id, attempt),
       links: link ? [link] : [],
-    });
+    };
   });
 }
 
 /** What the agents did, oldest first. */
-function activitySpans({ id, attempts }: Task, { events, calls }: TaskHistory, inTrace: InTrace): TaskSpan[] {
+function activitySpans({ id, attempts }: Task, { events, calls }: TaskHistory, inTrace: InTrace): SpanFacts[] {
   const parentOf = (attempt: number): SpanContext => inTrace(attemptSpanId(id, attempt));
   const attemptOf = (number: number) => attempts.find((attempt) => attempt.number === number);
   const tools = toolsOf(events);
@@ -102,7 +105,7 @@ function activitySpans({ id, attempts }: Task, { events, calls }: TaskHistory, i
     ...tools.map((tool, ordinal) => ({
       context: inTrace(toolSpanId(id, ordinal)),
       parent: parentOf(tool.attempt),
-      name: `execute_tool ${nameOf(tool.name)}`,
+      name: ['execute_tool', tool.name] as const,
       start: tool.from,
       end: tool.to,
       error: tool.failed === true ? ('tool_failed' as const) : undefined,
@@ -112,20 +115,20 @@ function activitySpans({ id, attempts }: Task, { events, calls }: TaskHistory, i
       context: inTrace(modelCallSpanId(id, ordinal)),
       parent: parentOf(call.attempt),
       kind: SpanKind.CLIENT,
-      name: ['chat', nameOf(call.entry.model ?? '')].filter(Boolean).join(' '),
+      name: ['chat', call.entry.model] as const,
       start: call.from,
       end: call.to,
       attributes: modelCallAttributes(id, call, attemptOf(call.attempt)?.account?.provider),
     })),
   ];
-  return spans.toSorted((a, b) => a.start - b.start).map(span);
+  return spans.toSorted((a, b) => a.start - b.start);
 }
 
 interface SpanFacts {
   readonly context: SpanContext;
   readonly parent?: SpanContext;
   readonly kind?: SpanKind;
-  readonly name: string;
+  readonly name: readonly [operation: string, subject: string | undefined];
   readonly start: Instant;
   readonly end: Instant;
   /** Absent: it went well, or nobody can tell. */
@@ -134,11 +137,22 @@ interface SpanFacts {
   readonly links?: Link[];
 }
 
-function span({ context, parent, kind = SpanKind.INTERNAL, name, start, end, error, attributes, links = [] }: SpanFacts): TaskSpan {
+function span(facts: SpanFacts, privacy: Privacy): TaskSpan {
+  const {
+    context,
+    parent,
+    kind = SpanKind.INTERNAL,
+    name: [operation, subject = ''],
+    start,
+    end,
+    error,
+    attributes,
+    links = [],
+  } = facts;
   // A wall clock that was set back gives an empty span, never one that ends before it begins.
   const length = Math.max(0, end - start);
   return {
-    name,
+    name: [operation, nameOf(subject, privacy.redact)].filter(Boolean).join(' '),
     kind,
     spanContext: () => context,
     ...(parent ? { parentSpanContext: parent } : {}),
@@ -148,7 +162,7 @@ function span({ context, parent, kind = SpanKind.INTERNAL, name, start, end, err
     ended: true,
     // No description: what can be said in words is the failure's message, and that is content.
     status: { code: error === undefined ? SpanStatusCode.UNSET : SpanStatusCode.ERROR },
-    attributes: attributesOf({ ...attributes, 'error.type': error }),
+    attributes: attributesOf({ ...attributes, 'error.type': error }, privacy),
     links,
     events: [],
     droppedAttributesCount: 0,

@@ -1,11 +1,14 @@
 import { failpoint } from '../../failpoints.ts';
 import type { MetricStore, Totals } from '../../store/metrics.ts';
 import type { Instant } from '../../task/task.ts';
+import type { Privacy } from '../attributes.ts';
 import type { Send } from '../send.ts';
 import { measurementsOf } from './measure.ts';
 import { changesOf } from './points.ts';
 
 export interface ExporterParts {
+  /** Redacts the names in labels. */
+  readonly privacy?: Privacy | undefined;
   readonly store: MetricStore;
   /** Gives the bytes of one snapshot. */
   readonly serialise: (totals: Totals & { readonly at: Instant }) => Uint8Array;
@@ -72,10 +75,10 @@ export class MetricsExporter {
 
   /** The totals as they are now, everything counted that has finished. */
   async snapshot(): Promise<Totals & { readonly at: Instant }> {
-    const { store, now } = this.#parts;
+    const { store, now, privacy } = this.#parts;
     for (;;) {
       const finished = await store.unfolded(foldAtOnce);
-      const measurements = finished.flatMap(({ task, completion }) => measurementsOf(task, completion));
+      const measurements = finished.flatMap(({ task, completion }) => measurementsOf(task, completion, privacy));
       const known = finished.length === 0 ? [] : (await store.totals()).points;
       await failpoint('metrics.fold.before');
       const taskIds = finished.map(({ task }) => task.id);

@@ -1,6 +1,6 @@
 import type { CompletionEvent } from '../../task/completion.ts';
 import type { Task } from '../../task/task.ts';
-import { attributesOf, type AttributeValues } from '../attributes.ts';
+import { attributesOf, withoutContent, type AttributeValues, type Privacy } from '../attributes.ts';
 import type { metrics } from '../registry.ts';
 import { attemptError } from '../span-attributes.ts';
 
@@ -13,6 +13,9 @@ export interface Measurement {
   readonly value: number;
 }
 
+/** One whose labels have not passed the list of attributes yet. */
+type Raw = Omit<Measurement, 'labels'> & { readonly labels: AttributeValues };
+
 type LabelsOf<Name extends MetricName> = { readonly [Label in (typeof metrics)[Name]['labels'][number]]: string | undefined };
 
 const phaseNames = ['active', 'gate', 'backoff', 'blocked', 'review'] as const;
@@ -21,7 +24,7 @@ const phaseNames = ['active', 'gate', 'backoff', 'blocked', 'review'] as const;
  * What a finished task adds to the totals. Pure: counted once, it is counted for ever, so a task gives the same measurements whenever it is asked.
  * What is unknown adds nothing; where a cost is unknown, that is counted itself.
  */
-export function measurementsOf(task: Task, completion: CompletionEvent): Measurement[] {
+export function measurementsOf(task: Task, completion: CompletionEvent, privacy: Privacy = withoutContent): Measurement[] {
   const { taskType, outcome, complexity, harness, model, phases, usage } = completion;
   const of = {
     'singletree.task.type': taskType,
@@ -76,12 +79,12 @@ export function measurementsOf(task: Task, completion: CompletionEvent): Measure
         'cicd.pipeline.task.run.result': { passed: 'success', failed: 'failure', errored: 'error' }[gate.verdict],
       }),
     ),
-  ].filter((measurement) => measurement !== undefined);
+  ].flatMap((found) => (found === undefined ? [] : [{ ...found, labels: labelsOf(found.labels, privacy) }]));
 }
 
-function predicted(completion: CompletionEvent, of: LabelsOf<'singletree.task.estimate.cost'>): (Measurement | undefined)[] {
+function predicted(completion: CompletionEvent, of: LabelsOf<'singletree.task.estimate.cost'>): (Raw | undefined)[] {
   const { estimatedInputTokens, estimatedOutputTokens, estimatedCostUsdMicros, harness } = completion;
-  const ratio = (kind: string, actual: number | undefined, estimated: number | undefined): Measurement | undefined =>
+  const ratio = (kind: string, actual: number | undefined, estimated: number | undefined): Raw | undefined =>
     actual === undefined || !estimated
       ? undefined
       : measured('singletree.task.estimate.ratio', millionths(actual / estimated), {
@@ -99,7 +102,7 @@ function predicted(completion: CompletionEvent, of: LabelsOf<'singletree.task.es
   ];
 }
 
-function attempts(task: Task): (Measurement | undefined)[] {
+function attempts(task: Task): (Raw | undefined)[] {
   return task.attempts.map((attempt) =>
     attempt.startedAt === undefined || attempt.endedAt === undefined
       ? undefined
@@ -112,14 +115,13 @@ function attempts(task: Task): (Measurement | undefined)[] {
 }
 
 /** Nothing where the value is unknown. The labels pass the same list as the attributes of spans. */
-function measured<Name extends MetricName>(
-  metric: Name,
-  value: number | undefined,
-  labels: NoInfer<LabelsOf<Name>>,
-): Measurement | undefined {
+function measured<Name extends MetricName>(metric: Name, value: number | undefined, labels: NoInfer<LabelsOf<Name>>): Raw | undefined {
   if (value === undefined || !Number.isSafeInteger(value)) return undefined;
-  const known: AttributeValues = labels;
-  return { metric, value, labels: Object.fromEntries(Object.entries(attributesOf(known)).map(([label, text]) => [label, String(text)])) };
+  return { metric, value, labels };
+}
+
+function labelsOf(labels: AttributeValues, privacy: Privacy): Measurement['labels'] {
+  return Object.fromEntries(Object.entries(attributesOf(labels, privacy)).map(([label, text]) => [label, String(text)]));
 }
 
 function millionths(share: number | undefined): number | undefined {
