@@ -3,7 +3,7 @@ import { metrics } from '../registry.ts';
 import type { Measurement, MetricName } from './measure.ts';
 
 /** Series that one metric may have. */
-export const mostSeries = 2_000;
+const mostSeries = 2_000;
 
 /** The label that stands for all that a metric has no series for any more. */
 const other = 'other';
