@@ -8,7 +8,7 @@ import { scopesOf } from '../../task/scopes.ts';
 import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
-import { pendingRows } from './sqlite-outbox.ts';
+import { countKept, directRows, pendingRows } from './sqlite-outbox.ts';
 import { dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
@@ -183,6 +183,8 @@ test.each([
   ['the usage ledger of a task', ledgerOfTask, 'model_calls_in_order'],
   ['the usage ledger of an attempt', ledgerOfAttempt, 'model_calls_in_order'],
   ['rows to send', pendingRows, 'outbox_by_age'],
+  ['rows that are kept', countKept, 'outbox_kept'],
+  ['rows that get a destination', directRows, 'outbox_kept'],
   ['the next row to send', `SELECT min(due_at) FROM outbox WHERE state = 'pending' AND destination = 'x'`, 'outbox_by_due'],
 ])('%s follow an index, without sorting', (_, sql, index) => {
   const database = open();

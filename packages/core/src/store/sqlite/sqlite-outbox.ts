@@ -38,17 +38,21 @@ const changesOfState = eventsOf(isChange);
 const changesAndTools = eventsOf(`${isChange} OR ${isTool}`);
 const selectLedger = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid';
 
-/** Ignored is a row whose task has another one for the destination: nothing is sent twice under two rows. */
-const direct = `
-  UPDATE OR IGNORE outbox SET destination = ?1, state = 'pending', due_at = ?2
-  WHERE state = 'undirected' AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)`;
+/** In the words of the partial index, so that SQLite finds that it applies. */
+const isKept = `state IN ('undirected', 'dead')`;
+
+/** But not where the task has a row for the destination already: nothing is sent under two rows. */
+export const directRows = `
+  UPDATE outbox SET destination = ?1, state = 'pending', due_at = ?2 WHERE rowid IN (
+    SELECT kept.rowid FROM outbox AS kept WHERE state = 'undirected' AND ${isKept} AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)
+    AND NOT EXISTS (SELECT 1 FROM outbox WHERE task_id = kept.task_id AND signal = kept.signal AND destination = ?1))`;
 
 /** With the bytes that were refused: they may have come nevertheless, and then they are recognised. */
 const revive = `
   UPDATE outbox SET state = 'pending', due_at = ?2
-  WHERE state = 'dead' AND destination = ?1 AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)`;
+  WHERE state = 'dead' AND ${isKept} AND destination = ?1 AND created_at >= ?3 AND (?4 IS NULL OR task_id = ?4)`;
 
-export const countKept = `SELECT count(*) AS kept FROM outbox WHERE state = ? AND state IN ('undirected', 'dead')`;
+export const countKept = `SELECT count(*) AS kept FROM outbox WHERE state = ? AND ${isKept}`;
 
 const recordOf = `
   SELECT state, payload, delivered_at, last_error FROM outbox
@@ -116,7 +120,7 @@ export class SqliteOutbox implements OutboxStore {
     return this.#database.write((statements) => {
       const earlier = request && statements.get(selectRequest, request.id);
       if (earlier) return { kind: 'repeated', earlier: requestOf(earlier) };
-      statements.run(from === 'dead' ? revive : direct, destination, at, since, taskId ?? null);
+      statements.run(from === 'dead' ? revive : directRows, destination, at, since, taskId ?? null);
       const answer = { kind: 'queued', rows: integerOf(statements.get('SELECT changes() AS changed') ?? {}, 'changed') } as const;
       if (request) insertAnswer(statements, request, answer, at);
       return answer;
