@@ -148,6 +148,11 @@ describe('what the CLI logs', () => {
     expect(total).toMatchObject({ uncachedInputTokens: 200 - 57, cacheReadInputTokens: 50, outputTokens: 10 });
   });
 
+  test('is not needed for totals of another thread either, which count from the beginning', () => {
+    const { total } = account(started, completed(157), started, completed(200), started.replace('main-1', 'main-2'), completed(300));
+    expect(total).toMatchObject({ uncachedInputTokens: 200 - 57 + 300 - 57, cacheReadInputTokens: 100, outputTokens: 20 });
+  });
+
   test.each([
     [[completed(157)], { uncachedInputTokens: 100, cacheReadInputTokens: 50, outputTokens: 10 }],
     [['{"type":"turn.completed","usage":{"input_tokens":"157","cached_input_tokens":50,"output_tokens":13}}'], { outputTokens: 13 }],

@@ -45,7 +45,9 @@ class Exec {
   readonly #telemetry: Telemetry;
   readonly #appServer = new AppServer();
   readonly #tools = new Set<string>();
+  /** The running total up to now, and the thread that it is of. */
   #before: JsonObject;
+  #thread: string | undefined;
   #delegates = false;
   #brokeOff = false;
 
@@ -60,6 +62,9 @@ class Exec {
       case 'thread.started': {
         const sessionId = stringOf(json['thread_id']);
         if (sessionId === undefined) return undefined;
+        // Recordings may stand one behind the other: another thread counts from the beginning.
+        if (this.#thread !== undefined && this.#thread !== sessionId) this.#before = {};
+        this.#thread = sessionId;
         const { model, version } = this.#telemetry.begin(sessionId);
         return [defined({ kind: 'session.started', sessionId, model, harnessVersion: version })];
       }

@@ -18,7 +18,7 @@ const harness: Harness<CodexOptions> = defineHarness<CodexOptions>({
   provider: 'openai',
   supportedVersions: `${oldestVersion} – ${newestVersion}`,
   knownLimits,
-  decoderVersion: 4,
+  decoderVersion: 5,
   capabilities,
   options,
   environment: ['CODEX_HOME'],
