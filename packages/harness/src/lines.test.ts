@@ -30,6 +30,13 @@ describe('lines', () => {
     ]);
   });
 
+  test('begin behind a byte order mark, which some editor has put there', () => {
+    expect(split(utf8('\ufeff{}\nab'), 1)).toEqual([
+      { startsAt: 0, endsAt: 6, text: '{}' },
+      { startsAt: 6, endsAt: 8, text: 'ab' },
+    ]);
+  });
+
   test('are the same at every chunk size, with characters of one to four bytes', () => {
     const bytes = utf8('aé€😀\r\n😀\n\n€x');
     for (let size = 1; size <= bytes.length; size += 1) expect(split(bytes, size), `chunks of ${size}`).toEqual(split(bytes, bytes.length));

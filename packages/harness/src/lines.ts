@@ -57,9 +57,14 @@ export class LineSplitter {
   }
 }
 
-/** Whole lines only reach this, so that no character is ever split; bytes that are not UTF-8 become replacement characters. */
+const decoder = new TextDecoder();
+
+/**
+ * Whole lines only reach this, so that no character is ever split; bytes that are not UTF-8 become replacement characters. A byte order mark, with
+ * which an editor may have begun a recording, is none of the text.
+ */
 function decodeText(parts: readonly Uint8Array[]): string {
-  const text = Buffer.concat(parts).toString('utf8');
+  const text = decoder.decode(Buffer.concat(parts));
   return text.endsWith('\r') ? text.slice(0, -1) : text;
 }
 
