@@ -49,6 +49,7 @@ test('of a task that has not ended nothing can be told', async () => {
   expect(code).toBe(1);
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'failed_precondition', reason: 'TASK_NOT_FINAL' } });
   await machine.type(['terminate', '-']);
+  expect(await machine.type(['watch', '-'])).toMatchObject({ code: 130 });
 });
 
 test('what was kept is not sent while export is off, and then it is, the same bytes as were shown', async () => {
