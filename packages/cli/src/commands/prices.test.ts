@@ -87,6 +87,15 @@ test('nothing is near what nobody has heard of', async () => {
   expect(stdout).not.toContain('near it');
 });
 
+test('what is written down as it says is the price of that model of that provider', async () => {
+  const asked = ['gpt-5.6', '--provider', 'nobody'];
+  const { stdout } = await type(...asked);
+  const [, said = ''] = /^ +(prices: \{ nobody\/gpt-5\.6: free \})$/m.exec(stdout) ?? [];
+  const file = join(folder.path, 'said.yaml');
+  writeFileSync(file, `${said}\n`);
+  expect(await type(...asked, '--config', file)).toMatchObject({ code: 0, stdout: expect.stringContaining('nobody/gpt-5.6') });
+});
+
 test('prices of your own, with the key that says them', async () => {
   const file = join(folder.path, 'own.yaml');
   writeFileSync(file, 'prices:\n  mine: { input: 1, output: 2, tiers: [{ above: 1000, input: 3 }] }\n  ollama/*: free\n');

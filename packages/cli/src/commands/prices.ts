@@ -146,7 +146,9 @@ function tellUnknown(call: Call, { model, provider, file }: Asked, why: string):
     call.printJson({ model, provider, price: 'unknown', why, nearest: near });
     return exitCodes.failure;
   }
-  const name = /^[\w./:@-]+$/.test(model) ? model : JSON.stringify(model);
+  // Of a provider that was named, nothing is said about others.
+  const whole = provider === undefined || model.startsWith(`${provider}/`) ? model : `${provider}/${model}`;
+  const name = /^[\w./:@-]+$/.test(whole) ? whole : JSON.stringify(whole);
   call.print([
     oneLine(why),
     ...(near.length === 0 ? [] : [`  near it: ${near.join(', ')}`]),

@@ -12,7 +12,7 @@ export function microsOf(dollars: number): number | undefined {
 export function usd(text: string): number {
   const micros = /^\d*\.?\d+$/.test(text) ? microsOf(Number(text)) : undefined;
   if (micros !== undefined) return micros;
-  throw new InvalidArgumentError('It must be US dollars, such as 2.50.');
+  throw new InvalidArgumentError('It must be US dollars, 0.000001 to 1000000, such as 2.50.');
 }
 
 /** A flag's share of a whole. */

@@ -116,8 +116,8 @@ test('what the session’s files correct is told with both figures', () => {
   progress.apply(happened(1, 'usage_corrected', { told, corrected, callsTold: 1, callsFound: 2 }, 1));
   progress.apply(happened(2, 'usage_corrected', { corrected, callsTold: 0, callsFound: 2 }, 2));
   expect(terminal.lines).toEqual([
-    "    usage       the session's files tell 3.5k tokens in 2 calls; the harness had told ≥ 3.0k tokens in 1 call",
-    "    usage       the session's files tell 3.5k tokens in 2 calls; the harness had told nothing",
+    "    usage       the session's files tell 3,530 tokens in 2 calls; the harness had told ≥ 3,030 tokens in 1 call",
+    "    usage       the session's files tell 3,530 tokens in 2 calls; the harness had told nothing",
   ]);
 });
 

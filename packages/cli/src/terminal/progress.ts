@@ -1,6 +1,6 @@
 import type { Heartbeat, TaskEvent } from '@singletree/sdk';
 import { AttemptView } from './attempt-view.ts';
-import { age, count, duration, facts, plural } from './figures.ts';
+import { age, duration, exact, facts, plural } from './figures.ts';
 import { gateRow } from './gate.ts';
 import { markOfBlocked } from './marks.ts';
 import type { Row } from './row.ts';
@@ -240,5 +240,5 @@ function correctionText({ told, corrected, callsTold, callsFound }: Correction):
 
 function usageText(usage: Usage | undefined, calls: number): string {
   if (usage === undefined) return 'nothing';
-  return `${atLeast(usage.lowerBound)}${count(allTokens(usage) ?? 0)} tokens in ${plural(calls, 'call')}`;
+  return `${atLeast(usage.lowerBound)}${exact(allTokens(usage) ?? 0)} tokens in ${plural(calls, 'call')}`;
 }
