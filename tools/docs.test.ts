@@ -45,7 +45,9 @@ describe('docs/architecture.md', () => {
   const page = 'docs/architecture.md';
 
   test('names every failpoint, and none that is gone', () => {
-    const told = read(page).match(/(?<=`)(dispatcher|workspace|store|supervision|outbox|shim|control|metrics)\.\w+\.(before|after|middle)(?=`)/g);
+    const told = read(page).match(
+      /(?<=`)(dispatcher|workspace|store|supervision|outbox|shim|control|metrics)\.\w+\.(before|after|middle)(?=`)/g,
+    );
     expect(new Set(told)).toEqual(new Set(failpointNames));
   });
 
@@ -79,7 +81,7 @@ describe('docs/configuration.md', () => {
     for (const [key, cell] of told.filter(([, each]) => each !== '–')) {
       const path = key.replace('ID', 'claude_code').split('.');
       const text = cell.replaceAll('`', '');
-      const value: unknown = /[a-z]/i.test(text) ? text : JSON.parse(text);
+      const value: unknown = /[a-z]/i.test(text) && text !== 'false' ? text : JSON.parse(text);
       const above = path.slice(0, -1).reduce<Tree>((at, name) => (at[name] ??= {}) as Tree, tree);
       above[path.at(-1)!] = value;
     }

@@ -16,9 +16,9 @@ test.each<[string, string[], string[]]>([
   [
     'moved',
     ['/tmp/id-1.jsonl', '/tmp/agent-7.jsonl'],
-    ['.claude/projects/copy/id-1.jsonl', '.claude/projects/copy/id-1/subagents/agent-7.jsonl'],
+    ['$CLAUDE_CONFIG_DIR/projects/copy/id-1.jsonl', '$CLAUDE_CONFIG_DIR/projects/copy/id-1/subagents/agent-7.jsonl'],
   ],
-  ['by another name', ['/tmp/transcript.jsonl'], ['.claude/projects/copy-1/id-1.jsonl']],
+  ['by another name', ['/tmp/transcript.jsonl'], ['$CLAUDE_CONFIG_DIR/projects/copy-1/id-1.jsonl']],
 ])('a session file %s is known to the plugin', (_, paths, names) => {
   expect(placed(claude, ...paths).map((each) => each.split(' → ')[1])).toEqual(names);
 });

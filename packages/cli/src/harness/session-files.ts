@@ -59,9 +59,12 @@ export async function rowsOf(harness: Harness, sessionId: string, path: string):
 
 function placeIn(patterns: readonly string[], path: string): string | undefined {
   const names = path.split('/');
-  for (const pattern of patterns) {
+  const places = patterns.map((pattern) => {
     const [, prefix = '', rest = ''] = /^(\$\w+\/)?(.*)$/s.exec(pattern) ?? [];
-    const wanted = rest.split('/');
+    return { prefix, wanted: rest.split('/') };
+  });
+  // What a variable names may be any folder: a pattern that says more of the path goes first.
+  for (const { prefix, wanted } of places.toSorted((a, b) => b.wanted.length - a.wanted.length)) {
     const own = names.slice(-wanted.length);
     if (own.length === wanted.length && own.every((name, at) => fits(name, wanted[at] ?? ''))) return prefix + own.join('/');
   }

@@ -37,7 +37,7 @@ export function living(marker = markerOf(stateId, '')): ProcessStat[] {
 }
 
 /** The first value that is something: not false, empty or absent. */
-export async function until<T>(condition: () => T | Promise<T>, limitMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(condition: () => T | Promise<T>, limitMs = 15_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const value = await condition();
