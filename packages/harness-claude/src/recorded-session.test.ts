@@ -84,6 +84,15 @@ describe('after a kill', () => {
     expect(ask(cut, main(asked, written('a', 10, 70), saved))).toMatchObject({ lowerBound: true, usage: told?.usage });
   });
 
+  test('what the CLI saved as costs is none where it guessed a price', () => {
+    const saved = { type: 'cost-state', modelUsage: { m: { inputTokens: 10, outputTokens: 70, costUSD: 0.5 } } };
+    const told = (state: object): unknown =>
+      ask(decode(init, ...printed('a', 10, 70)), main(asked, written('a', 10, 70), { ...saved, ...state }))?.usage;
+    const usage = { uncachedInputTokens: 10, outputTokens: 70 };
+    expect(told({ hasUnknownModelCost: false })).toEqual([{ model: 'm', usage, costUsdMicros: 500_000 }]);
+    expect(told({ hasUnknownModelCost: true })).toEqual([{ model: 'm', usage }]);
+  });
+
   test('a call of which only the beginning is known counts with its prompt, as a lower bound', () => {
     const [start, block] = printed('b', 20, 80);
     const events = decode(init, ...printed('a', 10, 70), toolResult('a'), start!, block!);

@@ -9,6 +9,7 @@ export interface RecordedSession {
   /** Every call that is known, the final figures of each where there are any. Summaries of compactions are not among them. */
   readonly calls: readonly RecordedCall[];
   readonly savedTotals: ModelTotals | undefined;
+  readonly savedCostsAreGuesses: boolean;
   /** The files hold a request without its answer. */
   readonly hasOpenRequest: boolean;
   /** Something was asked of the model, or half answered, of which no figure is told. */
@@ -58,6 +59,7 @@ export function recordedSession({ sessionId, files, baseline, events }: Reconcil
   return {
     calls: [...calls.values()].map(({ isFinal: _, ...call }) => call),
     savedTotals: conversation.savedTotals,
+    savedCostsAreGuesses: conversation.savedCostsAreGuesses,
     hasOpenRequest: threads.some(({ transcript }) => transcript.callUnderWay),
     isCallDue: [...calls.values()].some(({ isFinal }) => !isFinal) || isDue(threads, events, told, written),
     compactions: conversation.compactions,

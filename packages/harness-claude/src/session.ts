@@ -76,7 +76,8 @@ function reported(told: AttemptUsage, { hasOpenRequest }: RecordedSession): Acco
 function recovered({ baseline, events }: ReconcileInput, session: RecordedSession): Account {
   if (session.savedTotals) {
     const rounding = new Rounding();
-    const usage = sinceTotals(session.savedTotals, baselineTotals(baseline)).map((part) => rounding.apply(part));
+    const parts = sinceTotals(session.savedTotals, baselineTotals(baseline));
+    const usage = parts.map((part) => rounding.apply(session.savedCostsAreGuesses ? { ...part, costUsd: undefined } : part));
     return { usage, provenance: 'recovered', lowerBound: session.hasOpenRequest || events.some(isBrokenOff) };
   }
   const beyond = beyondCalls(events, session.calls);

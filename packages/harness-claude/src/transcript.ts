@@ -17,6 +17,8 @@ export interface Transcript {
   readonly calls: readonly TranscriptCall[];
   /** The running totals by model of the newest `cost-state` line: written when the CLI ends in order, SIGTERM included. */
   readonly savedTotals: ModelTotals | undefined;
+  /** The costs in them are guesses: one of the models is not known to the CLI, and that line does not say which. */
+  readonly savedCostsAreGuesses: boolean;
   /** A request was sent and its answer is not here: what it used is not known. */
   readonly callUnderWay: boolean;
   /** The compactions of the context, by the CLI's own id. */
@@ -28,6 +30,7 @@ export function readTranscript(bytes: Uint8Array): Transcript {
   const calls = new Map<string, TranscriptCall>();
   const compactions: { id: string; at: number | undefined }[] = [];
   let savedTotals: ModelTotals | undefined;
+  let savedCostsAreGuesses = false;
   let callUnderWay = false;
   let tellsRequests = false;
   for (const json of jsonLines(bytes)) {
@@ -53,10 +56,11 @@ export function readTranscript(bytes: Uint8Array): Transcript {
       }
       case 'cost-state':
         savedTotals = modelTotals(json['modelUsage']);
+        savedCostsAreGuesses = json['hasUnknownModelCost'] === true;
         break;
     }
   }
-  return { calls: [...calls.values()], savedTotals, callUnderWay, compactions };
+  return { calls: [...calls.values()], savedTotals, savedCostsAreGuesses, callUnderWay, compactions };
 }
 
 function callOf(message: JsonObject, at: number | undefined): TranscriptCall | undefined {
