@@ -20,7 +20,7 @@ export const exitCodeHelp: readonly (readonly [code: ExitCode, meaning: string])
   [exitCodes.success, 'success'],
   [exitCodes.failure, 'failure; several different codes; a problem that doctor found; a second daemon on a state folder that is in use'],
   [exitCodes.usage, 'usage or bad input: nothing was created'],
-  [exitCodes.partial, 'partial: a change was kept, but not all that was required'],
+  [exitCodes.partial, 'partial: a change was kept, but not every gate passed, or a limit ended the work'],
   [exitCodes.timeout, 'timeout (4 is "not logged in" in gh; here that is 77)'],
   [exitCodes.needsYou, 'the task is blocked: it waits for a quota or for a person, and goes on waiting'],
   [exitCodes.noDaemon, 'no daemon reachable'],
