@@ -24,6 +24,10 @@ export const knownLimits: readonly KnownLimit[] = [
   },
   {
     versions: 'all',
+    text: 'How large the context window is, is told with a total, when it ends or pauses: before the first one of a process a limit on how full it may be ends nothing.',
+  },
+  {
+    versions: 'all',
     text: 'A key that is refused (401) is tried 11 times, for about three minutes, like an overloaded server; a server that cannot be reached as well. options.max_retries sets how often.',
   },
   {
