@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import {
   arrayOf,
   objectOf,
@@ -61,14 +62,22 @@ test('what a project configures is ignored until somebody trusts it, but not wha
   expect(configuration(trusted)).not.toHaveProperty('instructions');
 });
 
-test('where usage is limited a plugin of ours tells each call, and the start does not wait long for npm', () => {
-  const metered = build({ metered: true });
-  const [file] = arrayOf(configuration(metered)['plugin']);
-  expect(existsSync(new URL(String(file)))).toBe(true);
-  expect(metered.env).toMatchObject({ npm_config_fetch_retries: '0' });
-  expect(configuration(build())).not.toHaveProperty('plugin');
-  expect(Object.keys(build().env).filter((name) => name.startsWith('npm_'))).toEqual([]);
-  expect(() => build({ metered: true }, { args: ['--pure'] })).toThrow(RefusedAttempt);
+test.each([
+  ['what is limited is counted', { metered: true, trusted: true }, ['meter.ts']],
+  ['what a repository brings that is not trusted is held back', {}, ['guard.ts']],
+  ['both', { metered: true }, ['guard.ts', 'meter.ts']],
+])('%s by plugins of ours, and the start does not wait long for npm', (_, attempt, names) => {
+  const built = build(attempt);
+  const files = arrayOf(configuration(built)['plugin']).map((file) => new URL(String(file)));
+  expect(files.map(({ pathname }) => basename(pathname))).toEqual(names);
+  expect(files.every((file) => existsSync(file))).toBe(true);
+  expect(built.env).toMatchObject({ npm_config_fetch_retries: '0' });
+  expect(() => build(attempt, { args: ['--pure'] })).toThrow(RefusedAttempt);
+});
+
+test('a trusted workspace without limits needs none', () => {
+  expect(configuration(build({ trusted: true }))).not.toHaveProperty('plugin');
+  expect(Object.keys(build({ trusted: true }).env).filter((name) => name.startsWith('npm_'))).toEqual([]);
 });
 
 test('rules of a mode come last, under names that no other rule has, for all agents and for the one that works', () => {
@@ -121,7 +130,7 @@ test.each([[['do this instead']], [['--thinking=true', 'and this']], [['--file',
   expect(() => build({}, { args })).toThrow(/would take it for a prompt/),
 );
 test('other flags with their values pass', () =>
-  expect(build({}, { args: ['--file', '/x/y.png', '--pure'] }).args.slice(-3)).toEqual(['--file', '/x/y.png', '--pure']));
+  expect(build({ trusted: true }, { args: ['--file', '/x/y.png', '--pure'] }).args.slice(-3)).toEqual(['--file', '/x/y.png', '--pure']));
 
 test.each([
   { context_windw: 5 },

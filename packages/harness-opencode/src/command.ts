@@ -1,6 +1,7 @@
 import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings } from '@singletree/harness';
-import { apiKeyVariable, configurationOf } from './configuration.ts';
+import { apiKeyVariable, configurationOf, ownPlugins } from './configuration.ts';
 import type { OpenCodeOptions } from './options.ts';
+import { startEnvironment } from './start-variables.ts';
 
 /** Flags that decide how the CLI is driven and read, or where it works. Another value for one of them would break the attempt or its account. */
 const ownFlags: ReadonlySet<string> = new Set([
@@ -39,8 +40,11 @@ const ownFlags: ReadonlySet<string> = new Set([
  */
 export function command(attempt: AttemptContext, settings: HarnessSettings<OpenCodeOptions>): Command {
   refuseOwnArguments(settings.args);
-  if (attempt.metered && settings.args.some((arg) => flagOf(arg) === '--pure')) {
-    throw new RefusedAttempt('args: --pure keeps out what counts each call of a task with a limit on tokens, cost or context');
+  const hasOwnPlugins = ownPlugins(attempt).length > 0;
+  if (hasOwnPlugins && settings.args.some((arg) => flagOf(arg) === '--pure')) {
+    throw new RefusedAttempt(
+      'args: --pure keeps out what holds back the plugins of a repository that is not trusted, and what counts each call of a task with a limit',
+    );
   }
   const { agent, effort } = settings.options;
   const model = attempt.model ?? settings.model;
@@ -64,7 +68,7 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       ...(attempt.trusted ? {} : { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
-      ...(attempt.metered ? meterEnvironment : {}),
+      ...(hasOwnPlugins ? startEnvironment : {}),
       OPENCODE_CONFIG_CONTENT: JSON.stringify(configurationOf(attempt, model, settings)),
     },
     apiKeyVariable,
@@ -72,9 +76,6 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
     oneOutput: true,
   };
 }
-
-/** Where it has a plugin to load, the CLI first waits for a package of its own that it fetches from npm once: not for minutes where there is no network. */
-const meterEnvironment = { npm_config_fetch_retries: '0', npm_config_fetch_timeout: '10000' };
 
 /** Words that follow no flag would be a second prompt. */
 function refuseOwnArguments(args: readonly string[]): void {

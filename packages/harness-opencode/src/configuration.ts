@@ -3,8 +3,9 @@ import { RefusedAttempt, type AttemptContext, type HarnessSettings } from '@sing
 import type { McpServer, OpenCodeOptions } from './options.ts';
 import { permissionRules } from './permissions.ts';
 
-/** The file beside this one: source where this is source, built where this is built. */
+/** The files beside this one: source where this is source, built where this is built. */
 const meterFile = new URL(`./meter${extname(import.meta.url)}`, import.meta.url).href;
+const guardFile = new URL(`./guard${extname(import.meta.url)}`, import.meta.url).href;
 
 export const apiKeyVariable = 'OPENCODE_PROVIDER_API_KEY';
 
@@ -13,6 +14,7 @@ export function configurationOf(attempt: AttemptContext, model: string | undefin
   const { agent, small_model, mcp_servers, permission_rules } = settings.options;
   const permission = permissionRules(attempt.permissions, permission_rules[attempt.permissions]);
   const instructions = instructionsOf(attempt, settings.options);
+  const plugin = ownPlugins(attempt);
   return {
     autoupdate: false,
     share: 'disabled',
@@ -22,12 +24,17 @@ export function configurationOf(attempt: AttemptContext, model: string | undefin
     // The rules of an agent come after those of all.
     agent: { [agent]: { permission } },
     // Added to the user's own.
-    ...(attempt.metered ? { plugin: [meterFile] } : {}),
+    ...(plugin.length === 0 ? {} : { plugin }),
     ...(small_model === undefined ? {} : { small_model }),
     ...(instructions.length === 0 ? {} : { instructions }),
     ...(Object.keys(mcp_servers).length === 0 ? {} : { mcp: mapValues(mcp_servers, mcpServer) }),
     ...providerOf(model, settings),
   };
+}
+
+/** Plugins of ours for the CLI itself. */
+export function ownPlugins({ trusted, metered }: AttemptContext): readonly string[] {
+  return [...(trusted ? [] : [guardFile]), ...(metered ? [meterFile] : [])];
 }
 
 /** Where the project may not configure the CLI, the CLI does not read its AGENTS.md either. That is text for a model and no configuration. */

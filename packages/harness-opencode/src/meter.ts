@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { Pace } from './pace.ts';
+import { forThisStartOnly } from './start-variables.ts';
 
 /** OpenCode's hooks, as far as they are used here. Nothing of Singletree's is imported: this file runs in OpenCode. */
 interface Hooks {
@@ -16,15 +17,12 @@ interface Properties {
   readonly part?: { readonly type: string; readonly messageID: string };
 }
 
-/** Set for this start of OpenCode only, see `meterEnvironment`: not for the programs that its agents run. */
-const startVariables = ['npm_config_fetch_retries', 'npm_config_fetch_timeout'];
-
 /**
  * A plugin for OpenCode itself, loaded where a task has a limit on what it may use: writes each model call of every session into the log as soon
  * as OpenCode knows it, sub-agents' included, and holds the next calls back for as long as it takes to be stopped.
  */
 export default async function meter(): Promise<Hooks> {
-  for (const name of startVariables) delete process.env[name];
+  forThisStartOnly();
   const pace = new Pace(() => performance.now(), setTimeout);
   const models = new Map<string, string>();
   write({ type: 'singletree_meter' });
