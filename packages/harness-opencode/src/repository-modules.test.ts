@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { modulesOf, repositoryOf } from './repository-modules.ts';
+import { foreignModules, modulesOf, namesPlugins, repositoryOf } from './repository-modules.ts';
 
 test('modules of the repository are those below its top, by its name and by its real path', () => {
   using folder = temporaryFolder();
@@ -18,6 +18,29 @@ test('modules of the repository are those below its top, by its name and by its 
   expect(filter.test(join(top, 'x.ts'))).toBe(true);
   expect(filter.test(`${top}x/y.ts`)).toBe(false);
   expect(filter.test(join(folder.path, 'x.ts'))).toBe(false);
+});
+
+test.each([
+  ['{ "mcp": {} }', false],
+  ['{ "plugin": ["a"] }', true],
+  ['{ "PLUGINS": ["a"] }', true],
+  [String.raw`{ "\u0070lugin": ["a"] }`, true],
+])('a configuration %s above the folder may name plugins: %s', (text, expected) => {
+  using folder = temporaryFolder();
+  mkdirSync(join(folder.path, '.git'));
+  mkdirSync(join(folder.path, 'a/b'), { recursive: true });
+  mkdirSync(join(folder.path, '.opencode'));
+  writeFileSync(join(folder.path, '.opencode/opencode.jsonc'), text);
+  expect(namesPlugins(join(folder.path, 'a/b'))).toBe(expected);
+});
+
+test("foreign is what is neither OpenCode's own nor ours", () => {
+  const filter = foreignModules('/opt/us');
+  expect(
+    ['/$bunfs/root/chunk.js', '/opt/us/meter.ts', '/home/me/.cache/opencode/packages/x/index.js', '/opt/usx/a.js'].map((path) =>
+      filter.test(path),
+    ),
+  ).toEqual([false, false, true, true]);
 });
 
 function temporaryFolder(): { readonly path: string } & Disposable {
