@@ -87,12 +87,12 @@ test('it is told with the figures', () => {
   const reached = { ...none, tokens: 1_000 };
   const task = withLimits({ maxTokens: 1_000 }, used(200));
   expect(words(task, { tokens: 800 })).toBe(
-    'the 1000 tokens of the task are used up: 1000 tokens by now, no model calls were begun after that',
+    'the 1000 tokens of the task are used up: 1000 tokens by now, no model call is known to have begun after that',
   );
   expect(words(task, { tokens: 900 }, { begunAt: [reached] })).toMatch(/: 1100 tokens by now, 1 model call was begun after that$/);
   expect(words(task, { tokens: 900 }, { begunAt: [reached, reached] })).toMatch(/, 2 model calls were begun after that$/);
   expect(words(withLimits({ maxCostUsdMicros: 2_500_000 }), { costUsdMicros: 2_613_450 })).toBe(
-    'the $2.50 of the task are used up: $2.613450 by now, no model calls were begun after that',
+    'the $2.50 of the task are used up: $2.613450 by now, no model call is known to have begun after that',
   );
   expect(usedUp({ ...task, attempts: task.attempts.slice(0, 1).map((each) => ({ ...each, account: used(1_100) })) })?.message).toBe(
     'the 1000 tokens of the task are used up: 1100 tokens by now',

@@ -151,7 +151,9 @@ function sumBefore(
 }
 
 function calls(count: number): string {
-  return count === 1 ? '1 model call was begun' : `${count === 0 ? 'no' : count} model calls were begun`;
+  // One may be on its way of which nothing has been told yet.
+  if (count === 0) return 'no model call is known to have begun';
+  return count === 1 ? '1 model call was begun' : `${count} model calls were begun`;
 }
 
 /** To the cent, or to as much as tells small amounts apart. */
