@@ -41,7 +41,7 @@ test.each([
     'money',
     again({ maxCostUsdMicros: 10_000 }, 1, 1, { costUsdMicros: 20_000 }),
     'cost_limit',
-    'the $0.01 of the task are used up: $0.02 by now; raise the limit on its cost, or split the task',
+    'the $0.01 of the task are used up: $0.02 by now; raise the limit on its cost, declare prices that are not known, or split the task',
   ],
 ])('no attempt begins for which there is no %s left', async (_, task, reason, message) => {
   expect(await prepare(task, nothing)).toEqual({ kind: 'fail', reason, message });

@@ -83,7 +83,9 @@ test('a shim that cannot write its first word says why with its code', async () 
   const host = JSON.stringify(import.meta.resolve('./host.ts'));
   const PROGRAM = `
     import { startShim } from ${host};
-    await startShim(${JSON.stringify(directory)}, {}).catch(({ code }) => process.stdout.write(code));`;
+    const alive = setInterval(() => {}, 1_000);
+    await startShim(${JSON.stringify(directory)}, {}).catch(({ code }) => process.stdout.write(code));
+    clearInterval(alive);`;
   // Files of no bytes at all, for this program and for what it starts.
   const starved = 'ulimit -f 0; exec "$NODE" --input-type=module --eval "$PROGRAM"';
   const answer = await shell(starved, { env: { ...env, NODE: process.execPath, PROGRAM } });

@@ -22,7 +22,11 @@ vi.setConfig({ testTimeout: 20_000 });
 export const stateId: string = randomUUID();
 export const root: string = mkdtempSync(join(tmpdir(), 'singletree-supervision-'));
 
+/** What stands in for daemons. A test that fails may leave one, and it holds on to the output of whoever waits for all tests. */
+const hosts: ChildProcess[] = [];
+
 afterAll(async () => {
+  for (const host of hosts) host.kill('SIGKILL');
   // A shim whose ending a test has just read may still be on its way out.
   await until(() => living().length === 0).catch(() => undefined);
   const left = living();
@@ -128,9 +132,11 @@ export function said(directory: string, log = 'stdout'): string {
 
 /** A process that starts a shim as a daemon would and then waits to be killed. */
 export function daemon(directory: string, secretsExpression = '{}', env: Record<string, string> = {}): ChildProcess {
-  const host = JSON.stringify(new URL('./host.ts', import.meta.url).href);
-  const program = `import { startShim } from ${host}; await startShim(${JSON.stringify(directory)}, ${secretsExpression}); console.log('started'); setInterval(() => {}, 1000);`;
-  return spawn(process.execPath, ['--input-type=module', '-e', program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const module = JSON.stringify(new URL('./host.ts', import.meta.url).href);
+  const program = `import { startShim } from ${module}; await startShim(${JSON.stringify(directory)}, ${secretsExpression}); console.log('started'); setInterval(() => {}, 1000);`;
+  const host = spawn(process.execPath, ['--input-type=module', '-e', program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  hosts.push(host);
+  return host;
 }
 
 /** SINGLETREE_TEST_SEED repeats a run. */

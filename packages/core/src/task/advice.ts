@@ -11,7 +11,7 @@ export const advice: Readonly<Partial<Record<FailureReason, string>>> = {
   timeout: 'raise the limit timeout, or split the task',
   turn_limit: 'raise the limit max_turns, or split the task',
   token_limit: 'raise the limit max_tokens, or split the task',
-  cost_limit: 'raise the limit on its cost, or split the task',
+  cost_limit: 'raise the limit on its cost, declare prices that are not known, or split the task',
   output_limit: 'raise the limit max_output',
   disk_full: 'free some space, or lower the limit min_free_disk',
   no_progress: 'its log shows where; say in the instructions what it should do instead',

@@ -305,13 +305,14 @@ const cases: readonly Case[] = [
     exit: { ...killed, stop: 'cost_limit' },
     concern: 'so much of so much',
     ends: 'cost_limit',
-    message: 'so much of so much; raise the limit on its cost, or split the task',
+    message: 'so much of so much; raise the limit on its cost, declare prices that are not known, or split the task',
   },
   {
     name: 'too much money, without a word of how much',
     exit: { ...killed, stop: 'cost_limit' },
     ends: 'cost_limit',
-    message: 'the task used up the money that it may cost; raise the limit on its cost, or split the task',
+    message:
+      'the task used up the money that it may cost; raise the limit on its cost, declare prices that are not known, or split the task',
   },
   {
     name: 'too full a context',

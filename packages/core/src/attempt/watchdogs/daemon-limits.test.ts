@@ -114,5 +114,6 @@ test('a context that is fuller than the task allows ends its attempt where it wo
   expect(found(task, { contextUtilization: 0.5 }, { goesOn: true })).toEqual(['context', 'context_limit']);
   expect(found(task, { contextUtilization: 0.9 })).toEqual(['context']);
   expect(found(task, {}, { goesOn: true })).toEqual([]);
+  expect(found(task, {}, { goesOn: true, begunAt: [none, none, none] }), 'a window that nobody tells').toEqual(['context_untold']);
   expect(words(task, { contextUtilization: 0.512 })).toBe('the context is 51.2 % full, and the task allows 50 %');
 });

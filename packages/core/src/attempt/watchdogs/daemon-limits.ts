@@ -120,9 +120,16 @@ function amountLimits(task: Limited, { spent, begunAt, goesOn }: Consumption, ru
   ];
 }
 
-function contextLimit({ spec: { limits } }: Limited, { spent: { contextUtilization }, goesOn }: Consumption): Concern[] {
-  const { maxContextUtilization } = limits;
-  if (maxContextUtilization === undefined || contextUtilization === undefined) return [];
+/** Some CLIs tell the size of the context only at their end, and some a moment after the first call. */
+const callsUntilUntold = 3;
+
+function contextLimit({ spec }: Limited, { spent: { contextUtilization }, begunAt, goesOn }: Consumption): Concern[] {
+  const { maxContextUtilization } = spec.limits;
+  if (maxContextUtilization === undefined) return [];
+  if (contextUtilization === undefined) {
+    const message = `${spec.harness} has not told the size of its context: max_context cannot hold it until it does`;
+    return begunAt.length < callsUntilUntold ? [] : [{ about: 'context_untold', message }];
+  }
   const [full, allowed] = [contextUtilization, maxContextUtilization].map((share) => `${Math.round(share * 1_000) / 10} %`);
   return found(
     near('context', contextUtilization, maxContextUtilization, `the context is ${full} full, and the task allows ${allowed}`),
