@@ -79,7 +79,7 @@ describe.concurrent('a limit', () => {
   test('on tokens ends a task that would go on, with a warning before; its work is kept, and the event tells the figures', async () => {
     const task = await play('spender', { limits: { maxTokens: 1_000 } });
     expect(task).toMatchObject(
-      endedBy('token_limit', /^the 1000 tokens of the task are used up: 1\d00 tokens by now, (no|\d+) model calls? w.* after that; raise/),
+      endedBy('token_limit', /^the 1000 tokens of the task are used up: 1\d00 tokens by now, (no|\d+) model calls? .* after that; raise/),
     );
     expect(task.completion?.tokensPerTask).toBeLessThanOrEqual(1_300);
     expect(task.limits).toMatchObject({ maxTokens: 1_000 });
