@@ -112,5 +112,6 @@ async function obey(order: Order): Promise<void> {
 // One at a time: what is to be forgotten was watched before.
 let obeyed = Promise.resolve();
 parentPort?.on('message', (order: Order) => {
-  obeyed = obeyed.then(() => obey(order));
+  // Who cannot be watched here is looked at by the daemon, which meets the same and says so.
+  obeyed = obeyed.then(() => obey(order).catch(() => report('watching', order.id)));
 });

@@ -14,8 +14,10 @@ export interface LookoutSetting extends LoadPluginsOptions {
 /** The thread beside this file: source where this is source, built where this is built. */
 const program = new URL(`./lookout-thread${extname(import.meta.url)}`, import.meta.url);
 
+/** What begins waits for the thread; a thread that hangs keeps nobody from beginning, nor from being cancelled. */
+const longestWaitMs = 10_000;
+
 interface Watched {
-  readonly order: Order;
   readonly onWatching: () => void;
   readonly onHeld: () => void;
 }
@@ -48,7 +50,8 @@ export function createLookout(setting: LookoutSetting): Lookout & { close(): Pro
       const id = ++last;
       const { promise: ready, resolve } = Promise.withResolvers<void>();
       const order: Order = { kind: 'watch', id, directory, task };
-      watched.set(id, { order, onWatching: resolve, onHeld });
+      watched.set(id, { onWatching: resolve, onHeld });
+      setTimeout(resolve, longestWaitMs).unref();
       thread ??= start();
       thread.postMessage(order, []);
       return {

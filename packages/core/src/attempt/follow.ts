@@ -31,18 +31,23 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   let stop: LimitStop | undefined;
 
   const isCounted = needsDaemon(task, plugin.harness.capabilities);
-  const onHint = (): void => {
-    if (!isCounted) return;
+  const guarded = (look: () => void): void => {
     try {
-      transcript.advance();
-      metering.look();
+      look();
     } catch {
       // The look that follows meets the same, and says so.
     }
   };
+  const onHint = (): void => {
+    if (!isCounted) return;
+    guarded(() => {
+      transcript.advance();
+      metering.look();
+    });
+  };
   const onHeld = (): void => {
     onHint();
-    hold.join();
+    guarded(() => hold.join());
   };
   using watching = isCounted ? rooms.lookout?.watch(directory, task, onHeld) : undefined;
 
