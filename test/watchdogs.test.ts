@@ -246,10 +246,10 @@ describe.concurrent('model calls', () => {
 
 describe.concurrent('a limit of the shim', () => {
   test.each<[string, string, CreateTask['limits'], string, string]>([
-    ['first_output', 'silent', { firstOutputMs: 1_500 }, 'no_first_output', 'nothing was written for 80 % of the 1.5 s that are allowed'],
-    ['stall', 'stalling', { stallMs: 1_500 }, 'stalled', 'nothing was written for 80 % of the 1.5 s that are allowed'],
-    ['attempt_timeout', 'retrying in silence', { attemptTimeoutMs: 1_500 }, 'attempt_timeout', "80 % of the attempt's 1.5 s are used up"],
-    ['timeout', 'stalling', { timeoutMs: 1_500 }, 'timeout', "80 % of the task's 1.5 s are used up"],
+    ['first_output', 'silent', { firstOutputMs: 4_000 }, 'no_first_output', 'nothing was written for 80 % of the 4 s that are allowed'],
+    ['stall', 'stalling', { stallMs: 4_000 }, 'stalled', 'nothing was written for 80 % of the 4 s that are allowed'],
+    ['attempt_timeout', 'retrying in silence', { attemptTimeoutMs: 4_000 }, 'attempt_timeout', "80 % of the attempt's 4 s are used up"],
+    ['timeout', 'stalling', { timeoutMs: 4_000 }, 'timeout', "80 % of the task's 4 s are used up"],
   ])('%s is warned of before it is reached', async (_, title, limits, reason, warning) => {
     const task = await play(title, { limits: { ...limits, maxAttempts: 1 } });
     expect(task).toMatchObject({ state: 'failed', failure: { reason } });
