@@ -54,7 +54,14 @@ const scriptsOf = (): Readonly<Record<string, readonly FakeStep[]>> => ({
     done,
   ],
   'turn after turn': [fix, ...Array.from({ length: 200 }, (_, at) => [...look(`${at}.txt`), pause]).flat()],
-  'just enough turns': [fix, ...Array.from({ length: 5 }, (_, at) => look(`${at}.txt`)).flat(), { say: 'Done.' }, done],
+  // What the last tool gave is read by a call, as every agent does before its last word.
+  'just enough turns': [
+    fix,
+    ...Array.from({ length: 4 }, (_, at) => look(`${at}.txt`)).flat(),
+    { call: { input: 10, output: 5 } },
+    { say: 'Done.' },
+    done,
+  ],
   slow: [{ say: 'I think.' }, { waitFor: inFolder('slow') }, fix, done],
   talkative: [fix, { say: 'x'.repeat(64 * 1_300) }, { waitFor: inFolder('talkative') }, done],
   silent: [{ silent: true }, { hang: true }],
