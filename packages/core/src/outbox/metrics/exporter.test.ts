@@ -89,14 +89,20 @@ test('a snapshot at once and then at every interval, with the time at which it w
 });
 
 test('what a receiver missed is in the next snapshot, and nothing is counted twice', async () => {
-  const { exporter, clock, sent, states, finish } = anExporter([down, down, { kind: 'retry', error: 'x', after: 90_000 }, ok]);
+  const { exporter, clock, sent, states, finish } = anExporter([
+    down,
+    down,
+    { kind: 'retry', error: 'x', after: 90_000 },
+    { kind: 'retry', error: 'x', after: 1e12 },
+    ok,
+  ]);
   finish(1);
   exporter.start();
   await settle();
   finish(2);
-  for (let tries = 0; tries < 3; tries++) await clock.skip();
-  expect(sent.map(({ completions }) => completions)).toEqual([1, 2, 2, 2]);
-  expect(clock.waits).toEqual([1_000, 2_000, 90_000, 60_000]);
+  for (let tries = 0; tries < 4; tries++) await clock.skip();
+  expect(sent.map(({ completions }) => completions)).toEqual([1, 2, 2, 2, 2]);
+  expect(clock.waits).toEqual([1_000, 2_000, 90_000, 3_600_000, 60_000]);
   expect(states).toEqual(['failing', 'ok']);
 });
 

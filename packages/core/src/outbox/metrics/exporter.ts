@@ -1,5 +1,6 @@
 import { failpoint } from '../../failpoints.ts';
 import type { MetricStore, Totals } from '../../store/metrics.ts';
+import { mostRetryAfterMs } from '../../store/outbox.ts';
 import type { Instant } from '../../task/task.ts';
 import type { Privacy } from '../attributes.ts';
 import type { Send } from '../send.ts';
@@ -82,9 +83,10 @@ export class MetricsExporter {
       const known = finished.length === 0 ? [] : (await store.totals()).points;
       await failpoint('metrics.fold.before');
       const taskIds = finished.map(({ task }) => task.id);
-      await store.fold(taskIds, changesOf(measurements, known), now());
+      const done = await store.fold(taskIds, changesOf(measurements, known), now());
       await failpoint('metrics.fold.after');
-      if (finished.length < foldAtOnce) break;
+      // Where somebody else counted some of them meanwhile, the others are still to be counted.
+      if (done === 'folded' && finished.length < foldAtOnce) break;
     }
     const totals = await store.totals();
     return { ...totals, at: totals.at ?? now() };
@@ -113,7 +115,8 @@ export class MetricsExporter {
       case 'acknowledged':
         return this.#recovered();
       case 'retry':
-        return this.#abort.signal.aborted ? intervalMs : this.#failed('failing', result.error, result.after);
+        if (this.#abort.signal.aborted) return intervalMs;
+        return this.#failed('failing', result.error, Math.min(result.after ?? 0, mostRetryAfterMs));
       case 'misconfigured':
         return this.#failed('paused', result.error);
       case 'refused':
