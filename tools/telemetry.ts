@@ -47,7 +47,7 @@ const span = z.strictObject({
 
 const metric = z.strictObject({
   name: z.string(),
-  instrument: z.enum(['counter', 'histogram']),
+  instrument: z.enum(['counter', 'updowncounter', 'gauge', 'histogram']),
   unit: z.string(),
   brief: z.string().endsWith('.'),
   note: z.string().optional(),

@@ -24,7 +24,9 @@ const of = {
 };
 
 test('a task is one completion, with its tokens, its cost and its times', () => {
-  expect(told(done, 'singletree.task.completions')).toEqual([{ metric: 'singletree.task.completions', value: 1, ...of }]);
+  expect(told(done, 'singletree.task.completions')).toEqual([
+    { metric: 'singletree.task.completions', value: 1, ...of, 'singletree.quality_gate.passed': 'true' },
+  ]);
   expect(told(done, 'singletree.task.cost', 'singletree.task.usage.input_tokens', 'singletree.task.usage.output_tokens')).toEqual([
     { metric: 'singletree.task.usage.input_tokens', value: 640, ...of },
     { metric: 'singletree.task.usage.output_tokens', value: 14, ...of },

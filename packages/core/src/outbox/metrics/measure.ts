@@ -16,7 +16,7 @@ export interface Measurement {
 /** One whose labels have not passed the list of attributes yet. */
 type Raw = Omit<Measurement, 'labels'> & { readonly labels: AttributeValues };
 
-type LabelsOf<Name extends MetricName> = { readonly [Label in (typeof metrics)[Name]['labels'][number]]: string | undefined };
+type LabelsOf<Name extends MetricName> = { readonly [Label in (typeof metrics)[Name]['labels'][number]]: AttributeValues[Label] };
 
 const phaseNames = ['active', 'gate', 'backoff', 'blocked', 'review'] as const;
 
@@ -37,7 +37,12 @@ export function measurementsOf(task: Task, completion: CompletionEvent, privacy:
   const failed = outcome === 'failure' || outcome === 'timeout' ? completion.failure?.reason : undefined;
   const isCostUnknown = completion.actualCostUsdMicros === undefined || completion.costLowerBound === true;
   return [
-    measured('singletree.task.completions', 1, { ...of, 'singletree.task.complexity': complexity, 'error.type': failed }),
+    measured('singletree.task.completions', 1, {
+      ...of,
+      'singletree.task.complexity': complexity,
+      'error.type': failed,
+      'singletree.quality_gate.passed': completion.qualityGatePassed,
+    }),
     measured('singletree.task.completions.by_repo', 1, {
       'singletree.repo.language': completion.language,
       'singletree.repo.size_category': completion.repoSizeCategory,

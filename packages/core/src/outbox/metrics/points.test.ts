@@ -33,6 +33,7 @@ test('a new series of a metric that is full is counted under other, and that it 
       'gen_ai.agent.name',
       'gen_ai.response.model',
       'error.type',
+      'singletree.quality_gate.passed',
     ].map((label) => [label, 'other']),
   );
   expect(changes).toEqual([

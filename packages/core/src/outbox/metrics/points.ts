@@ -13,7 +13,7 @@ export function definitionOf(metric: string): Definition | undefined {
 }
 
 interface Definition {
-  readonly instrument: 'counter' | 'histogram';
+  readonly instrument: 'counter' | 'updowncounter' | 'gauge' | 'histogram';
   readonly unit: string;
   readonly description: string;
   readonly scale: number;
