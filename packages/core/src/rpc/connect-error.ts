@@ -44,6 +44,18 @@ const codes: Readonly<Record<Reason, Code>> = {
   STORAGE_BUSY: Code.Unavailable,
   MACHINE_EXHAUSTED: Code.ResourceExhausted,
   NOT_SUPPORTED: Code.Unimplemented,
+  TOKEN_MISSING: Code.Unauthenticated,
+  TOKEN_INVALID: Code.Unauthenticated,
+  SCOPE_MISSING: Code.PermissionDenied,
+  HOST_REFUSED: Code.PermissionDenied,
+  ORIGIN_REFUSED: Code.PermissionDenied,
+  THROTTLED: Code.ResourceExhausted,
+  REQUEST_TOO_LARGE: Code.ResourceExhausted,
+  SLOW_READER: Code.ResourceExhausted,
+  TOO_MANY_CALLS: Code.ResourceExhausted,
+  DEADLINE_EXCEEDED: Code.DeadlineExceeded,
+  CALL_CANCELED: Code.Canceled,
+  SERVICE_NOT_FOUND: Code.NotFound,
   INTERNAL: Code.Internal,
 };
 

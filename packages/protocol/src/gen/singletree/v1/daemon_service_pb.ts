@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/daemon_service.proto.
  */
 export const file_singletree_v1_daemon_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJGiwKClRhc2tzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIOCgxfY29uZmlnX2ZpbGUi7AIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBARIRCglkZWFkX3Jvd3MYBiABKAMSLAoFc3RhdGUYByABKA4yHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVN0YXRlEhcKCm9mZl9yZWFzb24YCCABKAlIBIgBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yQg0KC19vZmZfcmVhc29uIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqmwEKDlRlbGVtZXRyeVN0YXRlEh8KG1RFTEVNRVRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RFTEVNRVRSWV9TVEFURV9PRkYQARIWChJURUxFTUVUUllfU1RBVEVfT0sQAhIbChdURUxFTUVUUllfU1RBVEVfRkFJTElORxADEhoKFlRFTEVNRVRSWV9TVEFURV9QQVVTRUQQBCqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
+  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QikAQKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJEhgKC3RjcF9hZGRyZXNzGA4gASgJSAGIAQEaLAoKVGFza3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBQg4KDF9jb25maWdfZmlsZUIOCgxfdGNwX2FkZHJlc3Mi7AIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBARIRCglkZWFkX3Jvd3MYBiABKAMSLAoFc3RhdGUYByABKA4yHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVN0YXRlEhcKCm9mZl9yZWFzb24YCCABKAlIBIgBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yQg0KC19vZmZfcmVhc29uIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqmwEKDlRlbGVtZXRyeVN0YXRlEh8KG1RFTEVNRVRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RFTEVNRVRSWV9TVEFURV9PRkYQARIWChJURUxFTUVUUllfU1RBVEVfT0sQAhIbChdURUxFTUVUUllfU1RBVEVfRkFJTElORxADEhoKFlRFTEVNRVRSWV9TVEFURV9QQVVTRUQQBCqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
 
 /**
  * Asks what the daemon is and does.
@@ -63,7 +63,7 @@ export type GetStatusResponse = Message<"singletree.v1.GetStatusResponse"> & {
   version: string;
 
   /**
-   * Address that it can be reached at, such as "unix:/run/user/1000/singletree/daemon.sock".
+   * Address that it can be reached at: its socket, such as "unix:/run/user/1000/singletree/daemon.sock", or where it has none the one over TCP.
    *
    * @generated from field: string address = 3;
    */
@@ -138,6 +138,13 @@ export type GetStatusResponse = Message<"singletree.v1.GetStatusResponse"> & {
    * @generated from field: string otel_hash = 13;
    */
   otelHash: string;
+
+  /**
+   * Address over TCP, such as "http://127.0.0.1:7470". Absent if it does not listen there.
+   *
+   * @generated from field: optional string tcp_address = 14;
+   */
+  tcpAddress?: string | undefined;
 };
 
 /**
@@ -161,7 +168,7 @@ export type GetStatusResponseJson = {
   version?: string;
 
   /**
-   * Address that it can be reached at, such as "unix:/run/user/1000/singletree/daemon.sock".
+   * Address that it can be reached at: its socket, such as "unix:/run/user/1000/singletree/daemon.sock", or where it has none the one over TCP.
    *
    * @generated from field: string address = 3;
    */
@@ -236,6 +243,13 @@ export type GetStatusResponseJson = {
    * @generated from field: string otel_hash = 13;
    */
   otelHash?: string;
+
+  /**
+   * Address over TCP, such as "http://127.0.0.1:7470". Absent if it does not listen there.
+   *
+   * @generated from field: optional string tcp_address = 14;
+   */
+  tcpAddress?: string;
 };
 
 /**
