@@ -8,10 +8,9 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { anyUnpack, AnySchema } from '@bufbuild/protobuf/wkt';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { ErrorInfoSchema, type ErrorInfo } from '@singletree/protocol';
+import { ErrorInfoSchema, StatusSchema, type ErrorInfo } from '@singletree/protocol';
 
 /** A stock gRPC client: Google's own stack for Node, with the messages of the proto files and nothing else of ours. */
 export class GrpcClient implements Disposable {
@@ -72,15 +71,11 @@ function wireOf<I extends DescMessage, O extends DescMessage>(
   ];
 }
 
-/** The ErrorInfos that a gRPC error carries in its trailer. A `google.rpc.Status` has its details, each an Any, in field 3. */
+/** The ErrorInfos that a gRPC error carries in its trailer. */
 export function errorInfosOf(error: ServiceError): ErrorInfo[] {
   const [trailer] = (error.metadata ?? new Metadata()).get('grpc-status-details-bin');
   if (!Buffer.isBuffer(trailer)) return [];
-  const infos: ErrorInfo[] = [];
-  for (const reader = new BinaryReader(trailer); reader.pos < reader.len;) {
-    const [field, wireType] = reader.tag();
-    if (field !== 3) reader.skip(wireType);
-    else infos.push(...[anyUnpack(fromBinary(AnySchema, reader.bytes()), ErrorInfoSchema)].filter((info) => info !== undefined));
-  }
-  return infos;
+  return fromBinary(StatusSchema, trailer)
+    .details.map((detail) => anyUnpack(detail, ErrorInfoSchema))
+    .filter((info) => info !== undefined);
 }

@@ -1,4 +1,5 @@
 export * from './gen/google/rpc/error_details_pb.ts';
+export * from './gen/google/rpc/status_pb.ts';
 export * from './gen/grpc/health/v1/health_pb.ts';
 export * from './gen/grpc/reflection/v1/reflection_pb.ts';
 export * from './gen/singletree/v1/completion_pb.ts';
