@@ -3,6 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { compileCache } from './test/support/compile-cache.ts';
 
 const supervision = 'packages/core/src/supervision/**/*.test.ts';
+const backends = 'test/backends/**/*.test.ts';
 const env = { NODE_COMPILE_CACHE: compileCache };
 
 /** The others have ended long before this one, where it is begun last; by its size it would be. */
@@ -46,6 +47,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'end to end',
           include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', backends],
           globalSetup: './test/support/bundle.ts',
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -55,6 +57,21 @@ const config: ViteUserConfig = defineConfig({
           maxWorkers: 3,
         },
       },
+      // Only by `pnpm test:backends`: the real receivers have to be built first, which takes minutes and a network.
+      ...(process.env['SINGLETREE_TEST_BACKENDS'] === '1'
+        ? [
+            {
+              test: {
+                name: 'backends',
+                include: [backends],
+                globalSetup: ['./test/support/bundle.ts', './test/backends/support/installed.ts'],
+                testTimeout: 120_000,
+                hookTimeout: 120_000,
+                env,
+              },
+            },
+          ]
+        : []),
     ],
   },
 });

@@ -16,7 +16,8 @@ export type Installed = { readonly program: string } | { readonly missing: strin
 export async function install(say: (line: string) => void, env: NodeJS.ProcessEnv = process.env): Promise<Map<Backend['name'], Installed>> {
   const folder = cacheFolder(env);
   mkdirSync(join(folder, 'bin'), { recursive: true });
-  using _lock = holdLock(folder, say);
+  using held = new DisposableStack();
+  held.use(holdLock(folder, say));
   const found = new Map<Backend['name'], Installed>();
   // One after another: the Go compiler uses all cores by itself.
   for (const backend of lock.backends) found.set(backend.name, await installOne(backend, folder, env, say));
