@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { findAddress, socketPath, stateFolder } from './address.ts';
+import { findAddress, parseAddress, stateFolder } from './address.ts';
 import { NoDaemonError } from './errors.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'sdk-'));
@@ -41,8 +41,36 @@ test('no address file, or one that is none, is no daemon', () => {
   expect(() => findAddress({ state: withAddressFile('wrong', '{"address":1}') })).toThrow(NoDaemonError);
 });
 
-test('only a unix socket is an address', () => {
-  expect(socketPath('unix:/a/b.sock')).toBe('/a/b.sock');
-  for (const wrong of ['http://127.0.0.1:7470', 'unix:relative.sock', '/a/b.sock', 'unix:'])
-    expect(() => socketPath(wrong)).toThrow('must be unix:');
+test('an address is a socket, or a host and a port', () => {
+  expect(parseAddress('unix:/a/b.sock')).toEqual({ kind: 'unix', path: '/a/b.sock', isLocal: true });
+  expect(parseAddress('http://localhost:7470')).toMatchObject({ kind: 'http', isLocal: true });
+  expect(parseAddress('https://build.example:7470/')).toMatchObject({ kind: 'https', isLocal: false });
+  expect(parseAddress('https://127.0.0.1')).toMatchObject({ kind: 'https', isLocal: true });
+  const wrong = [
+    'unix:relative.sock',
+    'unix:',
+    '/a/b.sock',
+    '127.0.0.1:7470',
+    'localhost:7470',
+    'ws://localhost:7470',
+    'https://a:1/path',
+    '',
+  ];
+  for (const address of wrong) {
+    expect(() => parseAddress(address), address).toThrow(expect.objectContaining({ reason: 'INVALID_ADDRESS', hint: expect.any(String) }));
+  }
+  expect(() => parseAddress('https://me:secret@build.example:7470')).toThrow(
+    expect.objectContaining({ message: expect.not.stringContaining('secret'), hint: expect.stringContaining('--token-file') }),
+  );
+});
+
+test('nothing goes to another machine in the clear, however this one is written', () => {
+  const ours = ['127.0.0.1', '127.8.9.1', '127.1', '0x7f.1', '2130706433', 'localhost', '[::1]', '[0:0:0:0:0:0:0:1]'];
+  for (const host of ours) expect(parseAddress(`http://${host}:7470`), host).toMatchObject({ isLocal: true });
+  const others = ['10.0.0.5', '0.0.0.0', '[::]', '[fe80::1]', '128.0.0.1', 'build.example', 'localhost.example', '127.0.0.1.example'];
+  for (const host of others) {
+    expect(() => parseAddress(`http://${host}:7470`), host).toThrow(
+      expect.objectContaining({ reason: 'INSECURE_ADDRESS', message: expect.stringContaining('in the clear') }),
+    );
+  }
 });

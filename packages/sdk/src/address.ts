@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { NoDaemonError, SingletreeError } from './errors.ts';
 
 export interface AddressOptions {
-  /** Address of the daemon, `unix:` and the absolute path of its socket. */
+  /** Address of the daemon: `unix:` and the absolute path of its socket, `http://127.0.0.1:PORT` on this machine, or `https://HOST:PORT`. */
   readonly address?: string;
   /** State folder of the daemon. */
   readonly state?: string;
@@ -37,28 +37,109 @@ function addressIn(folder: string): string {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new NoDaemonError(`no daemon runs for the state folder ${folder}`, error);
+    throw new NoDaemonError(`no daemon runs for the state folder ${folder}`, { cause: error });
   }
-  const content = parse(text);
-  if (typeof content === 'object' && content !== null && 'address' in content && typeof content.address === 'string')
-    return content.address;
+  const { address } = parseAddressFile(text);
+  if (address !== undefined) return address;
   throw new NoDaemonError(`${path} must hold {"address": "unix:/path/to/socket"}; it holds ${JSON.stringify(text.slice(0, 80))}`);
 }
 
-function parse(text: string): unknown {
+/** What a daemon says of itself to clients of this machine. */
+export interface AddressFile {
+  readonly address?: string;
+  /** The URL at which it takes TCP connections too. */
+  readonly tcp?: string;
+  /** Path of the token that it asks for there. */
+  readonly tokenFile?: string;
+}
+
+/** The address file of a state folder; without members where there is none. */
+export function readAddressFile(folder: string): AddressFile {
   try {
-    return JSON.parse(text);
+    return parseAddressFile(readFileSync(join(folder, 'address.json'), 'utf8'));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-/** The path of the socket. Throws a `SingletreeError` for an address of another kind. */
-export function socketPath(address: string): string {
-  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : '';
-  if (isAbsolute(path)) return path;
-  throw new SingletreeError(`address "${address}" must be unix: and an absolute path, such as unix:/run/user/1000/singletree/daemon.sock`, {
-    code: 'invalid_argument',
-    reason: 'INVALID_ADDRESS',
-  });
+function parseAddressFile(text: string): AddressFile {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    return {};
+  }
+  const textOf = (key: string): string | undefined => {
+    const value: unknown = typeof content === 'object' && content !== null ? Reflect.get(content, key) : undefined;
+    return typeof value === 'string' ? value : undefined;
+  };
+  const [address, tcp, tokenFile] = [textOf('address'), textOf('tcp'), textOf('token_file')];
+  return {
+    ...(address === undefined ? {} : { address }),
+    ...(tcp === undefined ? {} : { tcp }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  };
+}
+
+/** An address that was understood. */
+export type Address = SocketAddress | TcpAddress;
+
+export interface SocketAddress {
+  readonly kind: 'unix';
+  readonly path: string;
+  readonly isLocal: true;
+}
+
+export interface TcpAddress {
+  readonly kind: 'http' | 'https';
+  readonly url: URL;
+  /** Whether it is on this machine for certain: what is sent there passes no network. */
+  readonly isLocal: boolean;
+}
+
+/** Throws a `SingletreeError` for what is no address, and for `http:` to another machine, where everybody on the way could read the token. */
+export function parseAddress(address: string): Address {
+  if (address.startsWith('unix:')) {
+    const path = address.slice('unix:'.length);
+    if (isAbsolute(path)) return { kind: 'unix', path, isLocal: true };
+    throw wrong(`address "${address}" must be unix: and an absolute path`, 'such as unix:/run/user/1000/singletree/daemon.sock');
+  }
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    const kinds = 'unix:/path/to/socket, http://127.0.0.1:7470 on this machine, or https://host:7470';
+    throw wrong(`address "${withoutSecrets(address)}" is of no kind that there is`, kinds);
+  }
+  const { username, password, pathname, search, hash, hostname, host } = url;
+  if (username || password)
+    throw wrong(`the address of ${host} holds a name or a password`, 'a token comes from --token-file or $SINGLETREE_TOKEN');
+  if (pathname !== '/' || search || hash) throw wrong(`address "${address}" has more than a host and a port`, `write ${url.origin}`);
+  const isLocal = isLoopback(hostname);
+  if (url.protocol === 'https:') return { kind: 'https', url, isLocal };
+  if (isLocal) return { kind: 'http', url, isLocal };
+  const tunnel = `a tunnel: ssh -L ${url.port || 80}:127.0.0.1:${url.port || 80} ${hostname}`;
+  throw wrong(
+    `${url.origin} would be sent the token in the clear`,
+    `https://${host}, with listen.tls in the daemon's configuration, or ${tunnel}`,
+    'INSECURE_ADDRESS',
+  );
+}
+
+/** Whether two addresses are one daemon's: the same port by the same protocol, on this machine or under the same name. */
+export function isSameDaemon(one: TcpAddress, other: TcpAddress): boolean {
+  return (
+    one.url.origin === other.url.origin || (one.kind === other.kind && one.url.port === other.url.port && one.isLocal && other.isLocal)
+  );
+}
+
+/** `URL` has brought a number in another notation into the usual one already. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
+
+function withoutSecrets(address: string): string {
+  return address.replace(/\/\/[^/]*@/, '//…@');
+}
+
+function wrong(message: string, hint: string, reason = 'INVALID_ADDRESS'): SingletreeError {
+  return new SingletreeError(message, { code: 'invalid_argument', reason, hint });
 }

@@ -13,10 +13,10 @@ import {
   ReleaseKillSwitchResponseSchema,
   TelemetryService,
 } from '@singletree/protocol';
-import type { AddressOptions } from './address.ts';
+import type { ConnectOptions } from './credentials.ts';
+import type { CallSettings } from './deadline.ts';
 import { Link } from './link.ts';
-import { repeat } from './retry.ts';
-import { repeatForMs, Tasks, type CallSettings, type ChangeSettings, type StopSettings } from './tasks.ts';
+import { Tasks, type ChangeSettings, type StopSettings } from './tasks.ts';
 import type { DaemonStatus, EngagedKillSwitch, Harness, KillSwitch, ReleasedKillSwitch, TelemetryPreview } from './types.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
@@ -67,53 +67,53 @@ export interface Singletree {
 }
 
 /**
- * A client of the local daemon. Each call connects anew, and finds the daemon by the options, `$SINGLETREE_ADDRESS` or the address
- * file in the state folder. Calls throw `NoDaemonError` where there is none, and else a `SingletreeError` with the daemon's reason.
+ * A client of the local daemon, or of the one that is named. Each call finds it by the options, `$SINGLETREE_ADDRESS` or the address file in the
+ * state folder, and over TCP its token by the options, `$SINGLETREE_TOKEN` or that file. Calls throw `NoDaemonError` where there is none, `TlsError`
+ * or `TokenError` where one of the two does not trust the other, and else a `SingletreeError` with the daemon's reason.
  */
-export function connect(options: AddressOptions = {}): Singletree {
+export function connect(options: ConnectOptions = {}): Singletree {
   const link = new Link(options);
   return {
     tasks: new Tasks(link),
     harnesses: {
-      async list({ refresh = false, signal } = {}) {
-        const answer = await link.call(HarnessService, (client, call) => client.listHarnesses({ refresh }, call), signal);
+      async list({ refresh = false, ...settings } = {}) {
+        const answer = await link.call(HarnessService, (client, call) => client.listHarnesses({ refresh }, call), settings);
         return answer.harnesses.map((harness) => toPlain(HarnessSchema, harness));
       },
     },
     killSwitch: {
-      async engage(scope, { by, why, requestId = randomUUID(), signal } = {}) {
+      async engage(scope, { by, why, requestId = randomUUID(), ...settings } = {}) {
         const request = { scope, by, why, requestId };
-        const engage = () => link.call(ControlService, (client, call) => client.engageKillSwitch(request, call), signal);
-        return toPlain(EngageKillSwitchResponseSchema, await repeat(engage, repeatForMs));
+        const answer = await link.change(ControlService, (client, call) => client.engageKillSwitch(request, call), settings);
+        return toPlain(EngageKillSwitchResponseSchema, answer);
       },
-      async release(scope, { requestId = randomUUID(), signal } = {}) {
-        const release = () => link.call(ControlService, (client, call) => client.releaseKillSwitch({ scope, requestId }, call), signal);
-        return toPlain(ReleaseKillSwitchResponseSchema, await repeat(release, repeatForMs));
+      async release(scope, { requestId = randomUUID(), ...settings } = {}) {
+        const answer = await link.change(ControlService, (client, call) => client.releaseKillSwitch({ scope, requestId }, call), settings);
+        return toPlain(ReleaseKillSwitchResponseSchema, answer);
       },
-      async list({ signal } = {}) {
-        const answer = await link.call(ControlService, (client, call) => client.listKillSwitches({}, call), signal);
+      async list(settings) {
+        const answer = await link.call(ControlService, (client, call) => client.listKillSwitches({}, call), settings);
         return answer.killSwitches.map((killSwitch) => toPlain(KillSwitchSchema, killSwitch));
       },
     },
     telemetry: {
-      async preview(taskId, { signal } = {}) {
-        const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), signal);
+      async preview(taskId, settings) {
+        const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), settings);
         return toPlain(PreviewTelemetryResponseSchema, answer);
       },
-      async send({ since, taskId = '', dead = false }, { requestId = randomUUID(), signal } = {}) {
+      async send({ since, taskId = '', dead = false }, { requestId = randomUUID(), ...settings } = {}) {
         const request = { taskId, dead, requestId, ...(since === undefined ? {} : { since: timestampFromDate(since) }) };
-        const send = () => link.call(TelemetryService, (client, call) => client.sendTelemetry(request, call), signal);
-        return Number((await repeat(send, repeatForMs)).rows);
+        return Number((await link.change(TelemetryService, (client, call) => client.sendTelemetry(request, call), settings)).rows);
       },
     },
     daemon: {
-      async status({ signal } = {}) {
-        const answer = await link.call(DaemonService, (client, call) => client.getStatus({}, call), signal);
+      async status(settings) {
+        const answer = await link.call(DaemonService, (client, call) => client.getStatus({}, call), settings);
         return toPlain(GetStatusResponseSchema, answer);
       },
-      async stop({ mode = 'leave', signal } = {}) {
+      async stop({ mode = 'leave', ...settings } = {}) {
         const request = { mode: fromWord('stop mode', DaemonStopMode, mode), requestId: randomUUID() };
-        await link.call(DaemonService, (client, call) => client.stopDaemon(request, call), signal);
+        await link.call(DaemonService, (client, call) => client.stopDaemon(request, call), settings);
       },
     },
   };

@@ -1,5 +1,3 @@
-import { Code, ConnectError } from '@connectrpc/connect';
-import { ErrorInfoSchema } from '@singletree/protocol';
 import type { Task } from './types.ts';
 
 /** A call that was refused or failed. */
@@ -32,12 +30,17 @@ export class SingletreeError extends Error {
   }
 }
 
+interface Details {
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
 /** No daemon answers at the address, or there is no address. */
 export class NoDaemonError extends SingletreeError {
   override readonly name = 'NoDaemonError';
 
-  constructor(message: string, cause?: unknown) {
-    super(message, { code: 'unavailable', reason: 'NO_DAEMON', hint: 'singletree up --detach', cause });
+  constructor(message: string, { hint = 'singletree up --detach', cause }: Details = {}) {
+    super(message, { code: 'unavailable', reason: 'NO_DAEMON', hint, cause });
   }
 }
 
@@ -47,6 +50,49 @@ export class ConnectionLostError extends SingletreeError {
 
   constructor(message: string, cause?: unknown) {
     super(message, { code: 'unavailable', reason: 'CONNECTION_LOST', cause });
+  }
+}
+
+/** Why a TLS connection to a daemon is not made. */
+export type TlsReason =
+  | 'CERTIFICATE_UNTRUSTED'
+  | 'CERTIFICATE_WRONG_NAME'
+  | 'CERTIFICATE_EXPIRED'
+  | 'CLIENT_CERTIFICATE_REFUSED'
+  | 'NOT_TLS'
+  | 'TLS_FAILED';
+
+/** Somebody answers at the address, but cannot show that it is the daemon, or does not take this client for one. Nothing was sent to it. */
+export class TlsError extends SingletreeError {
+  override readonly name = 'TlsError';
+  declare readonly reason: TlsReason;
+
+  constructor(message: string, { reason, ...details }: Details & { readonly reason: TlsReason }) {
+    super(message, { code: 'unavailable', reason, ...details });
+  }
+}
+
+export type TokenReason = 'TOKEN_MISSING' | 'TOKEN_INVALID' | 'SCOPE_MISSING';
+
+/** The daemon wants a token, does not know the one that it was shown, or lets it do less than this. */
+export class TokenError extends SingletreeError {
+  override readonly name = 'TokenError';
+  declare readonly reason: TokenReason;
+
+  constructor(
+    message: string,
+    { reason, metadata = {}, ...details }: Details & { readonly reason: TokenReason; readonly metadata?: Record<string, string> },
+  ) {
+    super(message, { code: reason === 'SCOPE_MISSING' ? 'permission_denied' : 'unauthenticated', reason, metadata, ...details });
+  }
+}
+
+/** The call's own `timeoutMs` has passed. Nobody can tell from here whether the call was carried out. */
+export class DeadlineError extends SingletreeError {
+  override readonly name = 'DeadlineError';
+
+  constructor(cause?: unknown) {
+    super('the call did not end in the time that it was given', { code: 'deadline_exceeded', reason: 'DEADLINE_EXCEEDED', cause });
   }
 }
 
@@ -73,36 +119,11 @@ export class TaskBlockedError extends SingletreeError {
   }
 }
 
-/** Whatever a call threw, as one of the errors above. An error that does not come from the call is given back as it is. */
-export function errorFrom(error: unknown, address: string): unknown {
-  if (!(error instanceof ConnectError)) return error;
-  const refusal = refusalToConnect(error);
-  if (refusal !== undefined) return new NoDaemonError(`no daemon answers at ${address} (${refusal})`, error);
-  const [info] = error.findDetails(ErrorInfoSchema);
-  // What did not come from the daemon is a connection that broke; but one that answers with something else is no daemon of ours.
-  if (!error.isWireError && error.code !== Code.Unimplemented)
-    return new ConnectionLostError(`lost the daemon at ${address}: ${error.rawMessage}`, error);
-  const { hint, ...metadata } = info?.metadata ?? {};
-  return new SingletreeError(error.rawMessage, { code: nameOf(error.code), reason: info?.reason, hint, metadata, cause: error });
-}
-
 /** Codes that say "not now": the daemon stops, or gave the call up. */
 const passingCodes: readonly string[] = ['unavailable', 'aborted', 'canceled', 'deadline_exceeded'];
 
 /** Whether the same call may succeed a moment later. That there is no daemon at all is another matter. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof SingletreeError && !(error instanceof NoDaemonError) && passingCodes.includes(error.code);
-}
-
-/** The system's error code if the connection could not even be made. */
-function refusalToConnect(error: Error): string | undefined {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ('syscall' in cause && cause.syscall === 'connect' && 'code' in cause && typeof cause.code === 'string') return cause.code;
-  }
-  return undefined;
-}
-
-/** `FailedPrecondition` → `failed_precondition`. */
-function nameOf(code: Code): string {
-  return (Code[code] ?? 'Unknown').replace(/(?<=.)[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+  if (error instanceof NoDaemonError || error instanceof TlsError || error instanceof DeadlineError) return false;
+  return error instanceof SingletreeError && passingCodes.includes(error.code);
 }

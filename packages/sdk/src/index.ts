@@ -1,10 +1,22 @@
-export { findAddress, stateFolder, type AddressOptions } from './address.ts';
+export { findAddress, parseAddress, stateFolder, type Address, type AddressOptions } from './address.ts';
 export { connect, type SendTelemetry, type Singletree, type StopMode } from './client.ts';
 export type { CreateTask, GateInput, LimitsInput, RetryRuleInput } from './create-task.ts';
-export { ConnectionLostError, NoDaemonError, SingletreeError, TaskBlockedError } from './errors.ts';
+export type { ConnectOptions } from './credentials.ts';
+export type { CallSettings } from './deadline.ts';
+export {
+  ConnectionLostError,
+  DeadlineError,
+  NoDaemonError,
+  SingletreeError,
+  TaskBlockedError,
+  TlsError,
+  TokenError,
+  type TlsReason,
+  type TokenReason,
+} from './errors.ts';
 export type { LogOptions } from './logs.ts';
 export type { Plain } from './plain.ts';
-export type { CallSettings, ChangeSettings, ListSettings, ModelCallSettings, Page, RunTask, StopSettings, Tasks } from './tasks.ts';
+export type { ChangeSettings, ListSettings, ModelCallSettings, Page, RunTask, StopSettings, Tasks } from './tasks.ts';
 export type {
   Attempt,
   Complexity,

@@ -1,18 +1,30 @@
-import { createClient, type CallOptions, type Client, type Transport } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
+import { Code, ConnectError, createClient, type CallOptions, type Client } from '@connectrpc/connect';
 import type { DescService } from '@bufbuild/protobuf';
-import { findAddress, socketPath, type AddressOptions } from './address.ts';
-import { errorFrom } from './errors.ts';
+import { findAddress, parseAddress } from './address.ts';
+import { findToken, tlsFiles, type ConnectOptions } from './credentials.ts';
+import { Bounds, type CallSettings } from './deadline.ts';
+import { ConnectionLostError, DeadlineError, isPassing, NoDaemonError } from './errors.ts';
+import { failureOf, type Called } from './failure.ts';
+import { Retry } from './retry.ts';
+import { Connections, transportTo } from './transport.ts';
+
+/** How long a call that changes something is repeated when the daemon goes away in its middle. */
+const repeatForMs = 5_000;
+/** The longest that a timer of Node can wait; a deadline beyond it is none. */
+const longestTimerMs = 2 ** 31 - 1;
+
+type Calling<S extends DescService, T> = (client: Client<S>, options: CallOptions) => T;
 
 /**
- * The way to the daemon. Each call looks up the address, since a daemon that was started again may have another one, and opens a connection
- * of its own: on a unix socket that costs next to nothing, and there is no state that a daemon could leave broken behind it.
+ * The way to the daemon. Each call looks up the address and the token, since a daemon that was started again may have others. On a unix socket
+ * it opens a connection of its own; over TCP, where that takes time, it leaves it to the next one.
  */
 export class Link {
-  readonly #options: AddressOptions;
+  readonly #options: ConnectOptions;
+  readonly #connections = new Connections();
   #reached = false;
 
-  constructor(options: AddressOptions) {
+  constructor(options: ConnectOptions) {
     this.#options = options;
   }
 
@@ -22,20 +34,32 @@ export class Link {
   }
 
   /** Makes one call. What it throws is a `SingletreeError` wherever the call is to blame, and the signal's reason if it was aborted. */
-  async call<S extends DescService, T>(
-    service: S,
-    call: (client: Client<S>, options: CallOptions) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    signal?.throwIfAborted();
-    const { client, address } = this.#to(service);
+  async call<S extends DescService, T>(service: S, call: Calling<S, Promise<T>>, settings?: CallSettings): Promise<T> {
+    const bounds = new Bounds(settings);
+    const called = this.#called(bounds);
     try {
-      const answer = await call(client, signal ? { signal } : {});
-      this.#reached = true;
-      return answer;
+      return await this.#make(called, service, call, bounds);
     } catch (error) {
-      signal?.throwIfAborted();
-      throw errorFrom(error, address);
+      if (!(error instanceof ConnectionLostError) || called.to.kind === 'unix') throw error;
+      // A connection that was left over may be closed just as it is used. Whatever is called may be called twice: it reads, or has a request id.
+      return await this.#make(this.#called(bounds), service, call, bounds).catch((again: unknown) => {
+        throw again instanceof NoDaemonError ? error : again;
+      });
+    }
+  }
+
+  /** Makes a call again if the daemon went away in its middle. Only for calls that a request id makes safe to repeat. */
+  async change<S extends DescService, T>(service: S, call: Calling<S, Promise<T>>, settings?: CallSettings): Promise<T> {
+    const bounds = new Bounds(settings);
+    const retry = new Retry(repeatForMs);
+    for (let wentAway = false; ;) {
+      try {
+        return await this.call(service, call, bounds);
+      } catch (error) {
+        // No daemon at the first try is an answer. After a lost call it is one that is being started again.
+        wentAway ||= isPassing(error);
+        if (!wentAway || !(isPassing(error) || error instanceof NoDaemonError) || !(await retry.wait(bounds))) throw error;
+      }
     }
   }
 
@@ -45,13 +69,15 @@ export class Link {
    */
   async *stream<S extends DescService, T>(
     service: S,
-    open: (client: Client<S>, options: CallOptions) => AsyncIterable<T>,
-    { silenceMs, signal }: { silenceMs?: number; signal?: AbortSignal | undefined },
+    open: Calling<S, AsyncIterable<T>>,
+    { silenceMs, bounds }: { readonly silenceMs?: number; readonly bounds: Bounds },
   ): AsyncGenerator<T, void, undefined> {
-    signal?.throwIfAborted();
-    const { client, address } = this.#to(service);
+    const { signal } = bounds;
+    const called = this.#called(bounds);
+    const client = this.#client(called, service);
     const stop = new AbortController();
-    const messages = open(client, { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal })[Symbol.asyncIterator]();
+    const stopped = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+    const messages = open(client, { ...optionsOf(bounds), signal: stopped })[Symbol.asyncIterator]();
     try {
       for (;;) {
         const alarm = silenceMs === undefined ? undefined : setTimeout(() => stop.abort(), silenceMs);
@@ -61,27 +87,47 @@ export class Link {
         yield next.value;
       }
     } catch (error) {
-      signal?.throwIfAborted();
-      throw errorFrom(error, address);
+      throw failed(error, called, bounds);
     } finally {
       stop.abort();
     }
   }
 
-  #to<S extends DescService>(service: S): { readonly client: Client<S>; readonly address: string } {
+  async #make<S extends DescService, T>(called: Called, service: S, call: Calling<S, Promise<T>>, bounds: Bounds): Promise<T> {
+    const client = this.#client(called, service);
+    try {
+      const answer = await call(client, optionsOf(bounds));
+      this.#reached = true;
+      return answer;
+    } catch (error) {
+      throw failed(error, called, bounds);
+    }
+  }
+
+  #called(bounds: Bounds): Called {
+    bounds.throwIfOver();
     const address = findAddress(this.#options);
-    return { client: createClient(service, transportTo(socketPath(address))), address };
+    const to = parseAddress(address);
+    return { address, to, ...(to.kind === 'unix' ? {} : { token: findToken(this.#options, to) }) };
+  }
+
+  #client<S extends DescService>(called: Called, service: S): Client<S> {
+    return createClient(service, transportTo(called, called.to.kind === 'https' ? tlsFiles(this.#options) : {}, this.#connections));
   }
 }
 
-/** HTTP/1.1, because connect-node never settles a call on an HTTP/2 session that a dying server closed in good order. */
-function transportTo(path: string): Transport {
-  return createConnectTransport({
-    // HTTP wants an authority, although a socket has none.
-    baseUrl: 'http://localhost',
-    httpVersion: '1.1',
-    nodeOptions: { socketPath: path, agent: false },
-    // Compression would only cost time: nothing leaves the machine.
-    acceptCompression: [],
-  });
+function optionsOf({ signal, timeoutMs }: CallSettings): CallOptions {
+  return {
+    ...(signal === undefined ? {} : { signal }),
+    // Whole milliseconds, as they stand in a header.
+    ...(timeoutMs === undefined || timeoutMs > longestTimerMs ? {} : { timeoutMs: Math.ceil(timeoutMs) }),
+  };
+}
+
+/** What a call has come to: its own end, where it was over, else what it failed by. */
+function failed(error: unknown, called: Called, bounds: Bounds): unknown {
+  if (bounds.signal?.aborted) return bounds.signal.reason;
+  if (bounds.timeoutMs !== undefined && error instanceof ConnectError && error.code === Code.DeadlineExceeded)
+    return new DeadlineError(error);
+  return failureOf(error, called);
 }

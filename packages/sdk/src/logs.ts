@@ -1,4 +1,5 @@
 import { ProcessRole, ReadLogsResponseSchema, TaskService, type ReadLogsResponse } from '@singletree/protocol';
+import { Bounds, type CallSettings } from './deadline.ts';
 import { isPassing, NoDaemonError } from './errors.ts';
 import type { Link } from './link.ts';
 import { Retry } from './retry.ts';
@@ -6,7 +7,7 @@ import type * as words from './types.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
 
-export interface LogOptions {
+export interface LogOptions extends CallSettings {
   /** Only those of this attempt; of all if absent. */
   readonly attempt?: number | undefined;
   /** Only processes of these roles; all if absent or empty. */
@@ -17,19 +18,18 @@ export interface LogOptions {
   readonly follow?: boolean | undefined;
   /** How long to wait for a daemon that goes away meanwhile. Milliseconds; one minute if absent. */
   readonly reconnectForMs?: number | undefined;
-  /** Ends the reading: the loop throws the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What the processes of a task wrote, each byte of a log once and in order. A stream that is cut is taken up again behind what was seen. */
 export async function* logs(link: Link, taskId: string, options: LogOptions): AsyncGenerator<words.LogChunk, void, undefined> {
-  const { attempt, roles = [], gate = '', follow = false, reconnectForMs = 60_000, signal } = options;
+  const { attempt, roles = [], gate = '', follow = false, reconnectForMs = 60_000 } = options;
+  const bounds = new Bounds(options);
   const request = { taskId, attempt, roles: roles.map((role) => fromWord('role', ProcessRole, role)), gate, follow };
   const retry = new Retry(reconnectForMs);
   const seen = new Map<string, number>();
   for (;;) {
     try {
-      for await (const message of link.stream(TaskService, (client, call) => client.readLogs(request, call), { signal })) {
+      for await (const message of link.stream(TaskService, (client, call) => client.readLogs(request, call), { bounds })) {
         retry.succeeded();
         const rest = unseen(message, seen);
         if (rest) yield toPlain(ReadLogsResponseSchema, rest);
@@ -38,7 +38,7 @@ export async function* logs(link: Link, taskId: string, options: LogOptions): As
     } catch (error) {
       // A daemon that never answered is not waited for.
       if (!isPassing(error) && !(error instanceof NoDaemonError && link.reached)) throw error;
-      if (!(await retry.wait(signal))) throw error;
+      if (!(await retry.wait(bounds))) throw error;
     }
   }
 }

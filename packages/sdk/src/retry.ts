@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isPassing, NoDaemonError } from './errors.ts';
+import type { CallSettings } from './deadline.ts';
 
 /** Waits between tries double from the first to the last. Milliseconds. */
 const firstWaitMs = 50;
@@ -23,29 +23,15 @@ export class Retry {
   }
 
   /**
-   * Waits before the next try, with jitter so that clients of a daemon that comes back do not all knock at once. False: give up. Throws the
-   * signal's reason.
+   * Waits before the next try, with jitter so that clients of a daemon that comes back do not all knock at once, and no longer than the call has
+   * left. False: give up. Throws the signal's reason.
    */
-  async wait(signal?: AbortSignal): Promise<boolean> {
+  async wait({ signal, timeoutMs = lastWaitMs }: CallSettings): Promise<boolean> {
     const now = performance.now();
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#limitMs) return false;
     const longest = Math.min(lastWaitMs, firstWaitMs * 2 ** this.#failures++);
-    await sleep(longest * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => signal?.throwIfAborted());
+    await sleep(Math.min(timeoutMs, longest * (0.5 + Math.random() / 2)), undefined, { signal }).catch(() => signal?.throwIfAborted());
     return true;
-  }
-}
-
-/** Makes a call again if the daemon went away in its middle. Only for calls that a request id makes safe to repeat. */
-export async function repeat<T>(call: () => Promise<T>, limitMs: number): Promise<T> {
-  const retry = new Retry(limitMs);
-  for (let wentAway = false; ;) {
-    try {
-      return await call();
-    } catch (error) {
-      // No daemon at the first try is an answer. After a lost call it is one that is being started again.
-      wentAway ||= isPassing(error);
-      if (!wentAway || !(isPassing(error) || error instanceof NoDaemonError) || !(await retry.wait())) throw error;
-    }
   }
 }

@@ -2,22 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { CallOptions, Client } from '@connectrpc/connect';
 import { ModelCallSchema, TaskSchema, TaskService, TaskState, type Task as TaskMessage } from '@singletree/protocol';
 import { toRequest, type CreateTask } from './create-task.ts';
+import { Bounds, type CallSettings } from './deadline.ts';
 import { SingletreeError } from './errors.ts';
 import type { Link } from './link.ts';
 import { logs, type LogOptions } from './logs.ts';
-import { repeat } from './retry.ts';
 import type { LogChunk, ModelCall, Task, TaskCompletionEvent, TaskEvent, TaskState as StateWord } from './types.ts';
 import { watch, type WatchOptions } from './watch.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
-
-/** How long a call that changes something is repeated when the daemon goes away in its middle. */
-export const repeatForMs = 5_000;
-
-export interface CallSettings {
-  /** Ends the call, not what it has begun. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface ChangeSettings extends CallSettings {
   /** Two calls with the same id change something once. A new id if absent, so that a lost answer never does it twice. */
@@ -50,7 +42,7 @@ export interface Page {
   readonly nextPageToken?: string;
 }
 
-export interface RunTask extends CreateTask, Omit<WatchOptions, 'afterSequence' | 'signal'> {
+export interface RunTask extends CreateTask, Omit<WatchOptions, 'afterSequence' | 'signal' | 'timeoutMs'> {
   /** Called once the task is on the daemon's disk. */
   readonly onCreated?: (task: Task) => void | Promise<void>;
   /** Called with each event, in order; the next one waits for it. */
@@ -68,21 +60,22 @@ export class Tasks {
   }
 
   /** Creates a task. When it resolves, the task is on disk and will be worked on, whatever becomes of this process. */
-  async create(task: CreateTask): Promise<Task> {
+  async create(task: CreateTask, settings: CallSettings = {}): Promise<Task> {
     const request = toRequest(task, task.requestId ?? randomUUID());
-    return this.#change((client, options) => client.createTask(request, options), undefined);
+    return this.#change((client, options) => client.createTask(request, options), settings);
   }
 
   /** Reads a task as it stands now. */
-  async get(taskId: string, { signal }: CallSettings = {}): Promise<Task> {
-    const answer = await this.#link.call(TaskService, (client, options) => client.getTask({ taskId }, options), signal);
+  async get(taskId: string, settings: CallSettings = {}): Promise<Task> {
+    const answer = await this.#link.call(TaskService, (client, options) => client.getTask({ taskId }, options), settings);
     return plainTask(answer.task);
   }
 
   /** All tasks, newest first, page by page. They come without instructions, criteria, context and output of gates. */
   async *list(settings: ListSettings = {}): AsyncGenerator<Task, void, undefined> {
+    const bounds = new Bounds(settings);
     for (let pageToken: string | undefined; ;) {
-      const page: Page = await this.page({ ...settings, pageToken });
+      const page: Page = await this.page({ ...settings, timeoutMs: bounds.timeoutMs, pageToken });
       yield* page.tasks;
       pageToken = page.nextPageToken;
       if (pageToken === undefined) return;
@@ -90,13 +83,13 @@ export class Tasks {
   }
 
   /** One page of the list. A page may be empty although another follows. */
-  async page({ states, pageSize, pageToken, signal }: ListSettings & { readonly pageToken?: string | undefined } = {}): Promise<Page> {
+  async page({ states, pageSize, pageToken, ...settings }: ListSettings & { readonly pageToken?: string | undefined } = {}): Promise<Page> {
     const request = {
       states: (states ?? []).map((state) => fromWord('task state', TaskState, state)),
       pageSize: pageSize ?? 0,
       pageToken: pageToken ?? '',
     };
-    const answer = await this.#link.call(TaskService, (client, options) => client.listTasks(request, options), signal);
+    const answer = await this.#link.call(TaskService, (client, options) => client.listTasks(request, options), settings);
     return { tasks: answer.tasks.map(plainTask), ...(answer.nextPageToken ? { nextPageToken: answer.nextPageToken } : {}) };
   }
 
@@ -120,10 +113,14 @@ export class Tasks {
    * The usage ledger of a task: its model calls by attempt, in the order in which they were made, and what a harness counts beyond them. The
    * entries of an attempt that has ended add up to its `usage`; of one that runs they are what its harness has told so far.
    */
-  async *modelCalls(taskId: string, { attempt, pageSize, signal }: ModelCallSettings = {}): AsyncGenerator<ModelCall, void, undefined> {
+  async *modelCalls(
+    taskId: string,
+    { attempt, pageSize, ...settings }: ModelCallSettings = {},
+  ): AsyncGenerator<ModelCall, void, undefined> {
+    const bounds = new Bounds(settings);
     for (let pageToken = ''; ;) {
       const request = { taskId, pageSize: pageSize ?? 0, pageToken, ...(attempt === undefined ? {} : { attempt }) };
-      const page = await this.#link.call(TaskService, (client, options) => client.listModelCalls(request, options), signal);
+      const page = await this.#link.call(TaskService, (client, options) => client.listModelCalls(request, options), bounds);
       for (const call of page.calls) yield toPlain(ModelCallSchema, call);
       pageToken = page.nextPageToken;
       if (pageToken === '') return;
@@ -131,25 +128,25 @@ export class Tasks {
   }
 
   /** Asks a task to end. Resolves when that is on disk; the task is cancelled when its processes are gone. */
-  async cancel(taskId: string, { by, why, requestId = randomUUID(), signal }: StopSettings = {}): Promise<Task> {
+  async cancel(taskId: string, { by, why, requestId = randomUUID(), ...settings }: StopSettings = {}): Promise<Task> {
     const request = { taskId, requestId, by, why };
-    return this.#change((client, options) => client.cancelTask(request, options), signal);
+    return this.#change((client, options) => client.cancelTask(request, options), settings);
   }
 
   /** Ends a task at once, without asking its harness. Resolves when that is on disk; the task is cancelled when its processes are gone. */
-  async terminate(taskId: string, { by, why, requestId = randomUUID(), signal }: StopSettings = {}): Promise<Task> {
+  async terminate(taskId: string, { by, why, requestId = randomUUID(), ...settings }: StopSettings = {}): Promise<Task> {
     const request = { taskId, requestId, by, why };
-    return this.#change((client, options) => client.terminateTask(request, options), signal);
+    return this.#change((client, options) => client.terminateTask(request, options), settings);
   }
 
   /** Lets a blocked task go on from where it was blocked, without waiting for what blocked it. */
-  async unblock(taskId: string, { requestId = randomUUID(), signal }: ChangeSettings = {}): Promise<Task> {
-    return this.#change((client, options) => client.unblockTask({ taskId, requestId }, options), signal);
+  async unblock(taskId: string, { requestId = randomUUID(), ...settings }: ChangeSettings = {}): Promise<Task> {
+    return this.#change((client, options) => client.unblockTask({ taskId, requestId }, options), settings);
   }
 
   /** Does a finished task again: resolves with a new task of the same content, whose `rerunOf` is the old one. */
-  async rerun(taskId: string, { requestId = randomUUID(), signal }: ChangeSettings = {}): Promise<Task> {
-    return this.#change((client, options) => client.rerunTask({ taskId, requestId }, options), signal);
+  async rerun(taskId: string, { requestId = randomUUID(), ...settings }: ChangeSettings = {}): Promise<Task> {
+    return this.#change((client, options) => client.rerunTask({ taskId, requestId }, options), settings);
   }
 
   /**
@@ -177,9 +174,9 @@ export class Tasks {
   /** A call that a request id makes safe to repeat, and that answers with the task. */
   async #change(
     call: (client: Client<typeof TaskService>, options: CallOptions) => Promise<{ readonly task?: TaskMessage | undefined }>,
-    signal: AbortSignal | undefined,
+    settings: CallSettings,
   ): Promise<Task> {
-    return repeat(async () => plainTask((await this.#link.call(TaskService, call, signal)).task), repeatForMs);
+    return plainTask((await this.#link.change(TaskService, call, settings)).task);
   }
 
   async #cancelUnfinished(taskId: string): Promise<void> {
