@@ -207,6 +207,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
           store,
           preview: (finished) => outbox.preview(finished),
           queue: (wish, asked) => outbox.queue(wish, asked),
+          probe: () => outbox.probe(),
         },
       }),
       { '/metrics': () => outbox.metricsText() },

@@ -1,10 +1,3 @@
-import type { DescEnum } from '@bufbuild/protobuf';
-
-/** The word of the documentation for an enum value: `in_progress`. A value that a newer daemon invented is its number. */
-export function toWord(type: DescEnum, value: number): string {
-  return type.value[value]?.localName.toLowerCase() ?? String(value);
-}
-
 /** The value for a word, out of a generated enum. Throws a `TypeError` that names the words that exist. */
 export function fromWord<V>(name: string, values: Readonly<Record<string, V>> & { readonly UNSPECIFIED: V }, word: string | undefined): V {
   if (word === undefined) return values.UNSPECIFIED;

@@ -1,24 +1,9 @@
-import {
-  createRegistry,
-  isMessage,
-  toJson as toProtoJson,
-  type DescField,
-  type DescMessage,
-  type Message,
-  type MessageJsonType,
-  type MessageShape,
-} from '@bufbuild/protobuf';
-import { isReflectMessage, reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect';
-import {
-  DurationSchema,
-  durationMs,
-  FeatureSet_FieldPresence as Presence,
-  timestampDate,
-  TimestampSchema,
-  type Duration,
-} from '@bufbuild/protobuf/wkt';
+import { createRegistry, isMessage, type DescMessage, type Message, type MessageJsonType, type MessageShape } from '@bufbuild/protobuf';
+import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect';
+import { DurationSchema, durationMs } from '@bufbuild/protobuf/wkt';
 import {
   file_singletree_v1_completion,
+  file_singletree_v1_completion_service,
   file_singletree_v1_control_service,
   file_singletree_v1_daemon_service,
   file_singletree_v1_harness_service,
@@ -26,22 +11,11 @@ import {
   file_singletree_v1_task_event,
   file_singletree_v1_task_service,
   file_singletree_v1_telemetry_service,
+  jsonForm,
+  write,
+  type Form,
 } from '@singletree/protocol';
 import type { Plain } from './plain.ts';
-import { toWord } from './words.ts';
-
-/** How messages are written as data. What is absent is left out; lists and maps are always there. */
-interface Form {
-  key(field: DescField): string;
-  time(date: Date): unknown;
-  duration(duration: Duration): unknown;
-  bytes(bytes: Uint8Array): unknown;
-  /** Whether a text that was left empty is written. */
-  readonly emptyText: boolean;
-  /** Whether a one-of also says, in a word, which of its fields is set. */
-  readonly cases: boolean;
-  written(data: object, message: ReflectMessage): void;
-}
 
 /** The message that each plain object was made from, so that the same data can be written in the other form. */
 const origins = new WeakMap<object, ReflectMessage>();
@@ -56,18 +30,9 @@ const plain: Form = {
   written: (data, message) => void origins.set(data, message),
 };
 
-const json: Form = {
-  key: (field) => field.name,
-  time: (date) => date.toISOString(),
-  duration: (duration) => toProtoJson(DurationSchema, duration),
-  bytes: (bytes) => Buffer.from(bytes).toString('base64'),
-  emptyText: false,
-  cases: false,
-  written: () => {},
-};
-
 const registry = createRegistry(
   file_singletree_v1_completion,
+  file_singletree_v1_completion_service,
   file_singletree_v1_control_service,
   file_singletree_v1_daemon_service,
   file_singletree_v1_harness_service,
@@ -91,51 +56,11 @@ export function toPlain(schema: DescMessage, message: Message): object {
 export function toJson(value: object): Record<string, unknown> {
   const message = origins.get(value) ?? generated(value);
   if (!message) throw new TypeError('toJson takes an object that this SDK returned, not a copy of one');
-  return write(message, json);
+  return write(message, jsonForm);
 }
 
 function generated(value: object): ReflectMessage | undefined {
   if (!isMessage(value)) return undefined;
   const schema = registry.getMessage(value.$typeName);
   return schema && reflect(schema, value);
-}
-
-function write(message: ReflectMessage, form: Form): Record<string, unknown> {
-  const data: Record<string, unknown> = {};
-  for (const field of message.fields) {
-    if (isPresent(message, field, form)) data[form.key(field)] = writeField(message, field, form);
-  }
-  if (form.cases) for (const oneof of message.desc.oneofs) data[oneof.localName] = message.oneofCase(oneof)?.name ?? 'unknown';
-  form.written(data, message);
-  return data;
-}
-
-function isPresent(message: ReflectMessage, field: DescField, form: Form): boolean {
-  if (message.isSet(field) || field.fieldKind === 'list' || field.fieldKind === 'map') return true;
-  // What is left is either absent, or has a presence of its own and its zero value: an enum's zero means "unspecified".
-  if (field.fieldKind !== 'scalar' || field.presence !== Presence.IMPLICIT) return false;
-  return typeof message.get(field) !== 'string' || form.emptyText;
-}
-
-function writeField(message: ReflectMessage, field: DescField, form: Form): unknown {
-  switch (field.fieldKind) {
-    case 'list':
-      return Array.from(message.get(field), (item) => writeValue(field, item, form));
-    case 'map':
-      return Object.fromEntries(Array.from(message.get(field), ([key, item]) => [String(key), writeValue(field, item, form)]));
-    case 'enum':
-    case 'message':
-    case 'scalar':
-      return writeValue(field, message.get(field), form);
-  }
-}
-
-function writeValue(field: DescField, value: unknown, form: Form): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  if (value instanceof Uint8Array) return form.bytes(value);
-  if (typeof value === 'number' && field.enum) return toWord(field.enum, value);
-  if (!isReflectMessage(value)) return value;
-  if (isMessage(value.message, TimestampSchema)) return form.time(timestampDate(value.message));
-  if (isMessage(value.message, DurationSchema)) return form.duration(value.message);
-  return write(value, form);
 }

@@ -4,6 +4,7 @@ import { decode, invalid, readPairs, variable, type Environment } from './pairs.
 
 /** What is sent, each with variables of its own. */
 export type Signal = 'traces' | 'metrics';
+export const signals: readonly Signal[] = ['traces', 'metrics'];
 
 /** Where the records of a signal go. */
 export type Destination = Off | Otlp;

@@ -5,12 +5,14 @@ import { failpoint } from '../failpoints.ts';
 import type { MetricStore } from '../store/metrics.ts';
 import type { HistoryWanted, OutboxRecord, OutboxStore, QueueChange } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
+import type { ProbeReport } from '../telemetry-probe.ts';
 import type { Privacy } from './attributes.ts';
-import { otlpName, readDestination, type Otlp, type Signal } from './destination.ts';
+import { otlpName, readDestination, signals, type Otlp, type Signal } from './destination.ts';
 import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
 import { serialiseTotals } from './metrics/otlp.ts';
 import { prometheusText } from './metrics/text.ts';
 import { variable, type Environment } from './pairs.ts';
+import { probe, type ProbeTarget } from './probe/probe.ts';
 import { Relay, type RelayEvent, type RelayState } from './relay.ts';
 import { httpSend, type Send } from './send.ts';
 import { readSender, serialise, type FinishedTask, type Sender } from './serialise.ts';
@@ -51,6 +53,8 @@ export interface Outbox {
   queue(wish: QueueWish, asked?: ClientRequest): Promise<number>;
   /** What leaves the machine of a finished task: the stored bytes, or else what would be serialised now, also while export is off. */
   preview(finished: Omit<FinishedTask, 'history'>): Promise<Preview>;
+  /** Sends a probe to every destination and tells what came of each. Nothing that waits is touched. */
+  probe(): Promise<ProbeReport[]>;
   /** The totals as Prometheus reads them, everything counted that has finished. */
   metricsText(): Promise<string>;
 }
@@ -136,6 +140,8 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
         ...('target' in target ? { target: target.target } : {}),
       };
     },
+    probe: () =>
+      probe(probeTargets(environment), { ...parts, sender: own.sender, senderFor: (to, signal) => senderFor(to, signal, parts) }),
     metricsText: async () => prometheusText(await exporter.snapshot()),
     async status() {
       const { rows, oldest } = await store.backlog();
@@ -150,6 +156,11 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
       };
     },
   };
+}
+
+/** What is configured, one signal after the other. */
+function probeTargets(environment: Environment): ProbeTarget[] {
+  return signals.map((signal) => ({ name: otlpName, signal, destination: readDestination(environment, signal).destination }));
 }
 
 function exportIsOff(why: string): DomainError {

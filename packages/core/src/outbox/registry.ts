@@ -27,6 +27,7 @@ export const ownAttributes = {
   'singletree.link': 'enum',
   'singletree.metric.name': 'id',
   'singletree.outbox.destination': 'id',
+  'singletree.probe': 'boolean',
   'singletree.quality_gate.errored_count': 'number',
   'singletree.quality_gate.failed_count': 'number',
   'singletree.quality_gate.passed': 'boolean',
@@ -64,6 +65,32 @@ export const ownAttributes = {
   'singletree.usage.provenance': 'enum',
   'singletree.usage.reasoning.output_tokens': 'number',
   'singletree.wait.reason': 'id',
+} as const;
+
+/** The values of those that have a closed set of them. */
+export const members = {
+  'singletree.task.type': [
+    'planning',
+    'implementation',
+    'code_review',
+    'testing',
+    'debugging',
+    'refactoring',
+    'documentation',
+    'configuration',
+    'security_audit',
+  ],
+  'singletree.task.complexity': ['low', 'medium', 'high', 'critical'],
+  'singletree.task.complexity_source': ['given', 'assessed'],
+  'singletree.task.outcome': ['success', 'partial', 'failure', 'timeout'],
+  'singletree.link': ['previous_attempt'],
+  'singletree.attempt.state': ['started', 'ended', 'lost'],
+  'singletree.thread': ['main', 'subagent'],
+  'singletree.usage.provenance': ['reported', 'priced', 'recovered', 'estimated', 'missing'],
+  'singletree.cost.source': ['harness', 'priced', 'mixed', 'declared_free'],
+  'singletree.repo.size_category': ['tiny', 'small', 'medium', 'large', 'huge'],
+  'singletree.task.phase': ['active', 'gate', 'backoff', 'blocked', 'review'],
+  'singletree.estimate.kind': ['cost', 'tokens', 'duration'],
 } as const;
 
 /** Every metric: how its total is kept, as whole numbers of which `scale` are one of the unit, and the labels of its points. */
@@ -306,5 +333,12 @@ export const metrics = {
     description: 'Spans that a destination did not take although it acknowledged their record.',
     scale: 1,
     labels: ['singletree.outbox.destination'],
+  },
+  'singletree.probe': {
+    instrument: 'gauge',
+    unit: '1',
+    description: 'Always 1. Sent by `singletree doctor telemetry`, under the scope `singletree.probe`, and never else.',
+    scale: 1,
+    labels: ['singletree.probe'],
   },
 } as const;

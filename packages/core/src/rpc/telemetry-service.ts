@@ -13,7 +13,9 @@ import type { OutboxRecord } from '../store/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Instant, Task } from '../task/task.ts';
+import type { ProbeReport } from '../telemetry-probe.ts';
 import { findTask } from './find-task.ts';
+import { probesToProto } from './telemetry-probe.ts';
 import { opt } from './to-proto/parts.ts';
 import { enumOf } from './words.ts';
 
@@ -33,9 +35,10 @@ export interface TelemetryServiceParts {
     asked?: ClientRequest,
   ) => Promise<number>;
   readonly preview: (finished: { readonly task: Task; readonly completion: CompletionEvent }) => Promise<TelemetryPreview>;
+  readonly probe: () => Promise<readonly ProbeReport[]>;
 }
 
-export function telemetryService({ store, preview, queue }: TelemetryServiceParts): ServiceImpl<typeof TelemetryService> {
+export function telemetryService({ store, preview, queue, probe }: TelemetryServiceParts): ServiceImpl<typeof TelemetryService> {
   return {
     async sendTelemetry({ taskId, since, dead, requestId }) {
       const wish = {
@@ -45,6 +48,10 @@ export function telemetryService({ store, preview, queue }: TelemetryServicePart
       } as const;
       const rows = await queue(wish, requestId === '' ? undefined : { id: requestId, content: wish });
       return create(SendTelemetryResponseSchema, { rows: BigInt(rows) });
+    },
+
+    async probeTelemetry() {
+      return probesToProto(await probe());
     },
 
     async previewTelemetry(request) {

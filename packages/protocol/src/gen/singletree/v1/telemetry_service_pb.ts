@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/telemetry_service.proto.
  */
 export const file_singletree_v1_telemetry_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kIqACChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQFCCAoGX3N0YXRlQg8KDV9kZWxpdmVyZWRfYXRCDQoLX2xhc3RfZXJyb3JCCwoJX2VuZHBvaW50Iu4CChRTZW5kVGVsZW1ldHJ5UmVxdWVzdBI0Cgd0YXNrX2lkGAEgASgJQiO6SCDYAQFyGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIuCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIMCgRkZWFkGAMgASgIEjYKCnJlcXVlc3RfaWQYBCABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQ6nwG6SJsBGpgBCg90ZWxlbWV0cnlfd2hpY2gSUXNheSBvZiB3aGljaCB0YXNrLCBzaW5jZSB3aGVuLCBvciB0aGF0IHRob3NlIGFyZSBtZWFudCB3aGljaCB0aGUgcmVjZWl2ZXIgcmVmdXNlZBoydGhpcy5kZWFkIHx8IGhhcyh0aGlzLnNpbmNlKSB8fCB0aGlzLnRhc2tfaWQgIT0gJydCCAoGX3NpbmNlIiUKFVNlbmRUZWxlbWV0cnlSZXNwb25zZRIMCgRyb3dzGAEgASgDKtABChRUZWxlbWV0cnlSZWNvcmRTdGF0ZRImCiJURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASJQohVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9VTkRJUkVDVEVEEAESIgoeVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9QRU5ESU5HEAISJAogVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9ERUxJVkVSRUQQAxIfChtURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFQUQQBDLTAQoQVGVsZW1ldHJ5U2VydmljZRJjChBQcmV2aWV3VGVsZW1ldHJ5EiYuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVxdWVzdBonLnNpbmdsZXRyZWUudjEuUHJldmlld1RlbGVtZXRyeVJlc3BvbnNlEloKDVNlbmRUZWxlbWV0cnkSIy5zaW5nbGV0cmVlLnYxLlNlbmRUZWxlbWV0cnlSZXF1ZXN0GiQuc2luZ2xldHJlZS52MS5TZW5kVGVsZW1ldHJ5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kIqACChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQFCCAoGX3N0YXRlQg8KDV9kZWxpdmVyZWRfYXRCDQoLX2xhc3RfZXJyb3JCCwoJX2VuZHBvaW50Iu4CChRTZW5kVGVsZW1ldHJ5UmVxdWVzdBI0Cgd0YXNrX2lkGAEgASgJQiO6SCDYAQFyGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIuCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIMCgRkZWFkGAMgASgIEjYKCnJlcXVlc3RfaWQYBCABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQ6nwG6SJsBGpgBCg90ZWxlbWV0cnlfd2hpY2gSUXNheSBvZiB3aGljaCB0YXNrLCBzaW5jZSB3aGVuLCBvciB0aGF0IHRob3NlIGFyZSBtZWFudCB3aGljaCB0aGUgcmVjZWl2ZXIgcmVmdXNlZBoydGhpcy5kZWFkIHx8IGhhcyh0aGlzLnNpbmNlKSB8fCB0aGlzLnRhc2tfaWQgIT0gJydCCAoGX3NpbmNlIiUKFVNlbmRUZWxlbWV0cnlSZXNwb25zZRIMCgRyb3dzGAEgASgDIhcKFVByb2JlVGVsZW1ldHJ5UmVxdWVzdCJHChZQcm9iZVRlbGVtZXRyeVJlc3BvbnNlEi0KBnByb2JlcxgBIAMoCzIdLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UHJvYmUipAIKDlRlbGVtZXRyeVByb2JlEhMKC2Rlc3RpbmF0aW9uGAEgASgJEg4KBnNpZ25hbBgCIAEoCRIzCgZyZXN1bHQYAyABKA4yIy5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVByb2JlUmVzdWx0EhAKCGVuZHBvaW50GAQgASgJEhAKCHByb3RvY29sGAUgASgJEjEKBWZhdWx0GAYgASgOMh0uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlGYXVsdEgAiAEBEg8KB21lc3NhZ2UYByABKAkSDAoEbWVuZBgIIAEoCRIOCgZhbnN3ZXIYCSABKAkSGAoLZHVyYXRpb25fbXMYCiABKANIAYgBAUIICgZfZmF1bHRCDgoMX2R1cmF0aW9uX21zKsgBChRUZWxlbWV0cnlQcm9iZVJlc3VsdBImCiJURUxFTUVUUllfUFJPQkVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASIAocVEVMRU1FVFJZX1BST0JFX1JFU1VMVF9UQUtFThABEiMKH1RFTEVNRVRSWV9QUk9CRV9SRVNVTFRfRE9VQlRGVUwQAhIhCh1URUxFTUVUUllfUFJPQkVfUkVTVUxUX0ZBSUxFRBADEh4KGlRFTEVNRVRSWV9QUk9CRV9SRVNVTFRfT0ZGEAQqrAUKDlRlbGVtZXRyeUZhdWx0Eh8KG1RFTEVNRVRSWV9GQVVMVF9VTlNQRUNJRklFRBAAEhsKF1RFTEVNRVRSWV9GQVVMVF9SRUZVU0VEEAESIAocVEVMRU1FVFJZX0ZBVUxUX1VOS05PV05fSE9TVBACEh8KG1RFTEVNRVRSWV9GQVVMVF9VTlJFQUNIQUJMRRADEhsKF1RFTEVNRVRSWV9GQVVMVF9USU1FT1VUEAQSHgoaVEVMRU1FVFJZX0ZBVUxUX1VOS05PV05fQ0EQBRIeChpURUxFTUVUUllfRkFVTFRfV1JPTkdfTkFNRRAGEhsKF1RFTEVNRVRSWV9GQVVMVF9FWFBJUkVEEAcSJgoiVEVMRU1FVFJZX0ZBVUxUX0NMSUVOVF9DRVJUSUZJQ0FURRAIEh8KG1RFTEVNRVRSWV9GQVVMVF9UTFNfTUlTU0lORxAJEiIKHlRFTEVNRVRSWV9GQVVMVF9UTFNfVU5FWFBFQ1RFRBAKEiMKH1RFTEVNRVRSWV9GQVVMVF9VTkFVVEhFTlRJQ0FURUQQCxIdChlURUxFTUVUUllfRkFVTFRfRk9SQklEREVOEAwSHgoaVEVMRU1FVFJZX0ZBVUxUX1dST05HX1BBVEgQDRIiCh5URUxFTUVUUllfRkFVTFRfV1JPTkdfUFJPVE9DT0wQDhIfChtURUxFTUVUUllfRkFVTFRfTk9fUkVDRUlWRVIQDxIYChRURUxFTUVUUllfRkFVTFRfQlVTWRAQEhkKFVRFTEVNRVRSWV9GQVVMVF9QUk9YWRAREhsKF1RFTEVNRVRSWV9GQVVMVF9QQVJUSUFMEBISHAoYVEVMRU1FVFJZX0ZBVUxUX1JFSkVDVEVEEBMSGQoVVEVMRU1FVFJZX0ZBVUxUX09USEVSEBQq0AEKFFRlbGVtZXRyeVJlY29yZFN0YXRlEiYKIlRFTEVNRVRSWV9SRUNPUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIlCiFURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VORElSRUNURUQQARIiCh5URUxFTUVUUllfUkVDT1JEX1NUQVRFX1BFTkRJTkcQAhIkCiBURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFTElWRVJFRBADEh8KG1RFTEVNRVRSWV9SRUNPUkRfU1RBVEVfREVBRBAEMrICChBUZWxlbWV0cnlTZXJ2aWNlEmMKEFByZXZpZXdUZWxlbWV0cnkSJi5zaW5nbGV0cmVlLnYxLlByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0Gicuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USWgoNU2VuZFRlbGVtZXRyeRIjLnNpbmdsZXRyZWUudjEuU2VuZFRlbGVtZXRyeVJlcXVlc3QaJC5zaW5nbGV0cmVlLnYxLlNlbmRUZWxlbWV0cnlSZXNwb25zZRJdCg5Qcm9iZVRlbGVtZXRyeRIkLnNpbmdsZXRyZWUudjEuUHJvYmVUZWxlbWV0cnlSZXF1ZXN0GiUuc2luZ2xldHJlZS52MS5Qcm9iZVRlbGVtZXRyeVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Asks what leaves the machine about a task.
@@ -282,6 +282,461 @@ export const SendTelemetryResponseSchema: GenMessage<SendTelemetryResponse, {jso
   messageDesc(file_singletree_v1_telemetry_service, 3);
 
 /**
+ * Asks for a probe of each destination.
+ *
+ * @generated from message singletree.v1.ProbeTelemetryRequest
+ */
+export type ProbeTelemetryRequest = Message<"singletree.v1.ProbeTelemetryRequest"> & {
+};
+
+/**
+ * Asks for a probe of each destination.
+ *
+ * @generated from message singletree.v1.ProbeTelemetryRequest
+ */
+export type ProbeTelemetryRequestJson = {
+};
+
+/**
+ * Describes the message singletree.v1.ProbeTelemetryRequest.
+ * Use `create(ProbeTelemetryRequestSchema)` to create a new message.
+ */
+export const ProbeTelemetryRequestSchema: GenMessage<ProbeTelemetryRequest, {jsonType: ProbeTelemetryRequestJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 4);
+
+/**
+ * What became of the probes.
+ *
+ * @generated from message singletree.v1.ProbeTelemetryResponse
+ */
+export type ProbeTelemetryResponse = Message<"singletree.v1.ProbeTelemetryResponse"> & {
+  /**
+   * One for each destination and signal, in the order of the configuration.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryProbe probes = 1;
+   */
+  probes: TelemetryProbe[];
+};
+
+/**
+ * What became of the probes.
+ *
+ * @generated from message singletree.v1.ProbeTelemetryResponse
+ */
+export type ProbeTelemetryResponseJson = {
+  /**
+   * One for each destination and signal, in the order of the configuration.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryProbe probes = 1;
+   */
+  probes?: TelemetryProbeJson[];
+};
+
+/**
+ * Describes the message singletree.v1.ProbeTelemetryResponse.
+ * Use `create(ProbeTelemetryResponseSchema)` to create a new message.
+ */
+export const ProbeTelemetryResponseSchema: GenMessage<ProbeTelemetryResponse, {jsonType: ProbeTelemetryResponseJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 5);
+
+/**
+ * What became of one probe.
+ *
+ * @generated from message singletree.v1.TelemetryProbe
+ */
+export type TelemetryProbe = Message<"singletree.v1.TelemetryProbe"> & {
+  /**
+   * Name of the destination: "otlp" for the one that the OTEL_ variables speak of.
+   *
+   * @generated from field: string destination = 1;
+   */
+  destination: string;
+
+  /**
+   * What was sent: "traces" or "metrics".
+   *
+   * @generated from field: string signal = 2;
+   */
+  signal: string;
+
+  /**
+   * How it ended.
+   *
+   * @generated from field: singletree.v1.TelemetryProbeResult result = 3;
+   */
+  result: TelemetryProbeResult;
+
+  /**
+   * Where it was sent, without credentials. Empty if it was not.
+   *
+   * @generated from field: string endpoint = 4;
+   */
+  endpoint: string;
+
+  /**
+   * "http/protobuf" or "grpc". Empty if it was not sent.
+   *
+   * @generated from field: string protocol = 5;
+   */
+  protocol: string;
+
+  /**
+   * What is wrong. Absent if nothing is.
+   *
+   * @generated from field: optional singletree.v1.TelemetryFault fault = 6;
+   */
+  fault?: TelemetryFault | undefined;
+
+  /**
+   * What came of it, in plain words.
+   *
+   * @generated from field: string message = 7;
+   */
+  message: string;
+
+  /**
+   * What would mend it. Empty where nothing has to be mended.
+   *
+   * @generated from field: string mend = 8;
+   */
+  mend: string;
+
+  /**
+   * What the receiver or the network said, as it said it. Empty if it said nothing.
+   *
+   * @generated from field: string answer = 9;
+   */
+  answer: string;
+
+  /**
+   * Milliseconds until the answer. Absent if it was not sent.
+   *
+   * @generated from field: optional int64 duration_ms = 10;
+   */
+  durationMs?: bigint | undefined;
+};
+
+/**
+ * What became of one probe.
+ *
+ * @generated from message singletree.v1.TelemetryProbe
+ */
+export type TelemetryProbeJson = {
+  /**
+   * Name of the destination: "otlp" for the one that the OTEL_ variables speak of.
+   *
+   * @generated from field: string destination = 1;
+   */
+  destination?: string;
+
+  /**
+   * What was sent: "traces" or "metrics".
+   *
+   * @generated from field: string signal = 2;
+   */
+  signal?: string;
+
+  /**
+   * How it ended.
+   *
+   * @generated from field: singletree.v1.TelemetryProbeResult result = 3;
+   */
+  result?: TelemetryProbeResultJson;
+
+  /**
+   * Where it was sent, without credentials. Empty if it was not.
+   *
+   * @generated from field: string endpoint = 4;
+   */
+  endpoint?: string;
+
+  /**
+   * "http/protobuf" or "grpc". Empty if it was not sent.
+   *
+   * @generated from field: string protocol = 5;
+   */
+  protocol?: string;
+
+  /**
+   * What is wrong. Absent if nothing is.
+   *
+   * @generated from field: optional singletree.v1.TelemetryFault fault = 6;
+   */
+  fault?: TelemetryFaultJson;
+
+  /**
+   * What came of it, in plain words.
+   *
+   * @generated from field: string message = 7;
+   */
+  message?: string;
+
+  /**
+   * What would mend it. Empty where nothing has to be mended.
+   *
+   * @generated from field: string mend = 8;
+   */
+  mend?: string;
+
+  /**
+   * What the receiver or the network said, as it said it. Empty if it said nothing.
+   *
+   * @generated from field: string answer = 9;
+   */
+  answer?: string;
+
+  /**
+   * Milliseconds until the answer. Absent if it was not sent.
+   *
+   * @generated from field: optional int64 duration_ms = 10;
+   */
+  durationMs?: string;
+};
+
+/**
+ * Describes the message singletree.v1.TelemetryProbe.
+ * Use `create(TelemetryProbeSchema)` to create a new message.
+ */
+export const TelemetryProbeSchema: GenMessage<TelemetryProbe, {jsonType: TelemetryProbeJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 6);
+
+/**
+ * How a probe ended.
+ *
+ * @generated from enum singletree.v1.TelemetryProbeResult
+ */
+export const TelemetryProbeResult = {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: TELEMETRY_PROBE_RESULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The receiver has taken it.
+   *
+   * @generated from enum value: TELEMETRY_PROBE_RESULT_TAKEN = 1;
+   */
+  TAKEN: 1,
+
+  /**
+   * The receiver has answered, but has not taken all of it, or not now.
+   *
+   * @generated from enum value: TELEMETRY_PROBE_RESULT_DOUBTFUL = 2;
+   */
+  DOUBTFUL: 2,
+
+  /**
+   * It did not get through.
+   *
+   * @generated from enum value: TELEMETRY_PROBE_RESULT_FAILED = 3;
+   */
+  FAILED: 3,
+
+  /**
+   * Nothing was sent: the signal is off. The message says why.
+   *
+   * @generated from enum value: TELEMETRY_PROBE_RESULT_OFF = 4;
+   */
+  OFF: 4,
+} as const;
+
+/**
+ * How a probe ended.
+ *
+ * @generated from enum singletree.v1.TelemetryProbeResult
+ */
+export type TelemetryProbeResult = (typeof TelemetryProbeResult)[keyof typeof TelemetryProbeResult] | UnknownEnum;
+
+/**
+ * How a probe ended.
+ *
+ * @generated from enum singletree.v1.TelemetryProbeResult
+ */
+export type TelemetryProbeResultJson = "TELEMETRY_PROBE_RESULT_UNSPECIFIED" | "TELEMETRY_PROBE_RESULT_TAKEN" | "TELEMETRY_PROBE_RESULT_DOUBTFUL" | "TELEMETRY_PROBE_RESULT_FAILED" | "TELEMETRY_PROBE_RESULT_OFF";
+
+/**
+ * Describes the enum singletree.v1.TelemetryProbeResult.
+ */
+export const TelemetryProbeResultSchema: GenEnum<TelemetryProbeResult, TelemetryProbeResultJson> = /*@__PURE__*/
+  enumDesc(file_singletree_v1_telemetry_service, 0);
+
+/**
+ * What keeps telemetry from its receiver.
+ *
+ * @generated from enum singletree.v1.TelemetryFault
+ */
+export const TelemetryFault = {
+  /**
+   * Nothing.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Nobody listens at the address.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_REFUSED = 1;
+   */
+  REFUSED: 1,
+
+  /**
+   * The host's name is not known.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_UNKNOWN_HOST = 2;
+   */
+  UNKNOWN_HOST: 2,
+
+  /**
+   * There is no way to the host.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_UNREACHABLE = 3;
+   */
+  UNREACHABLE: 3,
+
+  /**
+   * No answer came in time.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_TIMEOUT = 4;
+   */
+  TIMEOUT: 4,
+
+  /**
+   * The receiver's certificate is signed by nobody who is believed.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_UNKNOWN_CA = 5;
+   */
+  UNKNOWN_CA: 5,
+
+  /**
+   * The receiver's certificate is for another name.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_WRONG_NAME = 6;
+   */
+  WRONG_NAME: 6,
+
+  /**
+   * The receiver's certificate has expired, or does not hold yet.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_EXPIRED = 7;
+   */
+  EXPIRED: 7,
+
+  /**
+   * The receiver asks for a client certificate, or does not believe the one that it was given.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_CLIENT_CERTIFICATE = 8;
+   */
+  CLIENT_CERTIFICATE: 8,
+
+  /**
+   * The receiver speaks TLS there, and it was spoken to without.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_TLS_MISSING = 9;
+   */
+  TLS_MISSING: 9,
+
+  /**
+   * The receiver does not speak TLS there, and it was spoken to with it.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_TLS_UNEXPECTED = 10;
+   */
+  TLS_UNEXPECTED: 10,
+
+  /**
+   * 401: the credentials are missing or wrong.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_UNAUTHENTICATED = 11;
+   */
+  UNAUTHENTICATED: 11,
+
+  /**
+   * 403: the credentials are known and not enough.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_FORBIDDEN = 12;
+   */
+  FORBIDDEN: 12,
+
+  /**
+   * 404: nothing takes telemetry at this path.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_WRONG_PATH = 13;
+   */
+  WRONG_PATH: 13,
+
+  /**
+   * The other protocol of OTLP is spoken there.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_WRONG_PROTOCOL = 14;
+   */
+  WRONG_PROTOCOL: 14,
+
+  /**
+   * Something else is there, such as a web page.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_NO_RECEIVER = 15;
+   */
+  NO_RECEIVER: 15,
+
+  /**
+   * 429 or 503: the receiver has too much to do, or is not ready.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_BUSY = 16;
+   */
+  BUSY: 16,
+
+  /**
+   * A proxy stands in the way.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_PROXY = 17;
+   */
+  PROXY: 17,
+
+  /**
+   * The receiver has taken a part only.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_PARTIAL = 18;
+   */
+  PARTIAL: 18,
+
+  /**
+   * The receiver does not take what was sent.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_REJECTED = 19;
+   */
+  REJECTED: 19,
+
+  /**
+   * Something else, which the answer tells.
+   *
+   * @generated from enum value: TELEMETRY_FAULT_OTHER = 20;
+   */
+  OTHER: 20,
+} as const;
+
+/**
+ * What keeps telemetry from its receiver.
+ *
+ * @generated from enum singletree.v1.TelemetryFault
+ */
+export type TelemetryFault = (typeof TelemetryFault)[keyof typeof TelemetryFault] | UnknownEnum;
+
+/**
+ * What keeps telemetry from its receiver.
+ *
+ * @generated from enum singletree.v1.TelemetryFault
+ */
+export type TelemetryFaultJson = "TELEMETRY_FAULT_UNSPECIFIED" | "TELEMETRY_FAULT_REFUSED" | "TELEMETRY_FAULT_UNKNOWN_HOST" | "TELEMETRY_FAULT_UNREACHABLE" | "TELEMETRY_FAULT_TIMEOUT" | "TELEMETRY_FAULT_UNKNOWN_CA" | "TELEMETRY_FAULT_WRONG_NAME" | "TELEMETRY_FAULT_EXPIRED" | "TELEMETRY_FAULT_CLIENT_CERTIFICATE" | "TELEMETRY_FAULT_TLS_MISSING" | "TELEMETRY_FAULT_TLS_UNEXPECTED" | "TELEMETRY_FAULT_UNAUTHENTICATED" | "TELEMETRY_FAULT_FORBIDDEN" | "TELEMETRY_FAULT_WRONG_PATH" | "TELEMETRY_FAULT_WRONG_PROTOCOL" | "TELEMETRY_FAULT_NO_RECEIVER" | "TELEMETRY_FAULT_BUSY" | "TELEMETRY_FAULT_PROXY" | "TELEMETRY_FAULT_PARTIAL" | "TELEMETRY_FAULT_REJECTED" | "TELEMETRY_FAULT_OTHER";
+
+/**
+ * Describes the enum singletree.v1.TelemetryFault.
+ */
+export const TelemetryFaultSchema: GenEnum<TelemetryFault, TelemetryFaultJson> = /*@__PURE__*/
+  enumDesc(file_singletree_v1_telemetry_service, 1);
+
+/**
  * What became of the record of a finished task.
  *
  * @generated from enum singletree.v1.TelemetryRecordState
@@ -341,7 +796,7 @@ export type TelemetryRecordStateJson = "TELEMETRY_RECORD_STATE_UNSPECIFIED" | "T
  * Describes the enum singletree.v1.TelemetryRecordState.
  */
 export const TelemetryRecordStateSchema: GenEnum<TelemetryRecordState, TelemetryRecordStateJson> = /*@__PURE__*/
-  enumDesc(file_singletree_v1_telemetry_service, 0);
+  enumDesc(file_singletree_v1_telemetry_service, 2);
 
 /**
  * What leaves the machine about finished tasks.
@@ -369,6 +824,17 @@ export const TelemetryService: GenService<{
     methodKind: "unary";
     input: typeof SendTelemetryRequestSchema;
     output: typeof SendTelemetryResponseSchema;
+  },
+  /**
+   * Sends a span and a metric that say that they are a probe, and nothing of any task, to each destination, waits for the answers and tells what
+   * they mean. Takes as long as the slowest receiver, at most its own time limit and a few seconds.
+   *
+   * @generated from rpc singletree.v1.TelemetryService.ProbeTelemetry
+   */
+  probeTelemetry: {
+    methodKind: "unary";
+    input: typeof ProbeTelemetryRequestSchema;
+    output: typeof ProbeTelemetryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_singletree_v1_telemetry_service, 0);
