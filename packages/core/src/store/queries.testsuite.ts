@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Task } from '../task/task.ts';
+import type { Task, TaskSpec } from '../task/task.ts';
 import { change, commit, created, ending, ids, noon, type StoreCase } from './samples.testsuite.ts';
+import type { CompletionQuery } from './store.ts';
 
 /** What every adapter must answer about many tasks. */
 export const queryCases: readonly StoreCase[] = [
@@ -148,6 +149,39 @@ export const queryCases: readonly StoreCase[] = [
       assert.deepEqual(await at.store.tasksByPrefix(shared, 1), [newer]);
       assert.deepEqual(await at.store.tasksByPrefix('', 5), [newer, older]);
       for (const none of ['%', '_', `${newer.id}0`, 'z', "'"]) assert.deepEqual(await at.store.tasksByPrefix(none, 5), []);
+    },
+  },
+  {
+    name: 'completion events come in the order of their ends, each once, with new ones in between too',
+    async run(make) {
+      await using at = await make();
+      const end = async (when: number, set: Partial<TaskSpec> = {}): Promise<string> => {
+        const task = await created(at.store, set);
+        await commit(at.store, ending(task, 'completed', [], when));
+        return task.id;
+      };
+      const late = await end(noon + 9);
+      const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+      const early = await end(noon + 1, { traceparent });
+      const sameTime = [await end(noon + 5), await end(noon + 5), await end(noon + 5)];
+      const page = async (query: Omit<CompletionQuery, 'limit'>, limit = 2): Promise<string[]> =>
+        (await at.store.completions({ ...query, limit })).map(({ completion }) => completion.taskId);
+      assert.deepEqual(await page({}, 10), [early, ...sameTime, late]);
+      const [first] = await at.store.completions({ limit: 1 });
+      assert.equal(first?.traceparent, traceparent);
+      assert.deepEqual(first?.completion, await at.store.completion(early));
+
+      const last = { completedAt: noon + 5, taskId: sameTime[0]! };
+      assert.deepEqual(await page({}), [early, sameTime[0]]);
+      const newest = await end(noon + 10);
+      assert.deepEqual(await page({ after: last }), sameTime.slice(1));
+      assert.deepEqual(await page({ after: { completedAt: noon + 5, taskId: sameTime[2]! } }), [late, newest]);
+      assert.deepEqual(await page({ after: { completedAt: noon + 10, taskId: newest } }), []);
+
+      assert.deepEqual(await page({ since: noon + 5, until: noon + 9 }, 10), sameTime);
+      assert.deepEqual(await page({ since: noon + 5, after: last }, 10), [...sameTime.slice(1), late, newest]);
+      assert.deepEqual(await page({ since: noon + 9, after: last }, 10), [late, newest]);
+      assert.deepEqual(await page({ since: noon + 11 }, 10), []);
     },
   },
   {

@@ -23,6 +23,8 @@ export interface Store {
   /** The usage ledger, by attempt and in the order in which its entries first came, from the given place on. */
   ledger(query: LedgerQuery): Promise<LedgerEntry[]>;
   completion(taskId: string): Promise<CompletionEvent | undefined>;
+  /** Completion events in the order in which their tasks ended, from the given place on. What is added meanwhile comes after all others. */
+  completions(query: CompletionQuery): Promise<StoredCompletion[]>;
   /**
    * Tasks that may be claimed now: CREATED and due (`isDue`), or IN_REVIEW without a lease; higher priority first, then older. An in-place task
    * whose workspace another task holds is not among them, and neither is one that a kill switch hits. The claim itself is a commit, so two
@@ -90,6 +92,28 @@ export type ControlAnswer =
   | { readonly kind: 'engaged'; readonly killSwitch: KillSwitch; readonly taskIds: readonly string[] }
   | { readonly kind: 'released'; readonly released: boolean }
   | { readonly kind: 'queued'; readonly rows: number };
+
+export interface CompletionQuery {
+  /** Only of tasks that ended then or later. */
+  readonly since?: Instant;
+  /** Only of tasks that ended before then. */
+  readonly until?: Instant;
+  /** The last one that is known already. */
+  readonly after?: CompletionPlace;
+  readonly limit: number;
+}
+
+/** The place of a completion event among all: by the end of its task, and by id where two ended at once. */
+export interface CompletionPlace {
+  readonly completedAt: Instant;
+  readonly taskId: string;
+}
+
+export interface StoredCompletion {
+  readonly completion: CompletionEvent;
+  /** Of the caller that created the task, as in its spec. */
+  readonly traceparent?: string;
+}
 
 export interface LedgerQuery {
   readonly taskId: string;

@@ -9,7 +9,7 @@ import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
 import { countKept, directRows, pendingRows } from './sqlite-outbox.ts';
-import { dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
+import { completionsInOrder, dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
 let path: string;
@@ -182,6 +182,7 @@ test.each([
   ['the count by state', 'SELECT state, count(*) FROM tasks GROUP BY state', 'tasks_by_state'],
   ['the usage ledger of a task', ledgerOfTask, 'model_calls_in_order'],
   ['the usage ledger of an attempt', ledgerOfAttempt, 'model_calls_in_order'],
+  ['completion events in order', completionsInOrder, 'completions_in_order'],
   ['rows to send', pendingRows, 'outbox_by_age'],
   ['rows that are kept', countKept, 'outbox_kept'],
   ['rows that get a destination', directRows, 'outbox_kept'],

@@ -3,11 +3,21 @@ import type { TaskEvent } from '../../task/events.ts';
 import type { LedgerEntry } from '../../task/ledger.ts';
 import type { KillSwitch } from '../../task/scopes.ts';
 import type { Instant, Task, TaskState } from '../../task/task.ts';
-import type { ChangeSet, CommitResult, ControlChange, LedgerQuery, Store, StoredRequest, TaskQuery } from '../store.ts';
+import type {
+  ChangeSet,
+  CommitResult,
+  CompletionQuery,
+  ControlChange,
+  LedgerQuery,
+  Store,
+  StoredCompletion,
+  StoredRequest,
+  TaskQuery,
+} from '../store.ts';
 import { commitChange, commitControl } from './commit.ts';
 import type { Database } from './database.ts';
 import { killSwitchOf, selectKillSwitches } from './kill-switch-rows.ts';
-import { documentOf, integerOf, optionalIntegerOf, textOf, type Row } from './rows.ts';
+import { documentOf, integerOf, optionalIntegerOf, optionalTextOf, textOf, type Row } from './rows.ts';
 import { requestOf, selectRequest } from './request-rows.ts';
 import { isCompletion, isEventBody, isLedgerEntry, selectTask, selectTaskBy, taskOf } from './task-rows.ts';
 
@@ -32,10 +42,15 @@ export const nextDueTime = `
 /** Greater than every character that an id can have. */
 const afterAll = '\u{10ffff}';
 
-/** The Store port on one SQLite database. */
 export const ledgerOfTask = 'SELECT doc FROM model_calls WHERE task_id = ? ORDER BY attempt, rowid LIMIT ? OFFSET ?';
 export const ledgerOfAttempt = 'SELECT doc FROM model_calls WHERE task_id = ? AND attempt = ? ORDER BY rowid LIMIT ? OFFSET ?';
 
+export const completionsInOrder = `
+  SELECT completions.doc, specs.doc ->> '$.traceparent' AS traceparent FROM completions JOIN specs ON specs.task_id = completions.task_id
+  WHERE (completions.completed_at, completions.task_id) > (?, ?) AND completions.completed_at < ?
+  ORDER BY completions.completed_at, completions.task_id LIMIT ?`;
+
+/** The Store port on one SQLite database. */
 export class SqliteStore implements Store {
   readonly #database: Database;
   readonly #listeners = new Set<(taskId: string, state: TaskState) => void>();
@@ -124,6 +139,15 @@ export class SqliteStore implements Store {
 
   completion(taskId: string): Promise<CompletionEvent | undefined> {
     return this.#one('SELECT doc FROM completions WHERE task_id = ?', [taskId], (row) => documentOf(row, 'doc', isCompletion));
+  }
+
+  completions({ since = 0, until = Number.MAX_SAFE_INTEGER, after, limit }: CompletionQuery): Promise<StoredCompletion[]> {
+    // Every id is greater than the empty one.
+    const { completedAt, taskId } = after && after.completedAt >= since ? after : { completedAt: since, taskId: '' };
+    return this.#many(completionsInOrder, [completedAt, taskId, until, limit], (row) => {
+      const traceparent = optionalTextOf(row, 'traceparent');
+      return { completion: documentOf(row, 'doc', isCompletion), ...(traceparent === undefined ? {} : { traceparent }) };
+    });
   }
 
   due(now: Instant, limit: number, full: readonly string[] = []): Promise<Task[]> {
