@@ -15,6 +15,8 @@ export interface FakeHarnessOptions {
   readonly script: string;
   /** The Node to run it with, instead of `executable`. */
   readonly node?: string | undefined;
+  /** Size of its models' context windows, in tokens; unknown if absent. */
+  readonly contextWindow?: number | undefined;
 }
 
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path: the agent runs in the workspace');
@@ -38,7 +40,8 @@ function fakeHarness(harnessId: string, cumulative: boolean): Harness<FakeHarnes
       cost: true,
       permissionModes: ['all', 'edits', 'read'],
     },
-    options: z.strictObject({ script: absolute, node: absolute.optional() }),
+    options: z.strictObject({ script: absolute, node: absolute.optional(), contextWindow: z.int().positive().optional() }),
+    contextWindow: (_model, { options }) => options.contextWindow,
     projectConfiguration: ['.fake-agent.json'],
 
     async probe(host) {
