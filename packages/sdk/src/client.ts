@@ -11,13 +11,23 @@ import {
   KillSwitchSchema,
   PreviewTelemetryResponseSchema,
   ReleaseKillSwitchResponseSchema,
+  TelemetryProbeSchema,
   TelemetryService,
 } from '@singletree/protocol';
+import { completions, type Completions } from './completions.ts';
 import type { ConnectOptions } from './credentials.ts';
 import type { CallSettings } from './deadline.ts';
 import { Link } from './link.ts';
 import { Tasks, type ChangeSettings, type StopSettings } from './tasks.ts';
-import type { DaemonStatus, EngagedKillSwitch, Harness, KillSwitch, ReleasedKillSwitch, TelemetryPreview } from './types.ts';
+import type {
+  DaemonStatus,
+  EngagedKillSwitch,
+  Harness,
+  KillSwitch,
+  ReleasedKillSwitch,
+  TelemetryPreview,
+  TelemetryProbe,
+} from './types.ts';
 import { fromWord } from './words.ts';
 import { toPlain } from './write.ts';
 
@@ -37,6 +47,8 @@ export interface SendTelemetry {
 /** A client of one daemon. */
 export interface Singletree {
   readonly tasks: Tasks;
+  /** The records of finished tasks, in the order in which they ended: as objects, or as a file of JSON lines or CSV. */
+  readonly completions: Completions;
   readonly harnesses: {
     /** The harnesses that are configured, with what a probe found. `refresh` probes now; else a probe of the last minute counts. */
     list(settings?: CallSettings & { readonly refresh?: boolean | undefined }): Promise<Harness[]>;
@@ -51,6 +63,11 @@ export interface Singletree {
     list(settings?: CallSettings): Promise<KillSwitch[]>;
   };
   readonly telemetry: {
+    /**
+     * Sends a span and a metric that tell of no task to each destination of the daemon, waits for the answers, and says what they mean and what would
+     * mend what is wrong.
+     */
+    probe(settings?: CallSettings): Promise<TelemetryProbe[]>;
     /** What leaves, or left, the machine about a finished task. Sends nothing. */
     preview(taskId: string, settings?: CallSettings): Promise<TelemetryPreview>;
     /**
@@ -75,6 +92,7 @@ export function connect(options: ConnectOptions = {}): Singletree {
   const link = new Link(options);
   return {
     tasks: new Tasks(link),
+    completions: completions(link),
     harnesses: {
       async list({ refresh = false, ...settings } = {}) {
         const answer = await link.call(HarnessService, (client, call) => client.listHarnesses({ refresh }, call), settings);
@@ -97,6 +115,10 @@ export function connect(options: ConnectOptions = {}): Singletree {
       },
     },
     telemetry: {
+      async probe(settings) {
+        const answer = await link.call(TelemetryService, (client, call) => client.probeTelemetry({}, call), settings);
+        return answer.probes.map((probe) => toPlain(TelemetryProbeSchema, probe));
+      },
       async preview(taskId, settings) {
         const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), settings);
         return toPlain(PreviewTelemetryResponseSchema, answer);

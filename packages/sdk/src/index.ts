@@ -1,4 +1,5 @@
 export { findAddress, parseAddress, stateFolder, type Address, type AddressOptions } from './address.ts';
+export type { CompletionFilter, Completions, ExportCompletions, ListCompletions } from './completions.ts';
 export { connect, type SendTelemetry, type Singletree, type StopMode } from './client.ts';
 export type { CreateTask, GateInput, LimitsInput, RetryRuleInput } from './create-task.ts';
 export type { ConnectOptions } from './credentials.ts';
@@ -22,6 +23,7 @@ export type {
   Complexity,
   DaemonStatus,
   EngagedKillSwitch,
+  ExportPiece,
   FailureReason,
   GateKind,
   GateResult,
@@ -41,6 +43,7 @@ export type {
   TaskState,
   TaskType,
   TelemetryPreview,
+  TelemetryProbe,
   WorkspaceMode,
 } from './types.ts';
 export type { WatchOptions } from './watch.ts';

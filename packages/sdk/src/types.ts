@@ -3,6 +3,8 @@ import type {
   AttemptJson,
   EngageKillSwitchResponse,
   EngageKillSwitchResponseJson,
+  ExportCompletionsResponse,
+  ExportCompletionsResponseJson,
   GateResult as GateResultMessage,
   GateResultJson,
   GetStatusResponse,
@@ -25,6 +27,8 @@ import type {
   TaskEvent as TaskEventMessage,
   TaskEventJson,
   TaskJson,
+  TelemetryProbe as TelemetryProbeMessage,
+  TelemetryProbeJson,
   WatchHeartbeat as WatchHeartbeatMessage,
   WatchHeartbeatJson,
 } from '@singletree/protocol';
@@ -56,6 +60,10 @@ export type EngagedKillSwitch = Plain<EngageKillSwitchResponse, EngageKillSwitch
 export type ReleasedKillSwitch = Plain<ReleaseKillSwitchResponse, ReleaseKillSwitchResponseJson>;
 /** What leaves the machine about a finished task: the body of the OTLP request, and what became of it. */
 export type TelemetryPreview = Plain<PreviewTelemetryResponse, PreviewTelemetryResponseJson>;
+/** A piece of an export of completion events, and the last of them in it: what `afterEventId` goes on from. */
+export type ExportPiece = Plain<ExportCompletionsResponse, ExportCompletionsResponseJson>;
+/** What became of a probe of one destination, for one signal. */
+export type TelemetryProbe = Plain<TelemetryProbeMessage, TelemetryProbeJson>;
 /** What a daemon is and does. */
 export type DaemonStatus = Plain<GetStatusResponse, GetStatusResponseJson>;
 

@@ -1,4 +1,5 @@
 import { DomainError } from '../errors.ts';
+import type { CompletionPlace } from '../store/store.ts';
 import type { TaskState } from '../task/task.ts';
 
 /** A page token: where the next page begins, and the filter that it belongs to. Opaque to clients. */
@@ -31,6 +32,24 @@ export function readLedgerToken(token: string, filter: readonly unknown[]): numb
     const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     if (Array.isArray(parsed) && parsed[0] === 1 && Number.isSafeInteger(parsed[1]) && parsed[1] > 0) {
       if (JSON.stringify(parsed[2]) === JSON.stringify(filter)) return Number(parsed[1]);
+    }
+  } catch {
+    // Refused below.
+  }
+  throw refusedToken();
+}
+
+/** The same for completion events: the last one that was read. */
+export function writeCompletionToken({ completedAt, taskId }: CompletionPlace, filter: object): string {
+  return Buffer.from(JSON.stringify([1, completedAt, taskId, filter])).toString('base64url');
+}
+
+export function readCompletionToken(token: string, filter: object): CompletionPlace {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    if (Array.isArray(parsed) && parsed[0] === 1 && JSON.stringify(parsed[3]) === JSON.stringify(filter)) {
+      const [, completedAt, taskId]: unknown[] = parsed;
+      if (Number.isSafeInteger(completedAt) && typeof taskId === 'string') return { completedAt: Number(completedAt), taskId };
     }
   } catch {
     // Refused below.

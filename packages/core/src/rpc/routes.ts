@@ -1,6 +1,7 @@
 import type { ConnectRouter } from '@connectrpc/connect';
-import { ControlService, DaemonService, HarnessService, TaskService, TelemetryService } from '@singletree/protocol';
+import { CompletionService, ControlService, DaemonService, HarnessService, TaskService, TelemetryService } from '@singletree/protocol';
 import type { Catalogue } from '../plugins/catalogue.ts';
+import { completionService } from './completions/completion-service.ts';
 import { controlService, type ControlServiceParts } from './control-service.ts';
 import { daemonService, harnessService, type DaemonServiceParts } from './daemon-service.ts';
 import { taskService, type TaskServiceParts } from './task-service.ts';
@@ -19,6 +20,7 @@ export function routes({ tasks, control, daemon, plugins, telemetry }: Services)
   return (router) =>
     router
       .service(TaskService, taskService(tasks))
+      .service(CompletionService, completionService(tasks))
       .service(ControlService, controlService(control))
       .service(HarnessService, harnessService(plugins))
       .service(DaemonService, daemonService(daemon))
