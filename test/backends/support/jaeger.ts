@@ -24,6 +24,8 @@ export interface Jaeger extends Server {
   /** OTLP over HTTP, and over gRPC. */
   readonly http: string;
   readonly grpc: string;
+  /** Where its pages and APIs are. */
+  readonly url: string;
   /** Asks an API of its; the answer is JSON. */
   get(path: string): Promise<unknown>;
   /** By /api/traces, which its own pages use. Empty for a trace that it does not have. */
@@ -66,6 +68,7 @@ export async function startJaeger(folder: string): Promise<Jaeger> {
     ...server,
     http: `http://${at('http')}`,
     grpc: `http://${at('grpc')}`,
+    url: `http://${at('query')}`,
     get,
     trace: (traceId) => ask(`/api/traces/${traceId}`, spansOf),
     traceV3: (traceId) => ask(`/api/v3/traces/${traceId}`, spansOfV3),
