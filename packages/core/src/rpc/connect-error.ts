@@ -23,6 +23,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   TASK_NOT_FOUND: Code.NotFound,
   WORKSPACE_NOT_FOUND: Code.NotFound,
   LOG_NOT_FOUND: Code.NotFound,
+  UNKNOWN_DESTINATION: Code.NotFound,
   ILLEGAL_TRANSITION: Code.FailedPrecondition,
   TASK_NOT_FINAL: Code.FailedPrecondition,
   TELEMETRY_OFF: Code.FailedPrecondition,
@@ -41,6 +42,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   SEQUENCE_IN_FUTURE: Code.OutOfRange,
   SHUTTING_DOWN: Code.Unavailable,
   STORAGE_FULL: Code.ResourceExhausted,
+  OUTBOX_FULL: Code.ResourceExhausted,
   STORAGE_BUSY: Code.Unavailable,
   MACHINE_EXHAUSTED: Code.ResourceExhausted,
   NOT_SUPPORTED: Code.Unimplemented,
@@ -59,10 +61,13 @@ const codes: Readonly<Record<Reason, Code>> = {
   INTERNAL: Code.Internal,
 };
 
-/** Reasons for what the wire itself refuses, before a call reaches us. */
+/** Reasons for what comes without one: from the wire itself, which knows codes only. */
 const reasonsOfTheWire: Partial<Record<Code, Reason>> = {
   [Code.Unavailable]: 'SHUTTING_DOWN',
-  [Code.Canceled]: 'SHUTTING_DOWN',
+  [Code.Canceled]: 'CALL_CANCELED',
+  [Code.Aborted]: 'CALL_CANCELED',
+  [Code.DeadlineExceeded]: 'DEADLINE_EXCEEDED',
+  [Code.ResourceExhausted]: 'REQUEST_TOO_LARGE',
   [Code.Unimplemented]: 'NOT_SUPPORTED',
   [Code.Internal]: 'INTERNAL',
 };
@@ -71,7 +76,8 @@ const reasonsOfTheWire: Partial<Record<Code, Reason>> = {
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) {
     const hasInfo = error.findDetails(ErrorInfoSchema).length > 0;
-    return hasInfo ? error : withInfo(error.code, reasonsOfTheWire[error.code] ?? 'INVALID_REQUEST', error.rawMessage, {});
+    const reason = reasonsOfTheWire[error.code] ?? 'INVALID_REQUEST';
+    return hasInfo ? error : withInfo(codes[reason], reason, error.rawMessage, {});
   }
   const reason = reasonOf(error);
   if (error instanceof DomainError && reason) {
@@ -81,6 +87,16 @@ export function toConnectError(error: unknown): ConnectError {
   const lack = lackOf(error);
   if (lack) return withInfo(codes[lack.reason], lack.reason, `${lack.message} (${lack.code}); try again later`, { code: lack.code });
   return withInfo(Code.Internal, 'INTERNAL', 'a fault of the daemon; its log says more', {});
+}
+
+/**
+ * The same for what was thrown while a request was read: that is never our fault, though the wire calls bytes that mean nothing an internal
+ * error.
+ */
+export function toRequestError(error: unknown): ConnectError {
+  const isOfTheWire = error instanceof ConnectError && error.findDetails(ErrorInfoSchema).length === 0;
+  const isTold = isOfTheWire && error.code !== Code.Internal && error.code !== Code.Unknown;
+  return isOfTheWire && !isTold ? withInfo(Code.InvalidArgument, 'INVALID_REQUEST', error.rawMessage, {}) : toConnectError(error);
 }
 
 /** Whether an error is one that the daemon did not expect and should log. */
@@ -114,8 +130,19 @@ function lackOf(error: unknown): { readonly reason: Reason; readonly message: st
 }
 
 function withInfo(code: Code, reason: Reason, message: string, metadata: Readonly<Record<string, string>>): ConnectError {
-  const info = create(ErrorInfoSchema, { reason, domain: 'singletree', metadata });
-  return new ConnectError(message, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+  const told = Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, tellable(value)]));
+  const info = create(ErrorInfoSchema, { reason, domain: 'singletree', metadata: told });
+  return new ConnectError(tellable(message), code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+}
+
+/** gRPC sends errors in trailers, of which many clients take 8 KiB in all, and halves of surrogate pairs, as JSON may hold them, in no way. */
+const mostBytes = 1_024;
+
+function tellable(text: string): string {
+  const whole = text.toWellFormed();
+  if (Buffer.byteLength(whole) <= mostBytes) return whole;
+  // A character that was cut in two becomes U+FFFD.
+  return `${Buffer.from(whole).toString('utf8', 0, mostBytes - 8)}…`;
 }
 
 function isReason(reason: string): reason is Reason {

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/daemon_service.proto.
  */
 export const file_singletree_v1_daemon_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QikAQKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJEhgKC3RjcF9hZGRyZXNzGA4gASgJSAGIAQEaLAoKVGFza3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBQg4KDF9jb25maWdfZmlsZUIOCgxfdGNwX2FkZHJlc3Mi7AIKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBARIRCglkZWFkX3Jvd3MYBiABKAMSLAoFc3RhdGUYByABKA4yHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVN0YXRlEhcKCm9mZl9yZWFzb24YCCABKAlIBIgBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yQg0KC19vZmZfcmVhc29uIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqmwEKDlRlbGVtZXRyeVN0YXRlEh8KG1RFTEVNRVRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RFTEVNRVRSWV9TVEFURV9PRkYQARIWChJURUxFTUVUUllfU1RBVEVfT0sQAhIbChdURUxFTUVUUllfU1RBVEVfRkFJTElORxADEhoKFlRFTEVNRVRSWV9TVEFURV9QQVVTRUQQBCqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
+  fileDesc("CiJzaW5nbGV0cmVlL3YxL2RhZW1vbl9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QikAQKEUdldFN0YXR1c1Jlc3BvbnNlEgsKA3BpZBgBIAEoBRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FkZHJlc3MYAyABKAkSDQoFc3RhdGUYBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoLa2lsbF9zd2l0Y2gYBiADKAsyGS5zaW5nbGV0cmVlLnYxLktpbGxTd2l0Y2gSOgoFdGFza3MYByADKAsyKy5zaW5nbGV0cmVlLnYxLkdldFN0YXR1c1Jlc3BvbnNlLlRhc2tzRW50cnkSGQoRY29uY3VycmVuY3lfbGltaXQYCCABKAUSMQoJdGVsZW1ldHJ5GAkgASgLMh4uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0dXMSKQoJaGFybmVzc2VzGAogAygLMhYuc2luZ2xldHJlZS52MS5IYXJuZXNzEhgKC2NvbmZpZ19maWxlGAsgASgJSACIAQESEwoLY29uZmlnX2hhc2gYDCABKAkSEQoJb3RlbF9oYXNoGA0gASgJEhgKC3RjcF9hZGRyZXNzGA4gASgJSAGIAQEaLAoKVGFza3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBQg4KDF9jb25maWdfZmlsZUIOCgxfdGNwX2FkZHJlc3Mi5wMKD1RlbGVtZXRyeVN0YXR1cxIVCghlbmRwb2ludBgBIAEoCUgAiAEBEhgKEHVuZGVsaXZlcmVkX3Jvd3MYAiABKAMSPgoVb2xkZXN0X3VuZGVsaXZlcmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgBiAEBEhwKD3VuZGlyZWN0ZWRfcm93cxgEIAEoA0gCiAEBEhcKCmxhc3RfZXJyb3IYBSABKAlIA4gBARIRCglkZWFkX3Jvd3MYBiABKAMSLAoFc3RhdGUYByABKA4yHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVN0YXRlEhcKCm9mZl9yZWFzb24YCCABKAlIBIgBARI5CgxkZXN0aW5hdGlvbnMYCSADKAsyIy5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeURlc3RpbmF0aW9uEiMKFnVuZGVsaXZlcmVkX3Jvd3NfbGltaXQYCiABKANIBYgBAUILCglfZW5kcG9pbnRCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdEISChBfdW5kaXJlY3RlZF9yb3dzQg0KC19sYXN0X2Vycm9yQg0KC19vZmZfcmVhc29uQhkKF191bmRlbGl2ZXJlZF9yb3dzX2xpbWl0IrwCChRUZWxlbWV0cnlEZXN0aW5hdGlvbhIMCgRuYW1lGAEgASgJEi4KBnRyYWNlcxgCIAEoCzIeLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5U2lnbmFsEi8KB21ldHJpY3MYAyABKAsyHi5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVNpZ25hbBIYChB1bmRlbGl2ZXJlZF9yb3dzGAQgASgDEj4KFW9sZGVzdF91bmRlbGl2ZXJlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIRCglkZWFkX3Jvd3MYBiABKAMSFgoOZGVsaXZlcmVkX3Jvd3MYByABKAMSFgoOcmVqZWN0ZWRfc3BhbnMYCCABKANCGAoWX29sZGVzdF91bmRlbGl2ZXJlZF9hdCKzAQoPVGVsZW1ldHJ5U2lnbmFsEiwKBXN0YXRlGAEgASgOMh0uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlTdGF0ZRIVCghlbmRwb2ludBgCIAEoCUgAiAEBEhcKCm9mZl9yZWFzb24YAyABKAlIAYgBARIXCgpsYXN0X2Vycm9yGAQgASgJSAKIAQFCCwoJX2VuZHBvaW50Qg0KC19vZmZfcmVhc29uQg0KC19sYXN0X2Vycm9yIoIBChFTdG9wRGFlbW9uUmVxdWVzdBI1CgRtb2RlGAEgASgOMh0uc2luZ2xldHJlZS52MS5EYWVtb25TdG9wTW9kZUIIukgFggECEAESNgoKcmVxdWVzdF9pZBgCIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCIUChJTdG9wRGFlbW9uUmVzcG9uc2UqmwEKDlRlbGVtZXRyeVN0YXRlEh8KG1RFTEVNRVRSWV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1RFTEVNRVRSWV9TVEFURV9PRkYQARIWChJURUxFTUVUUllfU1RBVEVfT0sQAhIbChdURUxFTUVUUllfU1RBVEVfRkFJTElORxADEhoKFlRFTEVNRVRSWV9TVEFURV9QQVVTRUQQBCqFAQoORGFlbW9uU3RvcE1vZGUSIAocREFFTU9OX1NUT1BfTU9ERV9VTlNQRUNJRklFRBAAEhoKFkRBRU1PTl9TVE9QX01PREVfTEVBVkUQARIaChZEQUVNT05fU1RPUF9NT0RFX0RSQUlOEAISGQoVREFFTU9OX1NUT1BfTU9ERV9LSUxMEAMysgEKDURhZW1vblNlcnZpY2USTgoJR2V0U3RhdHVzEh8uc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXF1ZXN0GiAuc2luZ2xldHJlZS52MS5HZXRTdGF0dXNSZXNwb25zZRJRCgpTdG9wRGFlbW9uEiAuc2luZ2xldHJlZS52MS5TdG9wRGFlbW9uUmVxdWVzdBohLnNpbmdsZXRyZWUudjEuU3RvcERhZW1vblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_singletree_v1_control_service, file_singletree_v1_harness_service]);
 
 /**
  * Asks what the daemon is and does.
@@ -266,7 +266,7 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse, {jsonType: G
  */
 export type TelemetryStatus = Message<"singletree.v1.TelemetryStatus"> & {
   /**
-   * Endpoint of the receiver. Absent if export is off.
+   * Endpoint of the first destination of traces. Absent if export is off.
    *
    * @generated from field: optional string endpoint = 1;
    */
@@ -294,21 +294,21 @@ export type TelemetryStatus = Message<"singletree.v1.TelemetryStatus"> & {
   undirectedRows?: bigint | undefined;
 
   /**
-   * Why the last try to send failed. Absent if it succeeded or there was none.
+   * Why the last try to send failed, of the destination that stands worst. Absent if there is none whose last try failed.
    *
    * @generated from field: optional string last_error = 5;
    */
   lastError?: string | undefined;
 
   /**
-   * Rows of the outbox that the receiver refused for good. They are kept.
+   * Rows of the outbox that a receiver refused for good. They are kept.
    *
    * @generated from field: int64 dead_rows = 6;
    */
   deadRows: bigint;
 
   /**
-   * How the sending stands.
+   * How the sending of traces stands, of the destination that stands worst.
    *
    * @generated from field: singletree.v1.TelemetryState state = 7;
    */
@@ -320,6 +320,20 @@ export type TelemetryStatus = Message<"singletree.v1.TelemetryStatus"> & {
    * @generated from field: optional string off_reason = 8;
    */
   offReason?: string | undefined;
+
+  /**
+   * The destinations to which anything is sent.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryDestination destinations = 9;
+   */
+  destinations: TelemetryDestination[];
+
+  /**
+   * How many undelivered rows there may be. Where there are as many, new tasks are refused with OUTBOX_FULL. Absent if there is no limit.
+   *
+   * @generated from field: optional int64 undelivered_rows_limit = 10;
+   */
+  undeliveredRowsLimit?: bigint | undefined;
 };
 
 /**
@@ -329,7 +343,7 @@ export type TelemetryStatus = Message<"singletree.v1.TelemetryStatus"> & {
  */
 export type TelemetryStatusJson = {
   /**
-   * Endpoint of the receiver. Absent if export is off.
+   * Endpoint of the first destination of traces. Absent if export is off.
    *
    * @generated from field: optional string endpoint = 1;
    */
@@ -357,21 +371,21 @@ export type TelemetryStatusJson = {
   undirectedRows?: string;
 
   /**
-   * Why the last try to send failed. Absent if it succeeded or there was none.
+   * Why the last try to send failed, of the destination that stands worst. Absent if there is none whose last try failed.
    *
    * @generated from field: optional string last_error = 5;
    */
   lastError?: string;
 
   /**
-   * Rows of the outbox that the receiver refused for good. They are kept.
+   * Rows of the outbox that a receiver refused for good. They are kept.
    *
    * @generated from field: int64 dead_rows = 6;
    */
   deadRows?: string;
 
   /**
-   * How the sending stands.
+   * How the sending of traces stands, of the destination that stands worst.
    *
    * @generated from field: singletree.v1.TelemetryState state = 7;
    */
@@ -383,6 +397,20 @@ export type TelemetryStatusJson = {
    * @generated from field: optional string off_reason = 8;
    */
   offReason?: string;
+
+  /**
+   * The destinations to which anything is sent.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryDestination destinations = 9;
+   */
+  destinations?: TelemetryDestinationJson[];
+
+  /**
+   * How many undelivered rows there may be. Where there are as many, new tasks are refused with OUTBOX_FULL. Absent if there is no limit.
+   *
+   * @generated from field: optional int64 undelivered_rows_limit = 10;
+   */
+  undeliveredRowsLimit?: string;
 };
 
 /**
@@ -391,6 +419,216 @@ export type TelemetryStatusJson = {
  */
 export const TelemetryStatusSchema: GenMessage<TelemetryStatus, {jsonType: TelemetryStatusJson}> = /*@__PURE__*/
   messageDesc(file_singletree_v1_daemon_service, 2);
+
+/**
+ * How one destination of telemetry stands.
+ *
+ * @generated from message singletree.v1.TelemetryDestination
+ */
+export type TelemetryDestination = Message<"singletree.v1.TelemetryDestination"> & {
+  /**
+   * Its name in the configuration; "otlp" for the one that the OTEL_ variables speak of.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Traces of finished tasks.
+   *
+   * @generated from field: singletree.v1.TelemetrySignal traces = 2;
+   */
+  traces?: TelemetrySignal | undefined;
+
+  /**
+   * Metrics.
+   *
+   * @generated from field: singletree.v1.TelemetrySignal metrics = 3;
+   */
+  metrics?: TelemetrySignal | undefined;
+
+  /**
+   * Rows of the outbox that it has not acknowledged.
+   *
+   * @generated from field: int64 undelivered_rows = 4;
+   */
+  undeliveredRows: bigint;
+
+  /**
+   * When the oldest of them was written. Absent if there is none.
+   *
+   * @generated from field: optional google.protobuf.Timestamp oldest_undelivered_at = 5;
+   */
+  oldestUndeliveredAt?: Timestamp | undefined;
+
+  /**
+   * Rows of the outbox that it refused for good. They are kept.
+   *
+   * @generated from field: int64 dead_rows = 6;
+   */
+  deadRows: bigint;
+
+  /**
+   * Rows that it has ever acknowledged.
+   *
+   * @generated from field: int64 delivered_rows = 7;
+   */
+  deliveredRows: bigint;
+
+  /**
+   * Spans that it did not take although it acknowledged their row.
+   *
+   * @generated from field: int64 rejected_spans = 8;
+   */
+  rejectedSpans: bigint;
+};
+
+/**
+ * How one destination of telemetry stands.
+ *
+ * @generated from message singletree.v1.TelemetryDestination
+ */
+export type TelemetryDestinationJson = {
+  /**
+   * Its name in the configuration; "otlp" for the one that the OTEL_ variables speak of.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * Traces of finished tasks.
+   *
+   * @generated from field: singletree.v1.TelemetrySignal traces = 2;
+   */
+  traces?: TelemetrySignalJson;
+
+  /**
+   * Metrics.
+   *
+   * @generated from field: singletree.v1.TelemetrySignal metrics = 3;
+   */
+  metrics?: TelemetrySignalJson;
+
+  /**
+   * Rows of the outbox that it has not acknowledged.
+   *
+   * @generated from field: int64 undelivered_rows = 4;
+   */
+  undeliveredRows?: string;
+
+  /**
+   * When the oldest of them was written. Absent if there is none.
+   *
+   * @generated from field: optional google.protobuf.Timestamp oldest_undelivered_at = 5;
+   */
+  oldestUndeliveredAt?: TimestampJson;
+
+  /**
+   * Rows of the outbox that it refused for good. They are kept.
+   *
+   * @generated from field: int64 dead_rows = 6;
+   */
+  deadRows?: string;
+
+  /**
+   * Rows that it has ever acknowledged.
+   *
+   * @generated from field: int64 delivered_rows = 7;
+   */
+  deliveredRows?: string;
+
+  /**
+   * Spans that it did not take although it acknowledged their row.
+   *
+   * @generated from field: int64 rejected_spans = 8;
+   */
+  rejectedSpans?: string;
+};
+
+/**
+ * Describes the message singletree.v1.TelemetryDestination.
+ * Use `create(TelemetryDestinationSchema)` to create a new message.
+ */
+export const TelemetryDestinationSchema: GenMessage<TelemetryDestination, {jsonType: TelemetryDestinationJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_daemon_service, 3);
+
+/**
+ * How the sending of one signal to one destination stands.
+ *
+ * @generated from message singletree.v1.TelemetrySignal
+ */
+export type TelemetrySignal = Message<"singletree.v1.TelemetrySignal"> & {
+  /**
+   * How it stands.
+   *
+   * @generated from field: singletree.v1.TelemetryState state = 1;
+   */
+  state: TelemetryState;
+
+  /**
+   * Endpoint of the receiver. Absent if the signal is not sent there.
+   *
+   * @generated from field: optional string endpoint = 2;
+   */
+  endpoint?: string | undefined;
+
+  /**
+   * Why the signal is not sent there. Absent if it is.
+   *
+   * @generated from field: optional string off_reason = 3;
+   */
+  offReason?: string | undefined;
+
+  /**
+   * Why the last try to send failed. Absent if it succeeded or there was none.
+   *
+   * @generated from field: optional string last_error = 4;
+   */
+  lastError?: string | undefined;
+};
+
+/**
+ * How the sending of one signal to one destination stands.
+ *
+ * @generated from message singletree.v1.TelemetrySignal
+ */
+export type TelemetrySignalJson = {
+  /**
+   * How it stands.
+   *
+   * @generated from field: singletree.v1.TelemetryState state = 1;
+   */
+  state?: TelemetryStateJson;
+
+  /**
+   * Endpoint of the receiver. Absent if the signal is not sent there.
+   *
+   * @generated from field: optional string endpoint = 2;
+   */
+  endpoint?: string;
+
+  /**
+   * Why the signal is not sent there. Absent if it is.
+   *
+   * @generated from field: optional string off_reason = 3;
+   */
+  offReason?: string;
+
+  /**
+   * Why the last try to send failed. Absent if it succeeded or there was none.
+   *
+   * @generated from field: optional string last_error = 4;
+   */
+  lastError?: string;
+};
+
+/**
+ * Describes the message singletree.v1.TelemetrySignal.
+ * Use `create(TelemetrySignalSchema)` to create a new message.
+ */
+export const TelemetrySignalSchema: GenMessage<TelemetrySignal, {jsonType: TelemetrySignalJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_daemon_service, 4);
 
 /**
  * Asks the daemon to stop.
@@ -439,7 +677,7 @@ export type StopDaemonRequestJson = {
  * Use `create(StopDaemonRequestSchema)` to create a new message.
  */
 export const StopDaemonRequestSchema: GenMessage<StopDaemonRequest, {jsonType: StopDaemonRequestJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 3);
+  messageDesc(file_singletree_v1_daemon_service, 5);
 
 /**
  * The stop has begun.
@@ -462,10 +700,10 @@ export type StopDaemonResponseJson = {
  * Use `create(StopDaemonResponseSchema)` to create a new message.
  */
 export const StopDaemonResponseSchema: GenMessage<StopDaemonResponse, {jsonType: StopDaemonResponseJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_daemon_service, 4);
+  messageDesc(file_singletree_v1_daemon_service, 6);
 
 /**
- * How the sending of traces stands.
+ * How sending stands.
  *
  * @generated from enum singletree.v1.TelemetryState
  */
@@ -478,7 +716,7 @@ export const TelemetryState = {
   UNSPECIFIED: 0,
 
   /**
-   * Traces are not exported.
+   * Nothing is sent.
    *
    * @generated from enum value: TELEMETRY_STATE_OFF = 1;
    */
@@ -507,14 +745,14 @@ export const TelemetryState = {
 } as const;
 
 /**
- * How the sending of traces stands.
+ * How sending stands.
  *
  * @generated from enum singletree.v1.TelemetryState
  */
 export type TelemetryState = (typeof TelemetryState)[keyof typeof TelemetryState] | UnknownEnum;
 
 /**
- * How the sending of traces stands.
+ * How sending stands.
  *
  * @generated from enum singletree.v1.TelemetryState
  */

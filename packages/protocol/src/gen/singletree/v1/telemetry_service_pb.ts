@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file singletree/v1/telemetry_service.proto.
  */
 export const file_singletree_v1_telemetry_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kIqACChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQFCCAoGX3N0YXRlQg8KDV9kZWxpdmVyZWRfYXRCDQoLX2xhc3RfZXJyb3JCCwoJX2VuZHBvaW50Iu4CChRTZW5kVGVsZW1ldHJ5UmVxdWVzdBI0Cgd0YXNrX2lkGAEgASgJQiO6SCDYAQFyGzIZXlswLTlhLWZdWzAtOWEtZi1dezAsMzV9JBIuCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAIgBARIMCgRkZWFkGAMgASgIEjYKCnJlcXVlc3RfaWQYBCABKAlCIrpIH9gBAXIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQ6nwG6SJsBGpgBCg90ZWxlbWV0cnlfd2hpY2gSUXNheSBvZiB3aGljaCB0YXNrLCBzaW5jZSB3aGVuLCBvciB0aGF0IHRob3NlIGFyZSBtZWFudCB3aGljaCB0aGUgcmVjZWl2ZXIgcmVmdXNlZBoydGhpcy5kZWFkIHx8IGhhcyh0aGlzLnNpbmNlKSB8fCB0aGlzLnRhc2tfaWQgIT0gJydCCAoGX3NpbmNlIiUKFVNlbmRUZWxlbWV0cnlSZXNwb25zZRIMCgRyb3dzGAEgASgDIhcKFVByb2JlVGVsZW1ldHJ5UmVxdWVzdCJHChZQcm9iZVRlbGVtZXRyeVJlc3BvbnNlEi0KBnByb2JlcxgBIAMoCzIdLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UHJvYmUipAIKDlRlbGVtZXRyeVByb2JlEhMKC2Rlc3RpbmF0aW9uGAEgASgJEg4KBnNpZ25hbBgCIAEoCRIzCgZyZXN1bHQYAyABKA4yIy5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVByb2JlUmVzdWx0EhAKCGVuZHBvaW50GAQgASgJEhAKCHByb3RvY29sGAUgASgJEjEKBWZhdWx0GAYgASgOMh0uc2luZ2xldHJlZS52MS5UZWxlbWV0cnlGYXVsdEgAiAEBEg8KB21lc3NhZ2UYByABKAkSDAoEbWVuZBgIIAEoCRIOCgZhbnN3ZXIYCSABKAkSGAoLZHVyYXRpb25fbXMYCiABKANIAYgBAUIICgZfZmF1bHRCDgoMX2R1cmF0aW9uX21zKsgBChRUZWxlbWV0cnlQcm9iZVJlc3VsdBImCiJURUxFTUVUUllfUFJPQkVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASIAocVEVMRU1FVFJZX1BST0JFX1JFU1VMVF9UQUtFThABEiMKH1RFTEVNRVRSWV9QUk9CRV9SRVNVTFRfRE9VQlRGVUwQAhIhCh1URUxFTUVUUllfUFJPQkVfUkVTVUxUX0ZBSUxFRBADEh4KGlRFTEVNRVRSWV9QUk9CRV9SRVNVTFRfT0ZGEAQqrAUKDlRlbGVtZXRyeUZhdWx0Eh8KG1RFTEVNRVRSWV9GQVVMVF9VTlNQRUNJRklFRBAAEhsKF1RFTEVNRVRSWV9GQVVMVF9SRUZVU0VEEAESIAocVEVMRU1FVFJZX0ZBVUxUX1VOS05PV05fSE9TVBACEh8KG1RFTEVNRVRSWV9GQVVMVF9VTlJFQUNIQUJMRRADEhsKF1RFTEVNRVRSWV9GQVVMVF9USU1FT1VUEAQSHgoaVEVMRU1FVFJZX0ZBVUxUX1VOS05PV05fQ0EQBRIeChpURUxFTUVUUllfRkFVTFRfV1JPTkdfTkFNRRAGEhsKF1RFTEVNRVRSWV9GQVVMVF9FWFBJUkVEEAcSJgoiVEVMRU1FVFJZX0ZBVUxUX0NMSUVOVF9DRVJUSUZJQ0FURRAIEh8KG1RFTEVNRVRSWV9GQVVMVF9UTFNfTUlTU0lORxAJEiIKHlRFTEVNRVRSWV9GQVVMVF9UTFNfVU5FWFBFQ1RFRBAKEiMKH1RFTEVNRVRSWV9GQVVMVF9VTkFVVEhFTlRJQ0FURUQQCxIdChlURUxFTUVUUllfRkFVTFRfRk9SQklEREVOEAwSHgoaVEVMRU1FVFJZX0ZBVUxUX1dST05HX1BBVEgQDRIiCh5URUxFTUVUUllfRkFVTFRfV1JPTkdfUFJPVE9DT0wQDhIfChtURUxFTUVUUllfRkFVTFRfTk9fUkVDRUlWRVIQDxIYChRURUxFTUVUUllfRkFVTFRfQlVTWRAQEhkKFVRFTEVNRVRSWV9GQVVMVF9QUk9YWRAREhsKF1RFTEVNRVRSWV9GQVVMVF9QQVJUSUFMEBISHAoYVEVMRU1FVFJZX0ZBVUxUX1JFSkVDVEVEEBMSGQoVVEVMRU1FVFJZX0ZBVUxUX09USEVSEBQq0AEKFFRlbGVtZXRyeVJlY29yZFN0YXRlEiYKIlRFTEVNRVRSWV9SRUNPUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIlCiFURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VORElSRUNURUQQARIiCh5URUxFTUVUUllfUkVDT1JEX1NUQVRFX1BFTkRJTkcQAhIkCiBURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFTElWRVJFRBADEh8KG1RFTEVNRVRSWV9SRUNPUkRfU1RBVEVfREVBRBAEMrICChBUZWxlbWV0cnlTZXJ2aWNlEmMKEFByZXZpZXdUZWxlbWV0cnkSJi5zaW5nbGV0cmVlLnYxLlByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0Gicuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USWgoNU2VuZFRlbGVtZXRyeRIjLnNpbmdsZXRyZWUudjEuU2VuZFRlbGVtZXRyeVJlcXVlc3QaJC5zaW5nbGV0cmVlLnYxLlNlbmRUZWxlbWV0cnlSZXNwb25zZRJdCg5Qcm9iZVRlbGVtZXRyeRIkLnNpbmdsZXRyZWUudjEuUHJvYmVUZWxlbWV0cnlSZXF1ZXN0GiUuc2luZ2xldHJlZS52MS5Qcm9iZVRlbGVtZXRyeVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiVzaW5nbGV0cmVlL3YxL3RlbGVtZXRyeV9zZXJ2aWNlLnByb3RvEg1zaW5nbGV0cmVlLnYxIkwKF1ByZXZpZXdUZWxlbWV0cnlSZXF1ZXN0EjEKB3Rhc2tfaWQYASABKAlCILpIHXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kItECChhQcmV2aWV3VGVsZW1ldHJ5UmVzcG9uc2USDwoHdGFza19pZBgBIAEoCRIMCgRvdGxwGAIgASgMEg4KBmZyb3plbhgDIAEoCBI3CgVzdGF0ZRgEIAEoDjIjLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkU3RhdGVIAIgBARI1CgxkZWxpdmVyZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAGIAQESFwoKbGFzdF9lcnJvchgGIAEoCUgCiAEBEhUKCGVuZHBvaW50GAcgASgJSAOIAQESLwoHcmVjb3JkcxgIIAMoCzIeLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5UmVjb3JkQggKBl9zdGF0ZUIPCg1fZGVsaXZlcmVkX2F0Qg0KC19sYXN0X2Vycm9yQgsKCV9lbmRwb2ludCKDAgoPVGVsZW1ldHJ5UmVjb3JkEhgKC2Rlc3RpbmF0aW9uGAEgASgJSACIAQESMgoFc3RhdGUYAiABKA4yIy5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVJlY29yZFN0YXRlEjUKDGRlbGl2ZXJlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBIAYgBARIXCgpsYXN0X2Vycm9yGAQgASgJSAKIAQESFQoIZW5kcG9pbnQYBSABKAlIA4gBAUIOCgxfZGVzdGluYXRpb25CDwoNX2RlbGl2ZXJlZF9hdEINCgtfbGFzdF9lcnJvckILCglfZW5kcG9pbnQinQMKFFNlbmRUZWxlbWV0cnlSZXF1ZXN0EjQKB3Rhc2tfaWQYASABKAlCI7pIINgBAXIbMhleWzAtOWEtZl1bMC05YS1mLV17MCwzNX0kEi4KBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAiAEBEgwKBGRlYWQYAyABKAgSNgoKcmVxdWVzdF9pZBgEIAEoCUIiukgf2AEBchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBItCgJ0bxgFIAEoCUIhukge2AEBchkyF15bYS16XVthLXowLTlfLV17MCw2Mn0kOp8BukibARqYAQoPdGVsZW1ldHJ5X3doaWNoElFzYXkgb2Ygd2hpY2ggdGFzaywgc2luY2Ugd2hlbiwgb3IgdGhhdCB0aG9zZSBhcmUgbWVhbnQgd2hpY2ggdGhlIHJlY2VpdmVyIHJlZnVzZWQaMnRoaXMuZGVhZCB8fCBoYXModGhpcy5zaW5jZSkgfHwgdGhpcy50YXNrX2lkICE9ICcnQggKBl9zaW5jZSIlChVTZW5kVGVsZW1ldHJ5UmVzcG9uc2USDAoEcm93cxgBIAEoAyIXChVQcm9iZVRlbGVtZXRyeVJlcXVlc3QiRwoWUHJvYmVUZWxlbWV0cnlSZXNwb25zZRItCgZwcm9iZXMYASADKAsyHS5zaW5nbGV0cmVlLnYxLlRlbGVtZXRyeVByb2JlIqQCCg5UZWxlbWV0cnlQcm9iZRITCgtkZXN0aW5hdGlvbhgBIAEoCRIOCgZzaWduYWwYAiABKAkSMwoGcmVzdWx0GAMgASgOMiMuc2luZ2xldHJlZS52MS5UZWxlbWV0cnlQcm9iZVJlc3VsdBIQCghlbmRwb2ludBgEIAEoCRIQCghwcm90b2NvbBgFIAEoCRIxCgVmYXVsdBgGIAEoDjIdLnNpbmdsZXRyZWUudjEuVGVsZW1ldHJ5RmF1bHRIAIgBARIPCgdtZXNzYWdlGAcgASgJEgwKBG1lbmQYCCABKAkSDgoGYW5zd2VyGAkgASgJEhgKC2R1cmF0aW9uX21zGAogASgDSAGIAQFCCAoGX2ZhdWx0Qg4KDF9kdXJhdGlvbl9tcyrIAQoUVGVsZW1ldHJ5UHJvYmVSZXN1bHQSJgoiVEVMRU1FVFJZX1BST0JFX1JFU1VMVF9VTlNQRUNJRklFRBAAEiAKHFRFTEVNRVRSWV9QUk9CRV9SRVNVTFRfVEFLRU4QARIjCh9URUxFTUVUUllfUFJPQkVfUkVTVUxUX0RPVUJURlVMEAISIQodVEVMRU1FVFJZX1BST0JFX1JFU1VMVF9GQUlMRUQQAxIeChpURUxFTUVUUllfUFJPQkVfUkVTVUxUX09GRhAEKqwFCg5UZWxlbWV0cnlGYXVsdBIfChtURUxFTUVUUllfRkFVTFRfVU5TUEVDSUZJRUQQABIbChdURUxFTUVUUllfRkFVTFRfUkVGVVNFRBABEiAKHFRFTEVNRVRSWV9GQVVMVF9VTktOT1dOX0hPU1QQAhIfChtURUxFTUVUUllfRkFVTFRfVU5SRUFDSEFCTEUQAxIbChdURUxFTUVUUllfRkFVTFRfVElNRU9VVBAEEh4KGlRFTEVNRVRSWV9GQVVMVF9VTktOT1dOX0NBEAUSHgoaVEVMRU1FVFJZX0ZBVUxUX1dST05HX05BTUUQBhIbChdURUxFTUVUUllfRkFVTFRfRVhQSVJFRBAHEiYKIlRFTEVNRVRSWV9GQVVMVF9DTElFTlRfQ0VSVElGSUNBVEUQCBIfChtURUxFTUVUUllfRkFVTFRfVExTX01JU1NJTkcQCRIiCh5URUxFTUVUUllfRkFVTFRfVExTX1VORVhQRUNURUQQChIjCh9URUxFTUVUUllfRkFVTFRfVU5BVVRIRU5USUNBVEVEEAsSHQoZVEVMRU1FVFJZX0ZBVUxUX0ZPUkJJRERFThAMEh4KGlRFTEVNRVRSWV9GQVVMVF9XUk9OR19QQVRIEA0SIgoeVEVMRU1FVFJZX0ZBVUxUX1dST05HX1BST1RPQ09MEA4SHwobVEVMRU1FVFJZX0ZBVUxUX05PX1JFQ0VJVkVSEA8SGAoUVEVMRU1FVFJZX0ZBVUxUX0JVU1kQEBIZChVURUxFTUVUUllfRkFVTFRfUFJPWFkQERIbChdURUxFTUVUUllfRkFVTFRfUEFSVElBTBASEhwKGFRFTEVNRVRSWV9GQVVMVF9SRUpFQ1RFRBATEhkKFVRFTEVNRVRSWV9GQVVMVF9PVEhFUhAUKtABChRUZWxlbWV0cnlSZWNvcmRTdGF0ZRImCiJURUxFTUVUUllfUkVDT1JEX1NUQVRFX1VOU1BFQ0lGSUVEEAASJQohVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9VTkRJUkVDVEVEEAESIgoeVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9QRU5ESU5HEAISJAogVEVMRU1FVFJZX1JFQ09SRF9TVEFURV9ERUxJVkVSRUQQAxIfChtURUxFTUVUUllfUkVDT1JEX1NUQVRFX0RFQUQQBDKyAgoQVGVsZW1ldHJ5U2VydmljZRJjChBQcmV2aWV3VGVsZW1ldHJ5EiYuc2luZ2xldHJlZS52MS5QcmV2aWV3VGVsZW1ldHJ5UmVxdWVzdBonLnNpbmdsZXRyZWUudjEuUHJldmlld1RlbGVtZXRyeVJlc3BvbnNlEloKDVNlbmRUZWxlbWV0cnkSIy5zaW5nbGV0cmVlLnYxLlNlbmRUZWxlbWV0cnlSZXF1ZXN0GiQuc2luZ2xldHJlZS52MS5TZW5kVGVsZW1ldHJ5UmVzcG9uc2USXQoOUHJvYmVUZWxlbWV0cnkSJC5zaW5nbGV0cmVlLnYxLlByb2JlVGVsZW1ldHJ5UmVxdWVzdBolLnNpbmdsZXRyZWUudjEuUHJvYmVUZWxlbWV0cnlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Asks what leaves the machine about a task.
@@ -78,7 +78,7 @@ export type PreviewTelemetryResponse = Message<"singletree.v1.PreviewTelemetryRe
   frozen: boolean;
 
   /**
-   * What became of the task's record. Absent if there is none.
+   * What became of the task's record, for the first destination. Absent if there is none.
    *
    * @generated from field: optional singletree.v1.TelemetryRecordState state = 4;
    */
@@ -104,6 +104,13 @@ export type PreviewTelemetryResponse = Message<"singletree.v1.PreviewTelemetryRe
    * @generated from field: optional string endpoint = 7;
    */
   endpoint?: string | undefined;
+
+  /**
+   * What became of the task's record, by destination. Every one gets the same bytes.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryRecord records = 8;
+   */
+  records: TelemetryRecord[];
 };
 
 /**
@@ -134,7 +141,7 @@ export type PreviewTelemetryResponseJson = {
   frozen?: boolean;
 
   /**
-   * What became of the task's record. Absent if there is none.
+   * What became of the task's record, for the first destination. Absent if there is none.
    *
    * @generated from field: optional singletree.v1.TelemetryRecordState state = 4;
    */
@@ -160,6 +167,13 @@ export type PreviewTelemetryResponseJson = {
    * @generated from field: optional string endpoint = 7;
    */
   endpoint?: string;
+
+  /**
+   * What became of the task's record, by destination. Every one gets the same bytes.
+   *
+   * @generated from field: repeated singletree.v1.TelemetryRecord records = 8;
+   */
+  records?: TelemetryRecordJson[];
 };
 
 /**
@@ -168,6 +182,97 @@ export type PreviewTelemetryResponseJson = {
  */
 export const PreviewTelemetryResponseSchema: GenMessage<PreviewTelemetryResponse, {jsonType: PreviewTelemetryResponseJson}> = /*@__PURE__*/
   messageDesc(file_singletree_v1_telemetry_service, 1);
+
+/**
+ * What became of a task's record for one destination.
+ *
+ * @generated from message singletree.v1.TelemetryRecord
+ */
+export type TelemetryRecord = Message<"singletree.v1.TelemetryRecord"> & {
+  /**
+   * Name of the destination. Absent if the record is kept without one.
+   *
+   * @generated from field: optional string destination = 1;
+   */
+  destination?: string | undefined;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: singletree.v1.TelemetryRecordState state = 2;
+   */
+  state: TelemetryRecordState;
+
+  /**
+   * When the receiver took it. Absent if it has not, as far as is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp delivered_at = 3;
+   */
+  deliveredAt?: Timestamp | undefined;
+
+  /**
+   * Why it was not taken at the last try.
+   *
+   * @generated from field: optional string last_error = 4;
+   */
+  lastError?: string | undefined;
+
+  /**
+   * Where it goes, without credentials. Absent if nothing is sent there now.
+   *
+   * @generated from field: optional string endpoint = 5;
+   */
+  endpoint?: string | undefined;
+};
+
+/**
+ * What became of a task's record for one destination.
+ *
+ * @generated from message singletree.v1.TelemetryRecord
+ */
+export type TelemetryRecordJson = {
+  /**
+   * Name of the destination. Absent if the record is kept without one.
+   *
+   * @generated from field: optional string destination = 1;
+   */
+  destination?: string;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: singletree.v1.TelemetryRecordState state = 2;
+   */
+  state?: TelemetryRecordStateJson;
+
+  /**
+   * When the receiver took it. Absent if it has not, as far as is known.
+   *
+   * @generated from field: optional google.protobuf.Timestamp delivered_at = 3;
+   */
+  deliveredAt?: TimestampJson;
+
+  /**
+   * Why it was not taken at the last try.
+   *
+   * @generated from field: optional string last_error = 4;
+   */
+  lastError?: string;
+
+  /**
+   * Where it goes, without credentials. Absent if nothing is sent there now.
+   *
+   * @generated from field: optional string endpoint = 5;
+   */
+  endpoint?: string;
+};
+
+/**
+ * Describes the message singletree.v1.TelemetryRecord.
+ * Use `create(TelemetryRecordSchema)` to create a new message.
+ */
+export const TelemetryRecordSchema: GenMessage<TelemetryRecord, {jsonType: TelemetryRecordJson}> = /*@__PURE__*/
+  messageDesc(file_singletree_v1_telemetry_service, 2);
 
 /**
  * Says which records to send.
@@ -202,6 +307,13 @@ export type SendTelemetryRequest = Message<"singletree.v1.SendTelemetryRequest">
    * @generated from field: string request_id = 4;
    */
   requestId: string;
+
+  /**
+   * Name of the destination that gets them: then also the records that others got and it has not. Empty for all destinations.
+   *
+   * @generated from field: string to = 5;
+   */
+  to: string;
 };
 
 /**
@@ -237,6 +349,13 @@ export type SendTelemetryRequestJson = {
    * @generated from field: string request_id = 4;
    */
   requestId?: string;
+
+  /**
+   * Name of the destination that gets them: then also the records that others got and it has not. Empty for all destinations.
+   *
+   * @generated from field: string to = 5;
+   */
+  to?: string;
 };
 
 /**
@@ -244,7 +363,7 @@ export type SendTelemetryRequestJson = {
  * Use `create(SendTelemetryRequestSchema)` to create a new message.
  */
 export const SendTelemetryRequestSchema: GenMessage<SendTelemetryRequest, {jsonType: SendTelemetryRequestJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_telemetry_service, 2);
+  messageDesc(file_singletree_v1_telemetry_service, 3);
 
 /**
  * The records are in the queue.
@@ -279,7 +398,7 @@ export type SendTelemetryResponseJson = {
  * Use `create(SendTelemetryResponseSchema)` to create a new message.
  */
 export const SendTelemetryResponseSchema: GenMessage<SendTelemetryResponse, {jsonType: SendTelemetryResponseJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_telemetry_service, 3);
+  messageDesc(file_singletree_v1_telemetry_service, 4);
 
 /**
  * Asks for a probe of each destination.
@@ -302,7 +421,7 @@ export type ProbeTelemetryRequestJson = {
  * Use `create(ProbeTelemetryRequestSchema)` to create a new message.
  */
 export const ProbeTelemetryRequestSchema: GenMessage<ProbeTelemetryRequest, {jsonType: ProbeTelemetryRequestJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_telemetry_service, 4);
+  messageDesc(file_singletree_v1_telemetry_service, 5);
 
 /**
  * What became of the probes.
@@ -337,7 +456,7 @@ export type ProbeTelemetryResponseJson = {
  * Use `create(ProbeTelemetryResponseSchema)` to create a new message.
  */
 export const ProbeTelemetryResponseSchema: GenMessage<ProbeTelemetryResponse, {jsonType: ProbeTelemetryResponseJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_telemetry_service, 5);
+  messageDesc(file_singletree_v1_telemetry_service, 6);
 
 /**
  * What became of one probe.
@@ -498,7 +617,7 @@ export type TelemetryProbeJson = {
  * Use `create(TelemetryProbeSchema)` to create a new message.
  */
 export const TelemetryProbeSchema: GenMessage<TelemetryProbe, {jsonType: TelemetryProbeJson}> = /*@__PURE__*/
-  messageDesc(file_singletree_v1_telemetry_service, 6);
+  messageDesc(file_singletree_v1_telemetry_service, 7);
 
 /**
  * How a probe ended.
