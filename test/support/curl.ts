@@ -8,7 +8,7 @@ const service = 'http://localhost/singletree.v1.TaskService';
 
 /** One call of Connect with JSON by curl over the daemon's socket; bytes are sent as they are. `status` is that of HTTP. */
 export async function curl(socket: string, method: string, request: object): Promise<{ status: number; body: unknown }> {
-  const args = ['-H', 'content-type: application/json', '--data-binary', '@-', '-w', '\n%{http_code}'];
+  const args = ['-H', 'content-type: application/json', '-H', 'connect-protocol-version: 1', '--data-binary', '@-', '-w', '\n%{http_code}'];
   const call = run('curl', ['-sS', '--unix-socket', socket, ...args, `${service}/${method}`]);
   call.child.stdin?.end(Buffer.isBuffer(request) ? request : JSON.stringify(request));
   const { stdout } = await call;

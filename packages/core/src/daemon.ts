@@ -24,9 +24,10 @@ import { unknownPredictor } from './prediction/predictor.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
 import { routes } from './rpc/routes.ts';
-import { serve } from './rpc/server.ts';
+import { openWire } from './rpc/server.ts';
 import { socketPath } from './state-folder/socket-path.ts';
 import { openStateFolder, type StateFolder } from './state-folder/state-folder.ts';
+import { openTokens } from './state-folder/tokens.ts';
 import type { Store } from './store/store.ts';
 import { openSqlite } from './store/sqlite/index.ts';
 import { chooseContainment } from './supervision/containment/choose.ts';
@@ -144,11 +145,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log,
     });
 
-    const address = `unix:${socketPath(folder.paths.root, environment)}`;
+    const wire = await openWire({
+      listen: configuration.listen,
+      socketPath: socketPath(folder.paths.root, environment),
+      tokens: () => openTokens(folder.paths),
+      log,
+    });
     const facts: DaemonFacts = {
       pid: process.pid,
       version,
-      address,
+      address: wire.address,
+      ...(wire.tcp === undefined ? {} : { tcp: wire.tcp, tokenFile: folder.paths.adminToken }),
       state: folder.paths.root,
       startedAt,
       concurrency: configuration.concurrency.total,
@@ -196,8 +203,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
     const daemon = { facts, store, plugins, telemetry, stop: beginStop };
-    const server = await serve(
-      address.slice('unix:'.length),
+    const server = wire.serve(
       routes({
         tasks,
         control: { control, store, plugins },
@@ -211,7 +217,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         },
       }),
       { '/metrics': () => outbox.metricsText() },
-      log,
     );
     await dispatcher.start();
     outbox.start();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { failureReasons } from '../task/reasons.ts';
 import { fixedReasons } from '../task/retry.ts';
+import { listen } from './listen.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 /** Times that lie further ahead than dates go would have no words on the wire. */
@@ -45,6 +46,8 @@ const secretVariable = variable.regex(
   'PATH, HOME, XDG_… and SINGLETREE_… say where things are: they are no secrets',
 );
 
+const truth = z.boolean('expected true or false');
+
 const harness = z
   .strictObject({
     /** A package name, or a path to a module. */
@@ -60,6 +63,8 @@ const harness = z
     args: z.array(z.string()).default([]),
     /** The plugin's own, checked against the schema that it brings. */
     options: z.record(z.string(), z.unknown()).default({}),
+    /** Whether the CLI sends its own traces too, where the daemon's go. */
+    telemetry: truth.default(false),
   })
   .superRefine(({ env, secrets }, context) => {
     for (const name of Object.keys(secrets)) {
@@ -111,8 +116,6 @@ const pricedModel = z.string().regex(/^(\*|[^\s*]+\*?)$/, 'a model is a name wit
 
 const wait = z.union([z.literal(0), duration], 'expected a duration such as 30s, or 0');
 
-const truth = z.boolean('expected true or false');
-
 const pattern = z.string('expected a regular expression').superRefine((text, context) => {
   try {
     if (new RegExp(text, 'u').test('')) wrong(context, `"${text}" matches the empty text, which is everywhere`);
@@ -153,6 +156,7 @@ const retriable = failureReasons.filter((reason) => !fixedReasons.includes(reaso
 /** The configuration file. Everything has a default; an unknown key is an error. */
 export const configurationSchema = z.strictObject({
   version: z.literal(1, 'this program reads version 1').default(1),
+  listen,
   concurrency: z
     .strictObject({ total: wholeNumber(1, 1000).default(4), per_harness: z.record(z.string(), wholeNumber(1)).default({}) })
     .prefault({}),

@@ -26,6 +26,9 @@ export interface DaemonFacts {
   readonly pid: number;
   readonly version: string;
   readonly address: string;
+  /** The URL over TCP, and where its token lies; absent if there is none. */
+  readonly tcp?: string;
+  readonly tokenFile?: string;
   readonly state: string;
   readonly startedAt: number;
   readonly concurrency: number;
@@ -68,6 +71,7 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
         pid: facts.pid,
         version: facts.version,
         address: facts.address,
+        ...opt('tcpAddress', facts.tcp),
         state: facts.state,
         startedAt: timestampFromMs(facts.startedAt),
         killSwitch: (await parts.store.killSwitches()).map(killSwitchToProto),

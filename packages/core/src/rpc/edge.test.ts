@@ -36,7 +36,7 @@ const transport = createRouterTransport(
         if (failure !== undefined) throw failure;
       },
     }),
-  { router: { interceptors: [edge(log)] } },
+  { router: { interceptors: [edge({ log, shutdown: new AbortController().signal, slowReaderMs: 1_000 })] } },
 );
 const client = createClient(TaskService, transport);
 afterEach(() => {

@@ -1,18 +1,39 @@
-import { rmSync } from 'node:fs';
-import http from 'node:http';
-import http2 from 'node:http2';
-import net from 'node:net';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Logger } from 'pino';
-import { edge } from './edge.ts';
-import { jsonOptions } from './json-text.ts';
+import type { Listen } from '../config/listen.ts';
+import { DomainError } from '../errors.ts';
+import type { Scope } from '../state-folder/tokens.ts';
+import { createAnswers, type Door } from './answer.ts';
+import { readCertificate } from './certificate.ts';
+import { toConnectError } from './connect-error.ts';
+import { FailedTries } from './failed-tries.ts';
+import { authorityOf, hostsOf } from './hosts.ts';
+import { limits as usualLimits, type Limits } from './limits.ts';
+import { listenOnSocket, listenOnTcp, type Listener } from './listeners.ts';
+import { byToken } from './principals.ts';
+import { createSpeaker } from './speaker.ts';
 
-/** Largest request: prompt, context and their envelope. It bounds decompression too. */
-const readMaxBytes = 4 * 1024 * 1024;
-const http2Settings: http2.ServerOptions = { settings: { maxConcurrentStreams: 256 }, maxSessionMemory: 10 };
 const shutdownGraceMs = 2_000;
+
+export interface WireParts {
+  readonly listen: Listen;
+  readonly socketPath: string;
+  /** Asked for when there is a TCP address. */
+  readonly tokens: () => Readonly<Record<Scope, string>>;
+  readonly log: Logger;
+  readonly limits?: Limits;
+}
+
+/** Bound, and silent until there is something to say: who connects meanwhile is answered then. */
+export interface Wire {
+  /** URL of the socket, or where there is none that over TCP. */
+  readonly address: string;
+  readonly tcp?: string;
+  /** `texts` are answers to plain GETs, by path. */
+  serve(routes: (router: ConnectRouter) => void, texts: Readonly<Record<string, () => Promise<string>>>): Server;
+}
 
 export interface Server {
   /** Calls that are being answered, watches included. */
@@ -21,70 +42,52 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Serves Connect, gRPC and gRPC-Web over HTTP/1.1 and h2c on one unix socket: the first bytes of a connection tell which it speaks. `texts` are answers to plain GETs, by path. */
-export async function serve(
-  socketPath: string,
-  routes: (router: ConnectRouter) => void,
-  texts: Readonly<Record<string, () => Promise<string>>>,
-  log: Logger,
-): Promise<Server> {
-  const shutdown = new AbortController();
-  const handler = connectNodeAdapter({ routes, interceptors: [edge(log)], jsonOptions, readMaxBytes, shutdownSignal: shutdown.signal });
-  let active = 0;
-  const counted: typeof handler = (request, response) => {
-    active += 1;
-    response.once('close', () => (active -= 1));
-    const text = request.method === 'GET' ? texts[request.url ?? ''] : undefined;
-    if (text) answerText(text, response, log);
-    else handler(request, response);
-  };
-  const one = http.createServer(counted);
-  const two = http2.createServer(http2Settings, counted);
-  const sockets = new Set<net.Socket>();
-  two.on('sessionError', (error) => log.debug({ err: error }, 'an HTTP/2 session failed'));
-  const listener = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
-    socket.once('readable', () => {
-      // Reading and unshifting on `readable` keeps the bytes for whoever takes over; with `data` and pause the first frames get lost.
-      const first: unknown = socket.read();
-      if (!Buffer.isBuffer(first)) return;
-      socket.unshift(first);
-      (first.subarray(0, 2).toString('latin1') === 'PR' ? two : one).emit('connection', socket);
-    });
-  });
-  rmSync(socketPath, { force: true }); // ours by the lock on the state folder, and left by a daemon that was killed
-  // Only around this call: everything that the daemon starts inherits its umask, and an agent's files are the user's own.
-  const umask = process.umask(0o177);
-  listener.listen(socketPath);
-  process.umask(umask);
-  await once(listener, 'listening');
+/**
+ * Listens where the configuration says, to Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2 on each address. Throws DomainError
+ * LISTEN_REFUSED, and StateFolderRefused for tokens that others may know.
+ */
+export async function openWire({ listen, socketPath, tokens, log, limits = usualLimits }: WireParts): Promise<Wire> {
+  const doors: { readonly listener: Listener; readonly door: Door }[] = [];
+  let tcp: string | undefined;
+  if (listen.tcp) {
+    // Both are looked at before anything listens.
+    const secure = listen.tls && readCertificate(listen.tls);
+    const principal = byToken(tokens());
+    const { listener, bound } = await listenOnTcp(listen.tcp, secure, limits, log);
+    tcp = `${secure ? 'https' : 'http'}://${authorityOf(bound)}`;
+    doors.push({ listener, door: { hosts: hostsOf(listen.hosts, bound), principal, tries: new FailedTries(() => performance.now()) } });
+  }
+  if (listen.socket) {
+    const listener = await listenOnSocket(socketPath, limits, log);
+    doors.push({ listener, door: { hosts: hostsOf([]), principal: () => ({ name: 'socket', scope: 'admin' }) } });
+  }
   return {
-    activeCalls: () => active,
-    async close() {
-      shutdown.abort();
-      listener.close();
-      one.closeIdleConnections();
-      const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), shutdownGraceMs);
-      const open = [...sockets].filter((socket) => !socket.destroyed);
-      await Promise.allSettled(open.map((socket) => once(socket, 'close')));
-      clearTimeout(timer);
-      two.close();
+    address: listen.socket || tcp === undefined ? `unix:${socketPath}` : tcp,
+    ...(tcp === undefined ? {} : { tcp }),
+    serve(routes, texts) {
+      const shutdown = new AbortController();
+      const answers = createAnswers({ routes, texts, limits, log, shutdown: shutdown.signal });
+      const speakers = doors.map(({ listener, door }) => {
+        const speaker = createSpeaker(answers.through(door), limits, log);
+        listener.serve(speaker);
+        return speaker;
+      });
+      return {
+        activeCalls: answers.active,
+        async close() {
+          shutdown.abort(toConnectError(new DomainError('SHUTTING_DOWN', 'the daemon is stopping')));
+          doors.forEach(({ listener }) => listener.close());
+          speakers.forEach((speaker) => speaker.close());
+          await allClosed(doors.flatMap(({ listener }) => [...listener.sockets]));
+        },
+      };
     },
   };
 }
 
-function answerText(text: () => Promise<string>, response: Parameters<ReturnType<typeof connectNodeAdapter>>[1], log: Logger): void {
-  const end = (status: number, body: string): void => {
-    response.writeHead(status, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
-    response.end(body);
-  };
-  text().then(
-    (body) => end(200, body),
-    (error: unknown) => {
-      log.error({ err: error }, 'a page could not be made');
-      end(503, 'not now\n');
-    },
-  );
+async function allClosed(sockets: readonly Socket[]): Promise<void> {
+  const open = sockets.filter((socket) => !socket.destroyed);
+  const timer = setTimeout(() => open.forEach((socket) => socket.destroy()), shutdownGraceMs);
+  await Promise.allSettled(open.map((socket) => once(socket, 'close')));
+  clearTimeout(timer);
 }

@@ -4,8 +4,12 @@ import { codeOf } from './system-error.ts';
 
 /** Where the daemon of a state folder is reached, left there for its clients. */
 export interface Address {
-  /** A URL: `unix:` and the path of a socket, or `http:`. */
+  /** A URL: `unix:` and the path of a socket, or the one over TCP where there is no socket. */
   readonly address: string;
+  /** The URL over TCP, `http:` or `https:`; absent if there is none. */
+  readonly tcp?: string | undefined;
+  /** Where the token for that lies. */
+  readonly tokenFile?: string | undefined;
   readonly pid: number;
   readonly version: string;
   readonly startedAt: Instant;
@@ -16,8 +20,10 @@ export interface Address {
 }
 
 /** Replaces the address file in one piece. */
-export function writeAddress(file: string, { address, pid, version, startedAt, configHash, otelHash }: Address): void {
-  const content = { address, pid, version, started_at: new Date(startedAt).toISOString(), config_hash: configHash, otel_hash: otelHash };
+export function writeAddress(file: string, left: Address): void {
+  const { address, tcp, tokenFile, pid, version, startedAt, configHash, otelHash } = left;
+  const hashes = { config_hash: configHash, otel_hash: otelHash };
+  const content = { address, tcp, token_file: tokenFile, pid, version, started_at: new Date(startedAt).toISOString(), ...hashes };
   const aside = `${file}.new`;
   writeFileSync(aside, `${JSON.stringify(content)}\n`, { mode: 0o600 });
   renameSync(aside, file);
@@ -56,9 +62,20 @@ export function readAddress(file: string): Address | undefined {
     throw error;
   }
   if (!isAddressFile(content)) return undefined;
-  const { address, pid, version, started_at: startedAt, config_hash: configHash, otel_hash: otelHash } = content;
+  const {
+    address,
+    tcp,
+    token_file: tokenFile,
+    pid,
+    version,
+    started_at: startedAt,
+    config_hash: configHash,
+    otel_hash: otelHash,
+  } = content;
   return {
     address,
+    ...(typeof tcp === 'string' ? { tcp } : {}),
+    ...(typeof tokenFile === 'string' ? { tokenFile } : {}),
     pid,
     version,
     startedAt: Date.parse(startedAt),
@@ -73,6 +90,8 @@ export function removeAddress(file: string): void {
 
 interface AddressFile {
   readonly address: string;
+  readonly tcp?: unknown;
+  readonly token_file?: unknown;
   readonly pid: number;
   readonly version: string;
   readonly started_at: string;

@@ -13,6 +13,10 @@ export interface StatePaths {
   /** HOME of the daemon's own git calls. */
   readonly gitHome: string;
   readonly address: string;
+  /** Of the three tokens that callers over TCP may show, the one that allows everything. */
+  readonly adminToken: string;
+  readonly submitToken: string;
+  readonly readToken: string;
   /** The kill switches that are thrown, for the shims to read. */
   readonly killSwitch: string;
   /** What a daemon that was started in the background says. */
@@ -29,6 +33,9 @@ export function statePaths(root: string): StatePaths {
     worktrees: join(root, 'worktrees'),
     gitHome: join(root, 'git-home'),
     address: join(root, 'address.json'),
+    adminToken: join(root, 'token'),
+    submitToken: join(root, 'token.submit'),
+    readToken: join(root, 'token.read'),
     killSwitch: join(root, 'kill-switch.json'),
     log: join(root, 'daemon.log'),
   };

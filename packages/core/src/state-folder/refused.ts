@@ -10,6 +10,7 @@ export type StateFolderReason =
   | 'STATE_FOLDER_OBSTRUCTED'
   | 'STATE_FOLDER_UNSUPPORTED'
   | 'STATE_FOLDER_PATH_TOO_LONG'
+  | 'STATE_FOLDER_TOKEN_REFUSED'
   | 'STATE_FOLDER_IN_USE';
 
 /** A folder that state cannot be trusted to. */

@@ -1,0 +1,233 @@
+import { constants } from 'node:http2';
+import { Code, ConnectError, createConnectRouter, createContextValues, type ConnectRouter } from '@connectrpc/connect';
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
+import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import type { Logger } from 'pino';
+import { DomainError } from '../errors.ts';
+import { callKey, endWith, type Call } from './call.ts';
+import { toConnectError } from './connect-error.ts';
+import { edge } from './edge.ts';
+import type { FailedTries } from './failed-tries.ts';
+import { admit, Refusal, type Asked, type Destination, type Principal, type Rules } from './gate.ts';
+import { jsonOptions } from './json-text.ts';
+import type { Limits } from './limits.ts';
+import { scopeOf } from './method-scopes.ts';
+import { refuse, type Refused, type Request, type Response } from './refuse.ts';
+import type { Handler } from './speaker.ts';
+
+/** A way in: who is let in by it, and under which names. */
+export interface Door {
+  readonly hosts: Rules['hosts'];
+  readonly principal: Rules['principal'];
+  /** Where those who are refused are nobody yet, and may try as often as they like. */
+  readonly tries?: FailedTries;
+}
+
+export interface AnswerParts {
+  readonly routes: (router: ConnectRouter) => void;
+  /** Answers to plain GETs, by path. */
+  readonly texts: Readonly<Record<string, () => Promise<string>>>;
+  readonly limits: Limits;
+  readonly shutdown: AbortSignal;
+  readonly log: Logger;
+}
+
+export interface Answers {
+  /** Calls that are being answered. */
+  active(): number;
+  through(door: Door): Handler;
+}
+
+type Answer = Destination & { readonly answer: (request: Request, response: Response, call: Call) => void };
+
+/** Answers requests: the gate first, whatever was asked for, then the one handler of the path. */
+export function createAnswers(parts: AnswerParts): Answers {
+  const { limits, log } = parts;
+  const destinations = destinationsOf(parts);
+  const open = new Map<string, number>();
+
+  const count = (principal: Principal, response: Response): void => {
+    const before = open.get(principal.name) ?? 0;
+    if (before >= limits.calls) {
+      const error = new DomainError('TOO_MANY_CALLS', `${limits.calls} calls are open already`, { hint: 'end some of them, or try again' });
+      throw new Refusal(error, { principal });
+    }
+    open.set(principal.name, before + 1);
+    response.once('close', () => open.set(principal.name, (open.get(principal.name) ?? 1) - 1));
+  };
+
+  return {
+    active: () => [...open.values()].reduce((sum, calls) => sum + calls, 0),
+    through(door) {
+      const rules = { ...door, destinations };
+      return (request, response) => {
+        const call = beginCall(request, response, log);
+        try {
+          const asked = askedOf(request);
+          const { principal } = admit(asked, rules);
+          call.principal = principal.name;
+          count(principal, response);
+          limitBody(request, response, call, limits);
+          destinations.get(asked.path)?.answer(request, response, call);
+        } catch (error) {
+          if (!(error instanceof Refusal)) log.error({ err: error }, 'a call failed');
+          refuseCall(request, response, call, error, door);
+        }
+      };
+    },
+  };
+}
+
+function destinationsOf({ routes, texts, limits, shutdown, log }: AnswerParts): ReadonlyMap<string, Answer> {
+  const router = createConnectRouter({
+    interceptors: [edge({ log, shutdown, slowReaderMs: limits.slowReaderMs })],
+    jsonOptions,
+    readMaxBytes: limits.requestBytes,
+    maxTimeoutMs: limits.longestTimeoutMs,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    // A page of a browser cannot send it without asking first, and is told no.
+    requireConnectProtocolHeader: true,
+    shutdownSignal: shutdown,
+    requestGate({ signal, values }) {
+      const call = values.get(callKey);
+      const onAbort = (): void => {
+        if (call && signal.reason instanceof ConnectError) endWith(call, signal.reason);
+      };
+      signal.addEventListener('abort', onAbort);
+      if (signal.aborted) onAbort();
+    },
+  });
+  routes(router);
+  const methods = router.handlers.map((handler): [string, Answer] => [
+    handler.requestPath,
+    {
+      scope: scopeOf(handler.method),
+      kind: handler.method.methodKind,
+      answer: (request, response, call) =>
+        void answerMethod(handler, request, response, call, limits).catch((error: unknown) => {
+          log.debug({ err: error }, 'an answer could not be sent');
+          response.destroy();
+        }),
+    },
+  ]);
+  const pages = Object.entries(texts).map(([path, text]): [string, Answer] => [
+    path,
+    { scope: 'read', kind: 'text', answer: (_, response, call) => answerText(text, response, call, log) },
+  ]);
+  return new Map([...methods, ...pages]);
+}
+
+async function answerMethod(handler: UniversalHandler, request: Request, response: Response, call: Call, limits: Limits): Promise<void> {
+  const values = createContextValues().set(callKey, call);
+  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+  const body = answer.body && told(answer.body, response, call, limits);
+  await universalResponseToNodeResponse({ ...answer, ...(body ? { body } : {}) }, response);
+}
+
+/** Counts what is sent, and cuts off who takes nothing of it. */
+async function* told(body: AsyncIterable<Uint8Array>, response: Response, call: Call, limits: Limits): AsyncIterable<Uint8Array> {
+  const cut = (): void => {
+    call.code ??= 'resource_exhausted';
+    if ('stream' in response) response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    else response.destroy();
+  };
+  let timer: NodeJS.Timeout | undefined;
+  response.once('close', () => clearTimeout(timer));
+  const arm = (): void => {
+    if (!response.closed) timer = setTimeout(cut, 2 * limits.slowReaderMs);
+  };
+  for await (const chunk of body) {
+    arm();
+    yield chunk;
+    clearTimeout(timer);
+    call.bytes += chunk.byteLength;
+  }
+  call.code ??= 'ok';
+  arm();
+}
+
+/** Every value that a header was sent with: the parsed headers hold the first one of some, and all of others in one. */
+function askedOf(request: Request): Asked {
+  const { rawHeaders } = request;
+  const all = (...names: readonly string[]): string[] =>
+    rawHeaders.flatMap((name, index) => (index % 2 === 0 && names.includes(name.toLowerCase()) ? [rawHeaders[index + 1] ?? ''] : []));
+  return {
+    method: request.method ?? '',
+    path: (request.url ?? '').split('?', 1)[0] ?? '',
+    httpVersion: request.httpVersion,
+    authorities: all('host', ':authority'),
+    origins: all('origin'),
+    contentTypes: all('content-type'),
+    authorizations: all('authorization'),
+  };
+}
+
+/** One line of the access log for each call, when it is over. Nothing of what was said. */
+function beginCall(request: Request, response: Response, log: Logger): Call {
+  const since = performance.now();
+  const method = `${request.method ?? ''} ${(request.url ?? '').split('?', 1)[0] ?? ''}`.slice(0, 128);
+  const call: Call = { principal: '-', method, bytes: 0, entered: false };
+  const peer = request.socket.remoteAddress;
+  response.once('close', () => {
+    const { principal, code = 'canceled', bytes } = call;
+    if (call.isSilent) return;
+    log.info(
+      { principal, ...(peer === undefined ? {} : { peer }), method, code, bytes, ms: Math.round(performance.now() - since) },
+      'call',
+    );
+  });
+  return call;
+}
+
+/** Answers with why it is not answered. Who is nobody and tries too often is told only that, and no longer named in the log each time. */
+function refuseCall(request: Request, response: Response, call: Call, thrown: unknown, door: Door): void {
+  const { error, status, principal }: Partial<Refusal> = thrown instanceof Refusal ? thrown : {};
+  const waitMs = principal || !error ? undefined : door.tries?.fail(request.socket.remoteAddress ?? '');
+  call.principal = principal?.name ?? '-';
+  const headers = status === 405 ? { allow: 'POST' } : error?.reason.startsWith('TOKEN_') ? { 'www-authenticate': 'Bearer' } : {};
+  if (waitMs === undefined) return end({ error: toConnectError(error), status, headers });
+  call.isSilent = true;
+  const seconds = String(Math.ceil(waitMs / 1_000));
+  const throttled = new DomainError('THROTTLED', 'too many tries that were refused', { metadata: { retry_after_s: seconds } });
+  end({ error: toConnectError(throttled), status: 429, headers: { 'retry-after': seconds }, last: true });
+
+  function end(refused: Refused): void {
+    call.code = codeToString(refused.error.code);
+    call.bytes = refuse(request, response, refused);
+  }
+}
+
+/** A request that does not end holds memory and a place among the calls. */
+function limitBody(request: Request, response: Response, call: Call, { bodyMs }: Limits): void {
+  const timer = setTimeout(() => {
+    const error = toConnectError(new DomainError('DEADLINE_EXCEEDED', `the request did not end within ${bodyMs / 1_000} s`));
+    call.code = codeToString(Code.DeadlineExceeded);
+    if (response.headersSent) response.destroy();
+    else refuse(request, response, { error, status: 408, last: true });
+  }, bodyMs);
+  request.once('end', () => clearTimeout(timer));
+  response.once('close', () => clearTimeout(timer));
+}
+
+function answerText(text: () => Promise<string>, response: Response, call: Call, log: Logger): void {
+  const end = (status: number, code: string, body: string): void => {
+    call.code = code;
+    call.bytes = Buffer.byteLength(body);
+    response.statusCode = status;
+    response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+    response.end(body);
+  };
+  text().then(
+    (body) => end(200, 'ok', body),
+    (error: unknown) => {
+      log.error({ err: error }, 'a page could not be made');
+      end(503, 'unavailable', 'not now\n');
+    },
+  );
+}

@@ -1,0 +1,23 @@
+import { isIPv6, type AddressInfo } from 'node:net';
+
+const ownNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/** `127.0.0.1:7470`, `[::1]:7470`. */
+export function authorityOf({ address, port }: Pick<AddressInfo, 'address' | 'port'>): string {
+  return `${isIPv6(address) ? `[${address}]` : address}:${port}`;
+}
+
+/**
+ * Authorities that a caller may ask for, in lower case: on a TCP address those with its port, on the socket, which has none, the bare ones.
+ * `named` are the configured ones, with the daemon's own port where they have none.
+ */
+export function hostsOf(named: readonly string[], bound?: AddressInfo): ReadonlySet<string> {
+  if (!bound) return new Set(ownNames);
+  const isEverywhere = bound.address === '0.0.0.0' || bound.address === '::';
+  const own = [...ownNames.map((name) => `${name}:${bound.port}`), ...(isEverywhere ? [] : [authorityOf(bound)])];
+  const further = named.map((name) => (/:\d+$/.test(name) ? name : `${name}:${bound.port}`));
+  const all = [...own, ...further];
+  // Clients leave out the port that their scheme implies.
+  const bare = all.filter((authority) => /:(80|443)$/.test(authority)).map((authority) => authority.replace(/:\d+$/, ''));
+  return new Set([...all, ...bare].map((authority) => authority.toLowerCase()));
+}
