@@ -16,15 +16,9 @@ const script: FakeScript = {
     { match: 'BREAK A GATE', script: [call, change, { say: 'Done.' }] },
     { match: 'LOOK ONLY', script: [call, { say: 'It looks good.' }] },
     { match: 'HANG', script: [call, { hang: true }] },
-    {
-      match: 'CRASH',
-      script: {
-        runs: [
-          [call, { exit: 3 }],
-          [call, change, { say: 'Done.' }],
-        ],
-      },
-    },
+    { match: 'CRASH', script: [call, { exit: 3 }] },
+    // What a session is told that is resumed after a crash.
+    { match: '^# Go on', script: [call, change, { say: 'Done.' }] },
     { match: 'WAIT', script: [call, { say: 'I am waiting.' }, { hang: true }] },
   ],
 };
