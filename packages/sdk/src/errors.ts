@@ -60,6 +60,7 @@ export type TlsReason =
   | 'CERTIFICATE_EXPIRED'
   | 'CLIENT_CERTIFICATE_REFUSED'
   | 'NOT_TLS'
+  | 'NOT_HTTP'
   | 'TLS_FAILED';
 
 /** Somebody answers at the address, but cannot show that it is the daemon, or does not take this client for one. Nothing was sent to it. */

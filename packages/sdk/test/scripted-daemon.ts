@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
@@ -13,6 +14,7 @@ import {
   HarnessService,
   TaskEventSchema,
   TaskService,
+  TelemetryService,
   type TaskEvent,
   type WatchTaskResponseSchema,
 } from '@singletree/protocol';
@@ -22,25 +24,44 @@ export interface Script {
   readonly harnesses?: Partial<ServiceImpl<typeof HarnessService>>;
   readonly control?: Partial<ServiceImpl<typeof ControlService>>;
   readonly daemon?: Partial<ServiceImpl<typeof DaemonService>>;
+  readonly telemetry?: Partial<ServiceImpl<typeof TelemetryService>>;
 }
 
-/** A server on a unix socket whose answers are written down in the test, and whose connections the test can cut. */
-export class ScriptedDaemon implements AsyncDisposable {
-  readonly #folder: string;
-  #server: Server | undefined;
+/** Where a scripted daemon listens, if not on a unix socket: a host of this machine, with TLS or without. */
+export interface Listen {
+  readonly host: string;
+  readonly tls?: ServerOptions;
+}
 
-  private constructor(folder: string) {
-    this.#folder = folder;
+/** A server whose answers are written down in the test, and whose connections the test can cut. */
+export class ScriptedDaemon implements AsyncDisposable {
+  readonly folder: string;
+  /** The headers of each request, oldest first. */
+  readonly requests: IncomingHttpHeaders[] = [];
+  /** Connections that were made. */
+  connections = 0;
+  readonly #listen: Listen | undefined;
+  #server: Server | undefined;
+  #port = 0;
+
+  private constructor(folder: string, listen: Listen | undefined) {
+    this.folder = folder;
+    this.#listen = listen;
   }
 
-  static async start(script: Script): Promise<ScriptedDaemon> {
-    const daemon = new ScriptedDaemon(await mkdtemp(join(tmpdir(), 'sdk-')));
+  static async start(script: Script, listen?: Listen): Promise<ScriptedDaemon> {
+    const daemon = new ScriptedDaemon(await mkdtemp(join(tmpdir(), 'sdk-')), listen);
     await daemon.listen(script);
     return daemon;
   }
 
   get address(): string {
-    return `unix:${join(this.#folder, 'daemon.sock')}`;
+    if (!this.#listen) return `unix:${this.#socket}`;
+    return `${this.#listen.tls ? 'https' : 'http'}://${this.#listen.host}:${this.#port}`;
+  }
+
+  get #socket(): string {
+    return join(this.folder, 'daemon.sock');
   }
 
   async listen(script: Script): Promise<void> {
@@ -50,10 +71,19 @@ export class ScriptedDaemon implements AsyncDisposable {
         router.service(HarnessService, script.harnesses ?? {});
         router.service(ControlService, script.control ?? {});
         router.service(DaemonService, script.daemon ?? {});
+        router.service(TelemetryService, script.telemetry ?? {});
       },
     });
-    this.#server = createServer(handler);
-    await new Promise<void>((done) => this.#server?.listen(this.address.slice('unix:'.length), done));
+    const noted: typeof handler = (request, response) => {
+      this.requests.push(request.headers);
+      handler(request, response);
+    };
+    const { host, tls } = this.#listen ?? {};
+    const server = tls ? createTlsServer(tls, noted) : createServer(noted);
+    this.#server = server.on('connection', () => (this.connections += 1));
+    await new Promise<void>((done) => (host === undefined ? server.listen(this.#socket, done) : server.listen(this.#port, host, done)));
+    const bound = server.address();
+    if (bound !== null && typeof bound === 'object') this.#port = bound.port;
   }
 
   /** Breaks every connection, as a kill does. */
@@ -70,7 +100,7 @@ export class ScriptedDaemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    await rm(this.#folder, { recursive: true });
+    await rm(this.folder, { recursive: true });
   }
 }
 

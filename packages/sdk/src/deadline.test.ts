@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HandlerContext } from '@connectrpc/connect';
+import { describe, expect, test } from 'vitest';
+import { ScriptedDaemon, type Script } from '../test/scripted-daemon.ts';
+import { connect, type Singletree } from './client.ts';
+import type { CallSettings } from './deadline.ts';
+import { DeadlineError } from './errors.ts';
+
+/** Every call of the client, as far as it can be bounded. */
+const calls: Readonly<Record<string, (client: Singletree, settings: CallSettings) => Promise<unknown>>> = {
+  create: (client, settings) => client.tasks.create({ instructions: 'x', workspace: '/w' }, settings),
+  get: (client, settings) => client.tasks.get('a', settings),
+  list: (client, settings) => all(client.tasks.list(settings)),
+  page: (client, settings) => client.tasks.page(settings),
+  watch: (client, settings) => all(client.tasks.watch('a', settings)),
+  logs: (client, settings) => all(client.tasks.logs('a', settings)),
+  modelCalls: (client, settings) => all(client.tasks.modelCalls('a', settings)),
+  cancel: (client, settings) => client.tasks.cancel('a', settings),
+  terminate: (client, settings) => client.tasks.terminate('a', settings),
+  unblock: (client, settings) => client.tasks.unblock('a', settings),
+  rerun: (client, settings) => client.tasks.rerun('a', settings),
+  harnesses: (client, settings) => client.harnesses.list(settings),
+  engage: (client, settings) => client.killSwitch.engage('all', settings),
+  release: (client, settings) => client.killSwitch.release('all', settings),
+  killSwitches: (client, settings) => client.killSwitch.list(settings),
+  preview: (client, settings) => client.telemetry.preview('a', settings),
+  send: (client, settings) => client.telemetry.send({ dead: true }, settings),
+  status: (client, settings) => client.daemon.status(settings),
+  stop: (client, settings) => client.daemon.stop(settings),
+};
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** Answers no call before its caller has gone. */
+const never = async (_: unknown, { signal }: HandlerContext): Promise<never> =>
+  await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+async function* neither(request: unknown, context: HandlerContext): AsyncGenerator<never> {
+  yield await never(request, context);
+}
+const silent: Script = {
+  tasks: {
+    createTask: never,
+    getTask: never,
+    listTasks: never,
+    listModelCalls: never,
+    cancelTask: never,
+    terminateTask: never,
+    unblockTask: never,
+    rerunTask: never,
+    watchTask: neither,
+    readLogs: neither,
+  },
+  harnesses: { listHarnesses: never },
+  control: { engageKillSwitch: never, releaseKillSwitch: never, listKillSwitches: never },
+  telemetry: { previewTelemetry: never, sendTelemetry: never },
+  daemon: { getStatus: never, stopDaemon: never },
+};
+
+describe('a daemon that never answers', () => {
+  test('each call ends at its deadline, of which the daemon is told', async () => {
+    await using daemon = await ScriptedDaemon.start(silent);
+    const client = connect({ address: daemon.address });
+    const begin = performance.now();
+    const errors = Object.entries(calls).map(async ([name, call]) => {
+      const error: unknown = await call(client, { timeoutMs: 60 }).catch((thrown: unknown) => thrown);
+      expect(error, name).toBeInstanceOf(DeadlineError);
+      expect(error, name).toMatchObject({ code: 'deadline_exceeded', reason: 'DEADLINE_EXCEEDED' });
+      expect(performance.now() - begin, name).toBeGreaterThan(55);
+    });
+    await Promise.all(errors);
+    expect(daemon.requests).toHaveLength(errors.length);
+    for (const headers of daemon.requests) expect(headers['connect-timeout-ms']).toMatch(/^\d+$/);
+  });
+
+  test('each call ends at its signal, and none begins after it', async () => {
+    await using daemon = await ScriptedDaemon.start(silent);
+    const client = connect({ address: daemon.address });
+    const abort = new AbortController();
+    const aborted = Object.entries(calls).map(async ([name, call]) => {
+      await expect(call(client, { signal: abort.signal }), name).rejects.toThrow('enough');
+    });
+    await expect.poll(() => daemon.requests.length, { interval: 10 }).toBe(aborted.length);
+    abort.abort(new Error('enough'));
+    await Promise.all(aborted);
+    for (const [name, call] of Object.entries(calls)) {
+      await expect(call(client, { signal: abort.signal }), name).rejects.toThrow('enough');
+    }
+    expect(daemon.requests).toHaveLength(aborted.length);
+  });
+});
+
+test('the time of a call holds for all its tries', async () => {
+  let tries = 0;
+  const cut = async (): Promise<never> => {
+    tries += 1;
+    daemon.cut();
+    return await sleep(1_000, undefined as never, { ref: false });
+  };
+  await using daemon = await ScriptedDaemon.start({ tasks: { cancelTask: cut, readLogs: cut as never, watchTask: cut as never } });
+  const client = connect({ address: daemon.address });
+  for (const call of ['cancel', 'logs', 'watch']) {
+    tries = 0;
+    const begin = performance.now();
+    await expect(calls[call]?.(client, { timeoutMs: 250 })).rejects.toThrow(DeadlineError);
+    expect(performance.now() - begin, call).toBeLessThan(2_000);
+    expect(tries, call).toBeGreaterThan(1);
+  }
+});
+
+test('the time of a list holds for all its pages', async () => {
+  await using daemon = await ScriptedDaemon.start({
+    tasks: {
+      listTasks: async () => await sleep(50, { nextPageToken: 'next' }),
+      listModelCalls: async () => await sleep(50, { nextPageToken: 'next' }),
+    },
+  });
+  const client = connect({ address: daemon.address });
+  await expect(calls['list']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
+  await expect(calls['modelCalls']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
+});
+
+test('no time is left from the beginning, and more than a timer can wait is left', async () => {
+  await using daemon = await ScriptedDaemon.start({ daemon: { getStatus: () => ({ pid: 7 }) } });
+  const client = connect({ address: daemon.address });
+  await expect(client.daemon.status({ timeoutMs: 0 })).rejects.toThrow(DeadlineError);
+  expect(daemon.requests).toEqual([]);
+  expect(await client.daemon.status({ timeoutMs: Number.MAX_SAFE_INTEGER })).toMatchObject({ pid: 7 });
+});
