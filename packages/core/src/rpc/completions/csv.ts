@@ -39,18 +39,14 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function cellOf(value: unknown): string {
-  if (value === undefined) return '';
-  if (typeof value === 'string') return quoted(harmless(value));
-  if (Array.isArray(value)) return quoted(harmless(value.join(' ')));
-  if (isRecord(value))
-    return quoted(
-      harmless(
-        Object.entries(value)
-          .map(([key, item]) => `${key}=${String(item)}`)
-          .join(' '),
-      ),
-    );
-  return String(value);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : quoted(harmless(textOf(value)));
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.join(' ');
+  const pairs = isRecord(value) ? Object.entries(value) : [];
+  return pairs.map(([key, item]) => `${key}=${String(item)}`).join(' ');
 }
 
 /**
