@@ -63,13 +63,12 @@ const slowly: FakeScript = [...script.slice(0, 3), { sleep: 800 }, ...script.sli
 const livesLimitMs = 300_000;
 const reachLimitMs = 40_000;
 
-/** One death each in full. Else a task meets as many of them on its way as it can, one after another. */
+/** One death each in full. Else a task meets as many of them on its way as it can, one after another; those of the outbox are left to ./delivery.test.ts. */
 const lives: readonly (readonly string[])[] = full
   ? places.map((place) => [place])
   : [
       [...commitPlaces, ...stepPlaces.slice(0, 4), ...startPlaces.slice(0, 2).map(ofSupervision)].map(kill),
       [...startPlaces.slice(2).map(ofSupervision), ...stepPlaces.slice(4)].map(kill),
-      outboxPlaces.map((place) => `outbox.${place}`).map(kill),
       shimPlaces.slice(0, -2).map((place) => `shim.${place}=kill`),
       ...shimPlaces.slice(-2).map((place) => [`shim.${place}=kill`]),
       ['supervision.sweep.before=kill,shim.run.after=kill', 'supervision.sweep.after=kill'],
@@ -200,7 +199,7 @@ test.each(revokePlaces)('an attempt that may not start is revoked once, also by 
 
 test('no failpoint is left out', () => {
   const reached = places.flatMap((place) => place.split(',').map((point) => point.slice(0, point.indexOf('='))));
-  // ../kill-switch.test.ts, ../metrics.test.ts, ../delivery.test.ts
+  // ../kill-switch.test.ts, ./delivery.test.ts, ../delivery.test.ts
   const elsewhere = failpointNames.filter((name) => /^(control|metrics|outbox\.queue)\./.test(name));
   expect(new Set([...reached, ...stopPlaces, ...revokePlaces, ...killPlaces, ...elsewhere])).toEqual(new Set(failpointNames));
 });
