@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
-import { lineOf, prepareGo, preparePython } from '../../tools/backends/languages.ts';
+import { found, lineOf, prepareGo, preparePython } from '../../tools/backends/languages.ts';
 import { exampleTests } from '../support/example.testsuite.ts';
 
 /** Clients that others write: generated from the proto files, compiled, and run against the daemon. */
@@ -14,16 +14,13 @@ afterAll(() => {
   console.log(lineOf('Go', go));
 });
 
-if (!('missing' in python)) {
-  const { interpreter, environment } = python;
-  describe('examples/python', () => {
-    exampleTests({ command: [interpreter, join(examples, 'python/run.py')], environment, aSecond: '1' });
+describe.skipIf('missing' in python)('examples/python', () => {
+  exampleTests(() => {
+    const { interpreter, environment } = found(python);
+    return { command: [interpreter, join(examples, 'python/run.py')], environment, aSecond: '1' };
   });
-}
+});
 
-if (!('missing' in go)) {
-  const program = await go.build('examples/go');
-  describe('examples/go', () => {
-    exampleTests({ command: [program], aSecond: '1s' });
-  });
-}
+describe.skipIf('missing' in go)('examples/go', () => {
+  exampleTests(async () => ({ command: [await found(go).build('examples/go')], aSecond: '1s' }));
+});
