@@ -96,6 +96,12 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Tool',
+    usage: 'completions <export>',
+    does: 'write the records of finished tasks as JSON lines or CSV',
+    load: async () => (await import('./commands/completions.ts')).completions,
+  },
+  {
+    group: 'Tool',
     usage: 'telemetry <preview|send> [TASK]',
     does: 'show what leaves the machine about a task; send what was kept',
     load: async () => (await import('./commands/telemetry.ts')).telemetry,

@@ -1,4 +1,4 @@
-import type { Complexity, GateKind, PermissionMode, TaskType, WorkspaceMode } from '@singletree/sdk';
+import type { Complexity, GateKind, Outcome, PermissionMode, TaskType, WorkspaceMode } from '@singletree/sdk';
 
 /** The words that flags and task files take. The types say when the protocol gets another one. */
 
@@ -14,6 +14,7 @@ export const taskTypes = keysOf<TaskType>({
   security_audit: true,
 });
 
+export const outcomes = keysOf<Outcome>({ success: true, partial: true, failure: true, timeout: true });
 export const complexities = keysOf<Complexity>({ low: true, medium: true, high: true, critical: true });
 export const permissionModes = keysOf<PermissionMode>({ all: true, edits: true, read: true });
 export const workspaceModes = keysOf<WorkspaceMode>({ worktree: true, in_place: true, clone: true });

@@ -1,7 +1,7 @@
-import { parseDuration } from '@singletree/core/local';
 import type { Call } from '../call.ts';
 import type { TelemetryFlags } from '../commands/telemetry.ts';
 import { badInput } from '../failure.ts';
+import { momentOf } from '../input/moment.ts';
 import { taskIdOf } from '../task-argument.ts';
 import { plural } from '../terminal/figures.ts';
 
@@ -10,20 +10,10 @@ export async function send(call: Call, _: readonly string[], { since, task, dead
   if (since === undefined && task === undefined && !dead) {
     throw badInput('telemetry send: what?', 'say since when (--since 30d), of which task (--task TASK), or --dead', 'USAGE');
   }
-  const which = { ...(since === undefined ? {} : { since: momentOf(since, Date.now()) }), ...(dead ? { dead } : {}) };
+  const which = { ...(since === undefined ? {} : { since: momentOf('--since', since, Date.now()) }), ...(dead ? { dead } : {}) };
   const client = await call.client();
   const rows = await client.telemetry.send({ ...which, ...(task === undefined ? {} : { taskId: await taskIdOf(task, client) }) });
   if (call.json) call.printJson({ rows });
   else call.print([call.quiet ? String(rows) : `${plural(rows, 'record')} put into the queue`]);
   if (!call.json && rows > 0) call.next([['singletree status', 'shows what is still to be delivered']]);
-}
-
-/** A time that was typed, or one so long ago. */
-export function momentOf(text: string, now: number): Date {
-  const ago = parseDuration(text);
-  const at = new Date(ago === undefined ? (/^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN) : now - ago);
-  if (Number.isNaN(at.getTime())) {
-    throw badInput(`--since "${text}" is no time`, 'write for example 30d, 12h, 2026-11-20 or 2026-11-20T08:00:00Z');
-  }
-  return at;
 }

@@ -38,7 +38,8 @@ export function completionService({ store }: { readonly store: Store }): Service
       for await (const { fit, read } of slices(store, wanted, from, sliceSize)) {
         page.push(...fit);
         looked += 1;
-        next = page.length > limit ? placeOf(page[limit - 1]!) : looked === mostSlices ? read : undefined;
+        const last = page.length > limit ? page[limit - 1] : undefined;
+        next = last ? placeOf(last) : looked === mostSlices ? read : undefined;
         if (next) break;
       }
       return create(ListCompletionsResponseSchema, {

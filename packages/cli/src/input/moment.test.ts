@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { momentOf } from './send.ts';
+import { momentOf } from './moment.ts';
 
 const now = Date.UTC(2026, 10, 21, 12);
 
@@ -8,8 +8,8 @@ test.each([
   ['30d', '2026-10-22T12:00:00.000Z'],
   ['2026-11-20', '2026-11-20T00:00:00.000Z'],
   ['2026-11-20T08:00+01:00', '2026-11-20T07:00:00.000Z'],
-])('%s is a time', (text, at) => expect(momentOf(text, now).toISOString()).toBe(at));
+])('%s is a time', (text, at) => expect(momentOf('--since', text, now).toISOString()).toBe(at));
 
 test.each(['', '7', 'yesterday', '2026-13-01', '2026-11-20T08:00+1'])('%j is none', (text) => {
-  expect(() => momentOf(text, now)).toThrow(`--since "${text}" is no time`);
+  expect(() => momentOf('--since', text, now)).toThrow(`--since "${text}" is no time`);
 });
