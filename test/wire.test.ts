@@ -166,7 +166,7 @@ describe('an error has its code and exactly one ErrorInfo', () => {
 test('a protobuf text that is not UTF-8 is refused', async () => {
   const instructionsField = 0x1a;
   const request = Uint8Array.from([instructionsField, 3, 0x61, 0xff, 0x62]);
-  expect(await failureOf(grpc.callRaw(createTask, request))).toMatchObject({ code: status.INTERNAL });
+  expect(await failureOf(grpc.callRaw(createTask, request))).toMatchObject({ code: status.INVALID_ARGUMENT });
 });
 
 describe.skipIf(!hasCurl)('curl, by Connect with JSON', () => {

@@ -163,13 +163,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       configHash: configurationHash(loaded),
       otelHash: otelHash(environment),
     };
-    let stopping = false;
+    const stopping = new AbortController();
     const leaving = Promise.withResolvers<void>();
     const stop = async (mode: StopMode): Promise<void> => {
       if (mode === 'leave') leaving.resolve();
       if (mode === 'kill') endWhatRuns();
-      if (!stopping) {
-        stopping = true;
+      if (!stopping.signal.aborted) {
+        stopping.abort();
         shutDown(mode).then(stopped.resolve, stopped.reject);
       }
       await stopped.promise;
@@ -198,7 +198,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       queue: () => dispatcher.queue(),
       checkWorkspace: (workspace: WorkspaceSpec) => workspaces.check(workspace),
       missingInHead: (directory: string, paths: readonly string[]) => workspaces.missingInHead(directory, paths),
-      accepting: () => !stopping,
+      accepting: () => !stopping.signal.aborted,
     };
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
@@ -215,6 +215,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
           queue: (wish, asked) => outbox.queue(wish, asked),
           probe: () => outbox.probe(),
         },
+        stopping: stopping.signal,
       }),
       { '/metrics': () => outbox.metricsText() },
     );

@@ -17,7 +17,8 @@ export interface LoadedConfiguration {
 }
 
 /** Variables of ours that are no configuration values. */
-const reserved = /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|CA_FILE|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|LOG_LEVEL|TEST_\w+)$/;
+const reserved =
+  /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|CA_FILE|CLIENT_(CERTIFICATE|KEY)_FILE|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|LOG_LEVEL|TEST_\w+)$/;
 
 type Path = readonly (string | number)[];
 

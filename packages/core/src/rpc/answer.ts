@@ -23,7 +23,7 @@ import type { Handler } from './speaker.ts';
 
 /** A way in: who is let in by it, and under which names. */
 export interface Door {
-  readonly hosts: Rules['hosts'];
+  readonly hosts?: NonNullable<Rules['hosts']>;
   readonly principal: Rules['principal'];
   /** Where those who are refused are nobody yet, and may try as often as they like. */
   readonly tries?: FailedTries;
@@ -77,7 +77,7 @@ export function createAnswers(parts: AnswerParts): Answers {
           destinations.get(asked.path)?.answer(request, response, call);
         } catch (error) {
           if (!(error instanceof Refusal)) log.error({ err: error }, 'a call failed');
-          refuseCall(request, response, call, error, door);
+          refuseCall(request, response, call, error, door.tries);
         }
       };
     },
@@ -111,8 +111,10 @@ function destinationsOf({ routes, texts, limits, shutdown, log }: AnswerParts): 
       kind: handler.method.methodKind,
       answer: (request, response, call) =>
         void answerMethod(handler, request, response, call, limits).catch((error: unknown) => {
+          // Most of them are callers who have gone.
           log.debug({ err: error }, 'an answer could not be sent');
-          response.destroy();
+          if (response.headersSent) response.destroy();
+          else refuseCall(request, response, call, error);
         }),
     },
   ]);
@@ -125,6 +127,8 @@ function destinationsOf({ routes, texts, limits, shutdown, log }: AnswerParts): 
 
 async function answerMethod(handler: UniversalHandler, request: Request, response: Response, call: Call, limits: Limits): Promise<void> {
   const values = createContextValues().set(callKey, call);
+  // It becomes part of a URL that nobody reads, and on a socket it may be none: gRPC's C core sends the path of the socket there.
+  request.headers['stream' in request ? ':authority' : 'host'] = 'localhost';
   const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
   const body = answer.body && told(answer.body, response, call, limits);
   await universalResponseToNodeResponse({ ...answer, ...(body ? { body } : {}) }, response);
@@ -186,10 +190,10 @@ function beginCall(request: Request, response: Response, log: Logger): Call {
 }
 
 /** Answers with why it is not answered. Who is nobody and tries too often is told only that, and no longer named in the log each time. */
-function refuseCall(request: Request, response: Response, call: Call, thrown: unknown, door: Door): void {
+function refuseCall(request: Request, response: Response, call: Call, thrown: unknown, tries?: FailedTries): void {
   const { error, status, principal }: Partial<Refusal> = thrown instanceof Refusal ? thrown : {};
-  const waitMs = principal || !error ? undefined : door.tries?.fail(request.socket.remoteAddress ?? '');
-  call.principal = principal?.name ?? '-';
+  const waitMs = principal || !error ? undefined : tries?.fail(request.socket.remoteAddress ?? '');
+  if (principal) call.principal = principal.name;
   const headers = status === 405 ? { allow: 'POST' } : error?.reason.startsWith('TOKEN_') ? { 'www-authenticate': 'Bearer' } : {};
   if (waitMs === undefined) return end({ error: toConnectError(error), status, headers });
   call.isSilent = true;

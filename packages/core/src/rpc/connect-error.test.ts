@@ -131,7 +131,7 @@ describe('an error that is no refusal of ours', () => {
       'a request that is too large',
       new ConnectError('too large', Code.ResourceExhausted),
       Code.ResourceExhausted,
-      'INVALID_REQUEST',
+      'REQUEST_TOO_LARGE',
       'too large',
       false,
     ],

@@ -24,7 +24,9 @@ export interface EdgeParts {
 export function edge(parts: EdgeParts): Interceptor {
   return (next) => async (request) => {
     const call = request.contextValues.get(callKey);
-    const enter = (): void => void (call && (call.entered = true));
+    const enter = (): void => {
+      if (call) call.entered = true;
+    };
     try {
       if (request.stream) {
         const response = await next({ ...request, message: checked(request.method.input, request.message, enter) });

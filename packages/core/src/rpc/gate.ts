@@ -28,8 +28,8 @@ export interface Destination {
 }
 
 export interface Rules {
-  /** Authorities that may be asked for, in lower case. */
-  readonly hosts: ReadonlySet<string>;
+  /** Authorities that may be asked for, in lower case; absent where no name leads here: clients of a unix socket write what they like. */
+  readonly hosts?: ReadonlySet<string>;
   /** Throws a DomainError for who is nobody. */
   readonly principal: (authorizations: readonly string[]) => Principal;
   readonly destinations: ReadonlyMap<string, Destination>;
@@ -76,9 +76,9 @@ export function admit(asked: Asked, rules: Rules): { readonly principal: Princip
 }
 
 /** By a fixed list and never by comparing one header with the other: whoever makes a name of theirs lead here has both. */
-function refuseForeign({ authorities, origins }: Asked, hosts: ReadonlySet<string>): void {
-  const foreign = authorities.find((authority) => !hosts.has(authority.toLowerCase()));
-  if (authorities.length === 0 || foreign !== undefined) {
+function refuseForeign({ authorities, origins }: Asked, hosts: Rules['hosts']): void {
+  const isOurs = authorities.length > 0 && authorities.every((authority) => hosts?.has(authority.toLowerCase()));
+  if (hosts && !isOurs) {
     const hint = 'listen.hosts in the configuration names further ones';
     throw new Refusal(new DomainError('HOST_REFUSED', 'the host that was asked for is not one of this daemon', { hint }));
   }

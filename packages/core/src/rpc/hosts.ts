@@ -1,6 +1,6 @@
 import { isIPv6, type AddressInfo } from 'node:net';
 
-const ownNames = ['localhost', '127.0.0.1', '[::1]'];
+const loopback = ['localhost', '127.0.0.1', '[::1]'];
 
 /** `127.0.0.1:7470`, `[::1]:7470`. */
 export function authorityOf({ address, port }: Pick<AddressInfo, 'address' | 'port'>): string {
@@ -8,13 +8,12 @@ export function authorityOf({ address, port }: Pick<AddressInfo, 'address' | 'po
 }
 
 /**
- * Authorities that a caller may ask for, in lower case: on a TCP address those with its port, on the socket, which has none, the bare ones.
- * `named` are the configured ones, with the daemon's own port where they have none.
+ * Authorities that a caller over TCP may ask for, in lower case: the address itself and the names of loopback with its port, and what the
+ * configuration names, with that port where it has none.
  */
-export function hostsOf(named: readonly string[], bound?: AddressInfo): ReadonlySet<string> {
-  if (!bound) return new Set(ownNames);
+export function hostsOf(named: readonly string[], bound: AddressInfo): ReadonlySet<string> {
   const isEverywhere = bound.address === '0.0.0.0' || bound.address === '::';
-  const own = [...ownNames.map((name) => `${name}:${bound.port}`), ...(isEverywhere ? [] : [authorityOf(bound)])];
+  const own = [...loopback.map((name) => `${name}:${bound.port}`), ...(isEverywhere ? [] : [authorityOf(bound)])];
   const further = named.map((name) => (/:\d+$/.test(name) ? name : `${name}:${bound.port}`));
   const all = [...own, ...further];
   // Clients leave out the port that their scheme implies.

@@ -59,7 +59,7 @@ export async function openWire({ listen, socketPath, tokens, log, limits = usual
   }
   if (listen.socket) {
     const listener = await listenOnSocket(socketPath, limits, log);
-    doors.push({ listener, door: { hosts: hostsOf([]), principal: () => ({ name: 'socket', scope: 'admin' }) } });
+    doors.push({ listener, door: { principal: () => ({ name: 'socket', scope: 'admin' }) } });
   }
   return {
     address: listen.socket || tcp === undefined ? `unix:${socketPath}` : tcp,
@@ -73,7 +73,7 @@ export async function openWire({ listen, socketPath, tokens, log, limits = usual
         return speaker;
       });
       return {
-        activeCalls: answers.active,
+        activeCalls: () => answers.active(),
         async close() {
           shutdown.abort(toConnectError(new DomainError('SHUTTING_DOWN', 'the daemon is stopping')));
           doors.forEach(({ listener }) => listener.close());
