@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Singletree } from '@singletree/sdk';
+import type { ConnectOptions, Singletree } from '@singletree/sdk';
 import { tellOfSilence } from './daemon/silence.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { lookOf, type ColorChoice, type Look, type Output } from './terminal/look.ts';
@@ -25,6 +25,8 @@ export interface CommonFlags {
   readonly quiet?: true;
   readonly state?: string;
   readonly address?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
   readonly color?: ColorChoice;
 }
 
@@ -57,15 +59,32 @@ export class Call {
   }
 
   /** Which daemon: as the client takes it. Paths are absolute. */
-  get target(): { readonly address?: string; readonly state?: string; readonly env: NodeJS.ProcessEnv } {
-    const { address, state } = this.#flags;
+  get target(): ConnectOptions {
+    const { address, state, tokenFile, caFile } = this.#flags;
     const { env, cwd } = this.world;
-    return { env, ...(address === undefined ? {} : { address }), ...(state === undefined ? {} : { state: resolve(cwd, state) }) };
+    return {
+      env,
+      ...(address === undefined ? {} : { address }),
+      ...(state === undefined ? {} : { state: resolve(cwd, state) }),
+      ...(tokenFile === undefined ? {} : { tokenFile: resolve(cwd, tokenFile) }),
+      ...(caFile === undefined ? {} : { caFile: resolve(cwd, caFile) }),
+    };
   }
 
   /** Whether the daemon was named by its address: then it is not ours to start, and what it runs with is not ours to compare. */
   get isRemote(): boolean {
     return this.#flags.address !== undefined || (this.#flags.state === undefined && Boolean(this.world.env['SINGLETREE_ADDRESS']));
+  }
+
+  /**
+   * The machine that the daemon is on, where its address says that this is another one: then its paths and processes are none of here. A daemon
+   * that is found by its state folder is on this one.
+   */
+  async otherMachine(): Promise<string | undefined> {
+    if (!this.isRemote) return undefined;
+    const { findAddress, parseAddress } = await import('@singletree/sdk');
+    const address = parseAddress(findAddress(this.target));
+    return address.isLocal ? undefined : address.url.hostname;
   }
 
   /** Where it is told how things go on: stderr, or nowhere. */

@@ -86,7 +86,7 @@ describe('without a daemon', () => {
 
   test('one that was named by its address is not started', async () => {
     const { code, stderr } = await type(['run', '--address', 'unix:/nowhere.sock', 'x']);
-    expect([code, stderr]).toEqual([69, 'error: no daemon answers at unix:/nowhere.sock\n  singletree up --detach\n']);
+    expect([code, stderr]).toEqual([69, 'error: no daemon answers at unix:/nowhere.sock (ENOENT)\n  singletree up --detach\n']);
   });
 
   test('down has nothing to do', async () => expect(await type(['down'])).toEqual({ code: 0, stdout: '', stderr: 'no daemon runs\n' }));

@@ -220,7 +220,12 @@ function withCommonFlags(command: Command): Command {
     new Option('--json', 'print results, and errors, as JSON'),
     new Option('--quiet', 'print results alone'),
     new Option('--state <DIR>', "the daemon's state folder (default: $SINGLETREE_STATE, ~/.local/state/singletree)"),
-    new Option('--address <URL>', "the daemon's address, such as unix:/path/to/socket ($SINGLETREE_ADDRESS)"),
+    new Option('--address <URL>', 'its address: unix:/path/to/socket, http://127.0.0.1:PORT or https://HOST:PORT ($SINGLETREE_ADDRESS)'),
+    new Option(
+      '--token-file <FILE>',
+      'holds the token that it asks for over TCP (default: $SINGLETREE_TOKEN, else its own on this machine)',
+    ),
+    new Option('--ca-file <FILE>', 'authority that vouches for its certificate, as PEM ($SINGLETREE_CA_FILE)'),
     new Option('--color <WHEN>', 'whether to use colours').choices(['auto', 'always', 'never']),
   ];
   command.optionsGroup('Common flags:');

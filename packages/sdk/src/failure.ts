@@ -25,12 +25,12 @@ function refusal(error: ConnectError, { token }: Called): SingletreeError {
   const [info] = error.findDetails(ErrorInfoSchema);
   const { hint, ...metadata } = info?.metadata ?? {};
   const fields = { metadata, cause: error };
-  if (!isTokenReason(info?.reason)) {
-    return new SingletreeError(error.rawMessage, { code: nameOf(error.code), reason: info?.reason, hint, ...fields });
-  }
+  // Whoever stands before a daemon may ask for a token too, and gives no reasons of ours.
+  const reason = info?.reason ?? (error.code === Code.Unauthenticated ? 'TOKEN_INVALID' : undefined);
+  if (!isTokenReason(reason)) return new SingletreeError(error.rawMessage, { code: nameOf(error.code), reason, hint, ...fields });
   const source = token === undefined ? [] : [`the token came from ${token.source}`];
   const told = [...(hint === undefined ? [] : [hint]), ...source].join('\n');
-  return new TokenError(error.rawMessage, { reason: info.reason, ...(told === '' ? {} : { hint: told }), ...fields });
+  return new TokenError(error.rawMessage, { reason, ...(told === '' ? {} : { hint: told }), ...fields });
 }
 
 /** An answer of HTTP alone, or one that broke off. */

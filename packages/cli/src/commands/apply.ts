@@ -20,7 +20,7 @@ Example:
     const client = await call.client();
     const task = await client.tasks.get(await taskIdOf(command.args[0] ?? '-', client));
     const { path, mode } = task.workspace;
-    const change = await changeOf(task, call.world.env);
+    const change = await changeOf(task, call.world.env, await call.otherMachine());
     const result: Applied = mode === 'in_place' ? 'already_there' : await applyChange(change);
     if (call.json) return call.printJson({ task_id: task.id, path, result, files_changed: task.completion?.filesChanged });
     if (call.quiet) return;

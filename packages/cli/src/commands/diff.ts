@@ -25,7 +25,7 @@ Examples:
   async run(call, command) {
     const client = await call.client();
     const task = await client.tasks.get(await taskIdOf(command.args[0] ?? '-', client));
-    const change = await changeOf(task, call.world.env);
+    const change = await changeOf(task, call.world.env, await call.otherMachine());
     const { base, frozen, repository } = change;
     const patch = await patchBetween(base, frozen, repository);
     if (call.json) return call.printJson(await asJson(change, patch));

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NoDaemonError, type DaemonStatus, type Singletree, type StopMode } from '@singletree/sdk';
+import { findAddress, NoDaemonError, parseAddress, type DaemonStatus, type Singletree, type StopMode } from '@singletree/sdk';
 import { Option } from 'commander';
-import type { CommandModule } from '../call.ts';
+import type { Call, CommandModule } from '../call.ts';
 import { isAlive } from '../daemon/alive.ts';
+import { answering } from '../daemon/answering.ts';
 import { CommandFailure } from '../failure.ts';
 import { plural } from '../terminal/figures.ts';
 
@@ -37,16 +38,20 @@ Examples:
     const { drain, kill } = command.opts<DownFlags>();
     const mode: StopMode = drain ? 'drain' : kill ? 'kill' : 'leave';
     const client = await call.client();
-    const status = await statusOf(client);
+    const status = await statusOf(call, client);
     if (!status) {
       if (call.json) return call.printJson({ stopped: false });
       return call.note('no daemon runs');
     }
     const { pid, tasks } = status;
+    const address = findAddress(call.target);
+    // Over TCP its process may be anywhere, and its number somebody else's here.
+    const isProcessHere = parseAddress(address).kind === 'unix';
     const running = (tasks['in_progress'] ?? 0) + (tasks['in_review'] ?? 0);
     await client.daemon.stop({ mode });
     if (mode !== 'leave' && running > 0) call.note(`${mode === 'drain' ? 'waits for' : 'ends'} ${plural(running, 'task')}`);
-    await ended(pid, stopLimitsMs[mode]);
+    const isThere = isProcessHere ? async () => isAlive(pid) : async () => (await answering({ address })) !== undefined;
+    await untilGone(isThere, status, stopLimitsMs[mode]);
     if (call.json) return call.printJson({ stopped: true, pid, mode });
     const rest =
       mode === 'leave' && running > 0 ? `; ${plural(running, 'task lives', 'tasks live')} on until the next daemon takes over` : '';
@@ -54,23 +59,24 @@ Examples:
   },
 };
 
-async function statusOf(client: Singletree): Promise<DaemonStatus | undefined> {
+async function statusOf(call: Call, client: Singletree): Promise<DaemonStatus | undefined> {
   try {
     return await client.daemon.status();
   } catch (error) {
-    if (error instanceof NoDaemonError) return undefined;
+    // Of one that was named by its address nobody knows whether it runs.
+    if (error instanceof NoDaemonError && !call.isRemote) return undefined;
     throw error;
   }
 }
 
-async function ended(pid: number, limitMs: number): Promise<void> {
+async function untilGone(isThere: () => Promise<boolean>, { pid }: DaemonStatus, limitMs: number): Promise<void> {
   const limit = performance.now() + limitMs;
-  while (isAlive(pid)) {
+  while (await isThere()) {
     if (performance.now() > limit) {
       throw new CommandFailure(`daemon ${pid} was asked to stop, but still runs after ${limitMs / 1_000} s`, {
         code: 'deadline_exceeded',
         reason: 'STILL_RUNNING',
-        hint: `it may be ended without loss: kill ${pid}`,
+        hint: `it may be ended without loss, on its machine: kill ${pid}`,
       });
     }
     await sleep(20);

@@ -13,7 +13,7 @@ export const overview: CommandModule = {
 
   async run(call) {
     const client = await call.client();
-    const status = await statusOf(client);
+    const status = await statusOf(call, client);
     if (!status) return call.json ? call.printJson({}) : withoutDaemon(call);
     if (call.json) return call.printJson(toJson(status));
     call.print(statusLines(status, call.look, Date.now()));
@@ -24,11 +24,12 @@ export const overview: CommandModule = {
   },
 };
 
-async function statusOf(client: Singletree): Promise<DaemonStatus | undefined> {
+async function statusOf(call: Call, client: Singletree): Promise<DaemonStatus | undefined> {
   try {
     return await client.daemon.status();
   } catch (error) {
-    if (error instanceof NoDaemonError) return undefined;
+    // One that was named by its address is none that would be started here.
+    if (error instanceof NoDaemonError && !call.isRemote) return undefined;
     throw error;
   }
 }

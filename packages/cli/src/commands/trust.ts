@@ -39,6 +39,9 @@ Examples:
   async run(call, command) {
     const flags = command.opts<TrustFlags>();
     const [named] = command.args;
+    const machine = await call.otherMachine();
+    if (machine !== undefined)
+      throw badInput(`what is trusted is recorded on the machine of the daemon, ${machine}`, `type this on ${machine}`, 'OTHER_MACHINE');
     const file = trustFile(call.world.env);
     if (file === undefined) throw badInput('nobody knows where your trust is recorded', 'set HOME or XDG_CONFIG_HOME');
     if (flags.list && named !== undefined) throw badInput('--list lists every folder', 'singletree trust --list', 'USAGE');

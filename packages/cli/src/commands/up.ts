@@ -3,13 +3,13 @@ import { resolve } from 'node:path';
 import { readAddress, statePaths } from '@singletree/core/local';
 import type { Daemon } from '@singletree/core';
 import { connect, stateFolder, toJson } from '@singletree/sdk';
-import type { Call, CommandModule } from '../call.ts';
+import type { Call, CommandModule, CommonFlags } from '../call.ts';
 import { bindings, harnessesLine, telemetryLine } from '../daemon/about.ts';
 import { answering } from '../daemon/answering.ts';
 import { configOf } from '../daemon/ensure.ts';
 import { startDetached } from '../daemon/start.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { CommandFailure } from '../failure.ts';
+import { badInput, CommandFailure } from '../failure.ts';
 import { readDuration } from '../input/durations.ts';
 import { packageFolder, readVersion } from '../package.ts';
 import { labelled } from '../terminal/table.ts';
@@ -40,6 +40,12 @@ Examples:
   async run(call, command) {
     const flags = command.opts<UpFlags>();
     const { world } = call;
+    if (command.optsWithGlobals<CommonFlags>().address !== undefined)
+      throw badInput(
+        '--address names a daemon that runs, but up starts one',
+        'listen.tcp in its configuration says where it listens',
+        'USAGE',
+      );
     const state = resolve(world.cwd, stateFolder(call.target));
     const config = configOf(flags.config, world);
     const idleMs = flags.idle === undefined ? undefined : await readDuration('--idle', flags.idle);
@@ -126,7 +132,7 @@ async function announce(call: Call, daemon: Daemon): Promise<void> {
     else call.warn(warning);
   }
   if (call.quiet) return;
-  const client = connect({ address: facts.address });
+  const client = connect({ state: facts.state, env: {} });
   if (call.json) return call.printJson(toJson(await client.daemon.status()));
   const known = [
     ...bindings(facts),

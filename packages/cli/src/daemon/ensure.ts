@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { NoDaemonError, stateFolder } from '@singletree/sdk';
+import { stateFolder } from '@singletree/sdk';
 import type { Call, World } from '../call.ts';
 import { answering } from './answering.ts';
 import { startDetached } from './start.ts';
@@ -9,19 +9,18 @@ const idle = '15m';
 
 /**
  * Sees to it that a daemon answers: starts one where none runs, else says in what the one that runs differs from the one that would be
- * started. A daemon that was named by its address is only asked for.
+ * started. One that was named by its address is nobody's to start: the next call tells what is wrong with it.
  */
 export async function ensureDaemon(call: Call, config: string | undefined): Promise<void> {
-  const { target, isRemote, world } = call;
+  const { target, world } = call;
+  if (call.isRemote) return;
   if (await answering(target)) {
-    if (isRemote) return;
     const { differences } = await import('./differences.ts');
     const found = differences(resolve(world.cwd, stateFolder(target)), configOf(config, world), world.env);
     for (const difference of found) call.warn(difference);
     if (found.length > 0) call.note('  to take yours: singletree down && singletree up');
     return;
   }
-  if (isRemote) throw new NoDaemonError(`no daemon answers at ${target.address ?? world.env['SINGLETREE_ADDRESS'] ?? ''}`);
   const state = resolve(world.cwd, stateFolder(target));
   const { warnings } = await startDetached({ state, config: configOf(config, world), idle, env: world.env });
   for (const warning of warnings) call.warn(warning);

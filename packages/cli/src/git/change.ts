@@ -11,8 +11,11 @@ export interface Change {
   readonly repository: GitCall;
 }
 
-/** Finds it. Throws where nothing was frozen yet, or where the repository no longer has it. */
-export async function changeOf(task: Task, env: NodeJS.ProcessEnv): Promise<Change> {
+/**
+ * Finds it. Throws where nothing was frozen yet, or where the repository no longer has it. `machine`: the one that the daemon is on, if not this:
+ * the repository is there, unless the same lies here at the same path.
+ */
+export async function changeOf(task: Task, env: NodeJS.ProcessEnv, machine?: string): Promise<Change> {
   const { baseCommit, frozenCommit, frozenRef, state, workspace } = task;
   if (baseCommit === undefined || frozenCommit === undefined) {
     throw new CommandFailure(
@@ -24,18 +27,28 @@ export async function changeOf(task: Task, env: NodeJS.ProcessEnv): Promise<Chan
       },
     );
   }
-  const top = await mustGit(['rev-parse', '--show-toplevel'], { directory: workspace.path, env });
+  const elsewhere = machine === undefined ? undefined : () => isElsewhere(task, machine);
+  const top = await mustGit(['rev-parse', '--show-toplevel'], { directory: workspace.path, env }).catch(elsewhere);
   const repository = { directory: top.toString().replace(/\n$/, ''), env };
-  await mustGit(['cat-file', '-e', `${baseCommit}^{tree}`], repository).catch(() => gone(task, frozenRef));
-  await mustGit(['cat-file', '-e', `${frozenCommit}^{tree}`], repository).catch(() => gone(task, frozenRef));
+  await mustGit(['cat-file', '-e', `${baseCommit}^{tree}`], repository).catch(elsewhere ?? (() => gone(task)));
+  await mustGit(['cat-file', '-e', `${frozenCommit}^{tree}`], repository).catch(elsewhere ?? (() => gone(task)));
   return { task, base: baseCommit, frozen: frozenCommit, repository };
 }
 
-function gone(task: Task, ref: string | undefined): never {
-  throw new CommandFailure(`the repository at ${task.workspace.path} no longer has the change of task ${task.id}`, {
+function gone({ id, workspace, frozenRef }: Task): never {
+  throw new CommandFailure(`the repository at ${workspace.path} no longer has the change of task ${id}`, {
     code: 'failed_precondition',
     reason: 'NO_CHANGE',
-    hint: `it was kept by ${ref ?? 'a ref'}, which somebody must have deleted`,
+    hint: `it was kept by ${frozenRef ?? 'a ref'}, which somebody must have deleted`,
+  });
+}
+
+function isElsewhere({ id, workspace, frozenRef }: Task, machine: string): never {
+  const bring = frozenRef === undefined ? [] : [`or bring it here: git fetch ${machine}:${workspace.path} ${frozenRef}`];
+  throw new CommandFailure(`what task ${id} made is in the repository ${workspace.path} on ${machine}, with the daemon`, {
+    code: 'failed_precondition',
+    reason: 'OTHER_MACHINE',
+    hint: [`type this on ${machine},`, ...bring].join(' '),
   });
 }
 
