@@ -4,7 +4,7 @@ import { decodeSpans, until } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startCollector, type Collector } from './support/collector.ts';
 import { fixtureNames, openScene, outcomes, type Fixture, type Scene } from './support/fixture.ts';
-import { startJaeger, type Jaeger, type StoredSpan } from './support/jaeger.ts';
+import { inOrder, startJaeger, type Jaeger, type StoredSpan } from './support/jaeger.ts';
 import { missing } from './support/server.ts';
 
 /** What a real trace store has of finished tasks, by each way into it. */
@@ -35,7 +35,7 @@ interface Receivers {
 
 describe.each(ways)('one trace a task: $way', ({ needs, protocol, of }) => {
   const reasons = needs.flatMap((name) => missing(name) ?? []);
-  describe.skipIf(reasons.length > 0)(reasons.join(', ') || 'with the real parts', () => {
+  describe.skipIf(reasons.length > 0)(`with the real parts${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`, () => {
     const stack = new AsyncDisposableStack();
     let scene: Scene;
     let jaeger: Jaeger;
@@ -154,8 +154,8 @@ function traceIdOf({ id }: Task): string {
 async function sentOf(client: Singletree, { id }: Task): Promise<StoredSpan[]> {
   const { otlp, frozen } = await client.telemetry.preview(id);
   expect(frozen).toBe(true);
-  return decodeSpans(otlp)
-    .map((span) => ({
+  return inOrder(
+    decodeSpans(otlp).map((span) => ({
       spanId: span.spanId,
       parentSpanId: span.parentSpanId,
       links: span.links.map(({ spanId }) => spanId),
@@ -166,8 +166,8 @@ async function sentOf(client: Singletree, { id }: Task): Promise<StoredSpan[]> {
       failed: span.status.code === 'error',
       attributes: plain(span.attributes),
       resource: plain(span.resource),
-    }))
-    .toSorted((a, b) => a.start - b.start || (a.spanId < b.spanId ? -1 : 1));
+    })),
+  );
 }
 
 function plain(attributes: Readonly<Record<string, unknown>>): StoredSpan['attributes'] {

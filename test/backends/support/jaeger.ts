@@ -56,13 +56,9 @@ export async function startJaeger(folder: string): Promise<Jaeger> {
     ready: `http://${at('health')}/status`,
   });
   const get = (path: string): Promise<unknown> => getJson(`http://${at('query')}${path}`);
-  const ask = async <Answer>(path: string, read: (answer: Answer) => StoredSpan[]): Promise<StoredSpan[]> => {
-    try {
-      return read((await get(path)) as Answer).toSorted((a, b) => a.start - b.start || (a.spanId < b.spanId ? -1 : 1));
-    } catch (error) {
-      if (error instanceof Error && error.message.includes(': 404 ')) return [];
-      throw error;
-    }
+  const orNone = (error: unknown): StoredSpan[] => {
+    if (error instanceof Error && error.message.includes(': 404 ')) return [];
+    throw error;
   };
   return {
     ...server,
@@ -70,9 +66,20 @@ export async function startJaeger(folder: string): Promise<Jaeger> {
     grpc: `http://${at('grpc')}`,
     url: `http://${at('query')}`,
     get,
-    trace: (traceId) => ask(`/api/traces/${traceId}`, spansOf),
-    traceV3: (traceId) => ask(`/api/v3/traces/${traceId}`, spansOfV3),
+    trace: (traceId) =>
+      get(`/api/traces/${traceId}`)
+        .then((answer) => spansOf(answer as Traces), orNone)
+        .then(inOrder),
+    traceV3: (traceId) =>
+      get(`/api/v3/traces/${traceId}`)
+        .then((answer) => spansOfV3(answer as TracesV3), orNone)
+        .then(inOrder),
   };
+}
+
+/** By their beginning, and by their ids where that is the same. */
+export function inOrder(spans: readonly StoredSpan[]): StoredSpan[] {
+  return spans.toSorted((a, b) => a.start - b.start || (a.spanId < b.spanId ? -1 : 1));
 }
 
 interface Tag {
