@@ -124,7 +124,7 @@ test('the time of a list holds for all its pages', async () => {
   await expect(calls['modelCalls']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
 });
 
-test('no time is left from the beginning, and more than a timer can wait is left', async () => {
+test('no time is left from the beginning, and more than the daemon takes is none', async () => {
   await using daemon = await ScriptedDaemon.start({ daemon: { getStatus: () => ({ pid: 7 }) } });
   const client = connect({ address: daemon.address });
   await expect(client.daemon.status({ timeoutMs: 0 })).rejects.toThrow(DeadlineError);

@@ -10,8 +10,8 @@ import { Connections, transportTo } from './transport.ts';
 
 /** How long a call that changes something is repeated when the daemon goes away in its middle. */
 const repeatForMs = 5_000;
-/** The longest that a timer of Node can wait; a deadline beyond it is none. */
-const longestTimerMs = 2 ** 31 - 1;
+/** A deadline beyond this is none: the daemon takes none that is further away, and no timer of Node can wait for a month. */
+const longestTimeoutMs = 7 * 86_400_000;
 
 type Calling<S extends DescService, T> = (client: Client<S>, options: CallOptions) => T;
 
@@ -120,7 +120,7 @@ function optionsOf({ signal, timeoutMs }: CallSettings): CallOptions {
   return {
     ...(signal === undefined ? {} : { signal }),
     // Whole milliseconds, as they stand in a header.
-    ...(timeoutMs === undefined || timeoutMs > longestTimerMs ? {} : { timeoutMs: Math.ceil(timeoutMs) }),
+    ...(timeoutMs === undefined || timeoutMs > longestTimeoutMs ? {} : { timeoutMs: Math.ceil(timeoutMs) }),
   };
 }
 
