@@ -1,11 +1,16 @@
-import { join } from 'node:path';
-import { afterAll, describe } from 'vitest';
+import { delimiter, join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { found, lineOf, prepareGo, preparePython } from '../../tools/backends/languages.ts';
+import { caseNames, transportNames, type Cell, type MatrixProtocol, type MatrixTransport } from '../matrix/cases.ts';
+import { matrixSettings, startMatrix, type Matrix } from '../matrix/daemon.ts';
 import { exampleTests } from '../support/example.testsuite.ts';
 
 /** Clients that others write: generated from the proto files, compiled, and run against the daemon. */
 
 const examples = join(import.meta.dirname, '../../examples');
+const drivers = join(import.meta.dirname, '../matrix/drivers');
 const python = await preparePython(console.error);
 const go = await prepareGo(console.error);
 
@@ -23,4 +28,49 @@ describe.skipIf('missing' in python)('examples/python', () => {
 
 describe.skipIf('missing' in go)('examples/go', () => {
   exampleTests(async () => ({ command: [await found(go).build('examples/go')], aSecond: '1s' }));
+});
+
+/** The transports that a library has at all, by protocol: gRPC is HTTP/2 by its definition, and only connect-go speaks it over HTTP/1.1 too. */
+type Ways = Readonly<Partial<Record<MatrixProtocol, readonly MatrixTransport[]>>>;
+const two = transportNames.filter((name) => !name.endsWith(' h1'));
+
+describe('the protocol matrix', () => {
+  const stack = new AsyncDisposableStack();
+  let matrix: Matrix;
+  beforeAll(async () => {
+    matrix = stack.use(await startMatrix());
+  });
+  afterAll(() => stack.disposeAsync());
+
+  test.skipIf('missing' in python)('Python drives all that grpcio can', async () => {
+    const { interpreter, environment } = found(python);
+    const paths = [join(examples, 'python'), environment['PYTHONPATH']].join(delimiter);
+    const cells = await driven([interpreter, join(drivers, 'python/drive.py')], { ...environment, PYTHONPATH: paths });
+    expectAll(cells, { grpcio: { grpc: two } });
+  });
+
+  test.skipIf('missing' in go)('Go drives all that grpc-go and connect-go can', async () => {
+    const cells = await driven([await found(go).build('test/matrix/drivers/go')]);
+    const connectGo = { connect: transportNames, grpc: transportNames, 'grpc-web': transportNames };
+    expectAll(cells, { 'grpc-go': { grpc: two }, 'connect-go': connectGo });
+  });
+
+  async function driven([file = '', ...args]: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Cell[]> {
+    const child = spawn(file, args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.end(matrixSettings(matrix));
+    const lines = (await text(child.stdout)).trim().split('\n');
+    return lines.map((line) => JSON.parse(line) as Cell);
+  }
+
+  function expectAll(cells: readonly Cell[], clients: Readonly<Record<string, Ways>>): void {
+    expect(cells.filter(({ ok }) => !ok)).toEqual([]);
+    const wanted = Object.entries(clients).flatMap(([client, ways]) =>
+      Object.entries(ways).flatMap(([protocol, transports]) =>
+        transports.flatMap((transport) => caseNames.map((name) => [client, protocol, transport, name].join(' · '))),
+      ),
+    );
+    const made = cells.map(({ client, protocol, transport, case: name }) => [client, protocol, transport, name].join(' · '));
+    expect(made.toSorted()).toEqual(wanted.toSorted());
+    console.log(`the protocol matrix: ${made.length} cells by ${Object.keys(clients).join(' and ')}`);
+  }
 });

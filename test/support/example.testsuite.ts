@@ -75,6 +75,13 @@ export function exampleTests(made: () => Example | Promise<Example>): void {
     expect(JSON.parse(stdout)).toMatchObject({ outcome: 'OUTCOME_FAILURE', failure: { reason: 'FAILURE_REASON_CANCELLED' } });
   });
 
+  test('says that its token is not the right one', async () => {
+    const environment = { SINGLETREE_ADDRESS: tcpOf(daemon), SINGLETREE_TOKEN: `st_${'A'.repeat(43)}` };
+    const { code, stderr } = await start([workspace, 'Do it.'], environment).ended;
+    expect(stderr).toMatch(/^TOKEN_INVALID: /);
+    expect(code).toBe(2);
+  });
+
   test('says why a call was refused, over TCP with the token that it finds by itself', async () => {
     const none = join(folder, 'none');
     const { code, stdout, stderr } = await start([none, 'Do it.'], { SINGLETREE_ADDRESS: tcpOf(daemon) }).ended;
