@@ -9,22 +9,26 @@ const exportMethods: Readonly<Record<Signal, string>> = {
 };
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-/** Sends by gRPC over one connection, which is made with the first request. */
+/** Sends by gRPC over one connection, which is made with the first request, and anew after one that got no answer. */
 export function grpcSend(destination: Otlp, signal: Signal, options: { readonly userAgent: string }): Send {
   const exportMethod = exportMethods[signal];
   const { url, headers, tls } = destination.connection();
   const hideSecrets = hider(Object.values(headers));
-  const client = new grpc.Client(authorityOf(url), credentialsOf(url, tls), {
-    'grpc.primary_user_agent': options.userAgent,
-    'grpc.default_compression_algorithm':
-      destination.compression === 'gzip' ? grpc.compressionAlgorithms.gzip : grpc.compressionAlgorithms.identity,
-    // What a receiver cannot take it says; the limit for answers is as for the other protocol.
-    'grpc.max_receive_message_length': 64 * 1024,
-    // The relay has a pace of its own: it must not be told for minutes that nobody is there after somebody is.
-    'grpc.enable_retries': 0,
-    'grpc.initial_reconnect_backoff_ms': 500,
-    'grpc.max_reconnect_backoff_ms': 500,
-  });
+  const newClient = (): grpc.Client =>
+    new grpc.Client(authorityOf(url), credentialsOf(url, tls), {
+      'grpc.primary_user_agent': options.userAgent,
+      'grpc.default_compression_algorithm':
+        destination.compression === 'gzip' ? grpc.compressionAlgorithms.gzip : grpc.compressionAlgorithms.identity,
+      // What a receiver cannot take it says; the limit for answers is as for the other protocol.
+      'grpc.max_receive_message_length': 64 * 1024,
+      // The relay has a pace of its own: it must not be told for minutes that nobody is there after somebody is.
+      'grpc.enable_retries': 0,
+      'grpc.initial_reconnect_backoff_ms': 500,
+      'grpc.max_reconnect_backoff_ms': 500,
+      // Else a new client would get the connection of the one before it.
+      'grpc.use_local_subchannel_pool': 1,
+    });
+  let client = newClient();
   const metadata = new grpc.Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
 
@@ -33,6 +37,11 @@ export function grpcSend(destination: Otlp, signal: Signal, options: { readonly 
       const deadline = Date.now() + destination.timeoutMs;
       const call = client.makeUnaryRequest(exportMethod, asIs, asIs, Buffer.from(payload), metadata, { deadline }, (error, answer) => {
         aborting.removeEventListener('abort', stop);
+        if (error?.code === grpc.status.DEADLINE_EXCEEDED) {
+          // Its other end may have been switched off: then it takes everything and stands for a quarter of an hour.
+          client.close();
+          client = newClient();
+        }
         if (!error) resolve(acknowledgement(answer ?? Buffer.alloc(0)));
         else if (aborting.aborted) resolve({ kind: 'retry', error: 'stopped before the answer came' });
         else resolve(judge(error, hideSecrets(describe(error)), destination.timeoutMs));
