@@ -45,6 +45,7 @@ test.each([
   ['failed_precondition', 'HARNESS_UNAUTHENTICATED', 77],
   ['failed_precondition', 'INVALID_CONFIGURATION', 78],
   ['failed_precondition', 'CONTAINMENT_UNAVAILABLE', 78],
+  ['failed_precondition', 'LISTEN_REFUSED', 78],
   ['failed_precondition', 'STATE_FOLDER_SYMLINK', 78],
 ])('error %s %s is %d', (code, reason, exitCode) => expect(codeOfError({ code, reason })).toBe(exitCode));
 

@@ -55,7 +55,7 @@ export function codeOfAll(codes: readonly ExitCode[]): ExitCode {
 /** The code of an error, by its reason where that says more than its Connect code. */
 export function codeOfError({ code, reason }: { readonly code: string; readonly reason: string }): ExitCode {
   if (reason === 'HARNESS_UNAUTHENTICATED' || reason === 'THROTTLED') return exitCodes.refused;
-  if (reason === 'INVALID_CONFIGURATION' || reason === 'CONTAINMENT_UNAVAILABLE') return exitCodes.configuration;
+  if (['INVALID_CONFIGURATION', 'CONTAINMENT_UNAVAILABLE', 'LISTEN_REFUSED'].includes(reason)) return exitCodes.configuration;
   if (['STATE_FOLDER_IN_USE', 'ILLEGAL_TRANSITION', 'TASK_NOT_FINAL', 'TELEMETRY_OFF'].includes(reason)) return exitCodes.failure;
   if (reason.startsWith('STATE_FOLDER_')) return exitCodes.configuration;
   return codesOfErrors[code] ?? exitCodes.failure;

@@ -207,13 +207,15 @@ function refuseCall(request: Request, response: Response, call: Call, thrown: un
   }
 }
 
-/** A request that does not end holds memory and a place among the calls. */
+/** A request that does not end holds memory and a place among the calls. That of HTTP/1.1 is ended by its server. */
 function limitBody(request: Request, response: Response, call: Call, { bodyMs }: Limits): void {
+  if (!('stream' in request)) return;
   const timer = setTimeout(() => {
-    const error = toConnectError(new DomainError('DEADLINE_EXCEEDED', `the request did not end within ${bodyMs / 1_000} s`));
+    const error = new DomainError('DEADLINE_EXCEEDED', `the request did not end within ${bodyMs / 1_000} s`);
     call.code = codeToString(Code.DeadlineExceeded);
-    if (response.headersSent) response.destroy();
-    else refuse(request, response, { error, status: 408, last: true });
+    if (response.headersSent) return request.stream.close(constants.NGHTTP2_CANCEL);
+    response.once('finish', () => request.stream.close(constants.NGHTTP2_NO_ERROR));
+    refuse(request, response, { error: toConnectError(error) });
   }, bodyMs);
   request.once('end', () => clearTimeout(timer));
   response.once('close', () => clearTimeout(timer));

@@ -17,6 +17,7 @@ const promised = [...proto.matchAll(/^ {2}\/\/ (?<code>[A-Z_]+): .*(?:\n {2}\/\/
 const neverAnswered = [
   /^INVALID_CONFIGURATION$/,
   /^CONTAINMENT_UNAVAILABLE$/,
+  /^LISTEN_REFUSED$/,
   /^STATE_FOLDER_\w+$/,
   /^STORE_(NEWER|FOREIGN|ALTERED|UNSUPPORTED|FAILED)$/,
 ];

@@ -20,8 +20,9 @@ export interface Refused {
 }
 
 /**
- * Answers with an error and reads no further, in the protocol that the request's content type names: gRPC and gRPC-Web have it in trailers that
- * come first, a stream of Connect in its end, and everything else gets Connect's JSON with a status of HTTP. Gives the length of the body.
+ * Answers with an error, in the protocol that the request's content type names: gRPC and gRPC-Web have it in trailers that come first, a stream
+ * of Connect in its end, and everything else gets Connect's JSON with a status of HTTP. What is still to come of the request is thrown away, so
+ * that its sender gets to read the answer. Gives the length of the body.
  */
 export function refuse(request: Request, response: Response, { error, status, headers, last }: Refused): number {
   const type = (request.headers['content-type'] ?? '').toLowerCase();
@@ -29,8 +30,7 @@ export function refuse(request: Request, response: Response, { error, status, he
     response.statusCode = code;
     const all = { ...headers, ...more, 'content-type': contentType, 'content-length': String(body.length) };
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
-    // What is left of the request would be taken for the next one.
-    if (request.httpVersionMajor === 1 && (last || !request.complete)) response.setHeader('connection', 'close');
+    if (request.httpVersionMajor === 1 && last) response.setHeader('connection', 'close');
     response.end(body);
     return body.length;
   };

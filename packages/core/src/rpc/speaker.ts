@@ -23,7 +23,7 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
     {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headersMs,
-      requestTimeout: 0, // answers count it, for HTTP/2 too
+      requestTimeout: limits.bodyMs,
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: Math.ceil(limits.headersMs / 4),
     },
