@@ -65,6 +65,11 @@ class Scene implements AsyncDisposable {
     this.#relay.start();
   }
 
+  /** It goes on as it has waited. */
+  get now(): Instant {
+    return this.#now;
+  }
+
   /** Until all that can be sent was sent. */
   async done(): Promise<this> {
     for (let tries = 0; !this.#idle; tries++) {
@@ -212,7 +217,7 @@ describe.each(protocols)('$protocol', ({ protocol, receiverOf }) => {
     expect([sent, scene.store.states]).toEqual([[], ['pending', 'pending', 'pending']]);
 
     const authority = { ...environment, OTEL_EXPORTER_OTLP_CERTIFICATE: pemFile('ca') };
-    await using believing = await new Scene(protocol, receiver.port, authority, scene.store, noon + 3_600_000).done();
+    await using believing = await new Scene(protocol, receiver.port, authority, scene.store, scene.now).done();
     expect([sent, believing.store.states]).toEqual([
       ['record 1', 'record 2', 'record 3'],
       ['delivered', 'delivered', 'delivered'],
