@@ -96,10 +96,10 @@ function kindOf({ type, annotations }: Registry['attributes'][number]): string {
   return type === 'boolean' ? 'boolean' : 'number';
 }
 
-/** As the formatter writes it inside two objects. */
-function listOf(items: readonly string[]): string {
+/** As the formatter writes it, with what else stands on its line. */
+function listOf(items: readonly string[], beside: string, indent: string): string {
   const line = `[${items.join(', ')}]`;
-  return line.length <= 140 - '    labels: ,'.length ? line : `[\n${items.map((item) => `      ${item},\n`).join('')}    ]`;
+  return line.length <= 140 - beside.length ? line : `[\n${items.map((item) => `${indent}  ${item},\n`).join('')}${indent}]`;
 }
 
 const generatedBy = '// Generated from telemetry/registry by `pnpm generate`; do not edit.';
@@ -108,6 +108,17 @@ const generatedBy = '// Generated from telemetry/registry by `pnpm generate`; do
 export function constantsOf({ attributes, metrics }: Registry): string {
   const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   const kinds = attributes.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map((each) => `  ${quoted(each.key)}: ${quoted(kindOf(each))},`);
+  const members = attributes.flatMap(({ key, type }) =>
+    typeof type === 'object'
+      ? [
+          `  ${quoted(key)}: ${listOf(
+            type.members.map(({ value }) => quoted(value)),
+            `  ${quoted(key)}: ,`,
+            '  ',
+          )},`,
+        ]
+      : [],
+  );
   const definitions = metrics.map(({ name, instrument, unit, brief, annotations, attributes: labels }) => {
     const { scale, buckets } = annotations.singletree;
     return [
@@ -117,7 +128,11 @@ export function constantsOf({ attributes, metrics }: Registry): string {
       `    description: ${quoted(brief)},`,
       `    scale: ${scale},`,
       ...(buckets ? [`    buckets: [${buckets.join(', ')}],`] : []),
-      `    labels: ${listOf(labels.map(({ ref }) => quoted(ref)))},`,
+      `    labels: ${listOf(
+        labels.map(({ ref }) => quoted(ref)),
+        '    labels: ,',
+        '    ',
+      )},`,
       '  },',
     ].join('\n');
   });
@@ -126,6 +141,9 @@ export function constantsOf({ attributes, metrics }: Registry): string {
     '',
     '/** Attributes that no convention has a name for, and what their values may be. */',
     `export const ownAttributes = {\n${kinds.join('\n')}\n} as const;`,
+    '',
+    '/** The values of those that have a closed set of them. */',
+    `export const members = {\n${members.join('\n')}\n} as const;`,
     '',
     '/** Every metric: how its total is kept, as whole numbers of which `scale` are one of the unit, and the labels of its points. */',
     `export const metrics = {\n${definitions.join('\n')}\n} as const;`,

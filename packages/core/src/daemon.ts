@@ -16,6 +16,8 @@ import { idleAfter } from './idle.ts';
 import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
 import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
+import { roomIn } from './outbox/room.ts';
+import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
 import { createLookout } from './lookout.ts';
@@ -60,7 +62,7 @@ export interface Daemon {
   readonly plugins: Catalogue;
   /** What the person who starts it should know, one line each. */
   readonly warnings: readonly string[];
-  /** Where telemetry goes; absent if export is off. */
+  /** Where traces go first; absent if they go nowhere. */
   readonly telemetryTarget?: string | undefined;
   /**
    * `leave`: agents live on and the next daemon adopts them. `drain`: what runs is finished first. `kill`: what runs is ended first. One that
@@ -99,6 +101,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       metrics,
       now,
       random: Math.random,
+      destinations: await loadDestinations(configuration.telemetry.destinations, environment),
+      harnesses: plugins.all().map(({ id }) => id),
       spans: spansOf(configuration.telemetry),
       privacy: privacyOf(configuration.telemetry, environment['HOME']),
       onHint: (listener) => store.onCommit((_, state) => isFinal(state) && listener()),
@@ -174,19 +178,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }
       await stopped.promise;
     };
-    const telemetry = async () => {
-      const status = await outbox.status();
-      return {
-        state: status.state,
-        offReason: status.why,
-        endpoint: status.target,
-        undeliveredRows: status.pending,
-        oldestUndeliveredAt: status.oldest,
-        lastError: status.lastError,
-        undirectedRows: status.unsent.undirected,
-        deadRows: status.unsent.dead,
-      };
-    };
+    const { max_pending: mostPending } = configuration.telemetry;
+    const telemetry = async () => ({ ...(await outbox.status()), ...(mostPending === 0 ? {} : { mostPending }) });
     const tasks = {
       store,
       processRoot: processes.root,
@@ -199,6 +192,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       checkWorkspace: (workspace: WorkspaceSpec) => workspaces.check(workspace),
       missingInHead: (directory: string, paths: readonly string[]) => workspaces.missingInHead(directory, paths),
       accepting: () => !stopping.signal.aborted,
+      roomInOutbox: () => roomIn(outboxStore, outbox.destinations, mostPending),
     };
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
@@ -246,7 +240,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       folder.release();
     };
     const warnings = [...folder.warnings, ...outbox.warnings];
-    return { facts, plugins, warnings, telemetryTarget: (await outbox.status()).target, stop, stopped: stopped.promise };
+    return { facts, plugins, warnings, telemetryTarget: outbox.targets[0], stop, stopped: stopped.promise };
   } catch (error) {
     folder.release();
     throw error;

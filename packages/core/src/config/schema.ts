@@ -124,6 +124,30 @@ const pattern = z.string('expected a regular expression').superRefine((text, con
   }
 });
 
+/** A receiver of telemetry beside the one that the OTEL_ variables speak of. */
+const destination = z.strictObject(
+  {
+    /** For all signals: over HTTP, v1/traces or v1/metrics is added. */
+    endpoint: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }),
+    protocol: z.enum(['http/protobuf', 'grpc']).default('http/protobuf'),
+    /** Read when the daemon starts. */
+    headers: z.record(z.string().min(1), key).default({}),
+    compression: z.enum(['gzip', 'none']).default('none'),
+    timeout: duration.prefault('10s'),
+    /** PEM files: whom to believe, and who we are. */
+    certificate: z.string().min(1).optional(),
+    client_certificate: z.string().min(1).optional(),
+    client_key: z.string().min(1).optional(),
+    signals: z.array(z.enum(['traces', 'metrics'])).default(['traces', 'metrics']),
+  },
+  'expected a mapping such as { endpoint: "http://localhost:4318" }',
+);
+
+const destinationName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a destination is named in lower case, with digits, underscores and dashes')
+  .refine((name) => name !== 'otlp', 'otlp is the destination that the OTEL_ variables speak of: call this one otherwise');
+
 /** Changes to a rule of the retry table; an absent field is as in the table. */
 const retryRule = z.strictObject(
   {
@@ -220,6 +244,12 @@ export const configurationSchema = z.strictObject({
       content: truth.default(false),
       /** Taken out of them, and out of names, beside what is known to be secret. */
       redact: z.array(pattern).default([]),
+      /** Where telemetry goes beside where the OTEL_ variables say. */
+      destinations: z.record(destinationName, destination).default({}),
+      /** How long records are kept that were delivered, or that no destination waits for. */
+      retain: duration.prefault('30d'),
+      /** Records that may wait for destinations; where as many do, new tasks are refused. 0: as many as come. */
+      max_pending: wholeNumber(0).default(50_000),
     })
     .prefault({}),
   harnesses: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'a harness id is lower case, with underscores'), harness).default({}),

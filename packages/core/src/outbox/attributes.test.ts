@@ -49,6 +49,8 @@ test('spans have these attributes and no others', () => {
     'singletree.failure.message',
     'singletree.link',
     'singletree.metric.name',
+    'singletree.outbox.destination',
+    'singletree.probe',
     'singletree.quality_gate.errored_count',
     'singletree.quality_gate.failed_count',
     'singletree.quality_gate.passed',

@@ -81,24 +81,70 @@ export function readDestination(environment: Environment, signal: Signal): Desti
   if (!exporters.includes('otlp')) return off(`${exporter} does not name otlp`);
 
   if (!find('ENDPOINT')) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
+  const destination = readOtlp({ find, isGeneral: (name) => name === general, headers: readHeaders(find) }, signal, exporter, warnings);
+  return { destination, names: [otlpName], warnings };
+}
+
+/** A destination of the configuration, with its secrets read. */
+export interface DestinationSettings {
+  readonly endpoint: string;
+  readonly protocol?: Protocol;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly compression?: 'gzip' | 'none';
+  readonly timeoutMs?: number;
+  /** Paths of PEM files. */
+  readonly certificate?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  readonly signals: readonly Signal[];
+}
+
+/** The same of a destination that the configuration names. Its endpoint is for all signals. Throws INVALID_CONFIGURATION where it could not be used. */
+export function configuredDestination(name: string, settings: DestinationSettings, signal: Signal): DestinationChoice {
+  const place = `telemetry.destinations.${name}`;
+  if (!settings.signals.includes(signal))
+    return { destination: { kind: 'off', why: `${place}.signals does not name ${signal}` }, names: [], warnings: [] };
+  const { endpoint, protocol, headers = {}, compression, timeoutMs, certificate, clientCertificate, clientKey } = settings;
+  const values: Partial<Record<Suffix, string | undefined>> = {
+    ENDPOINT: endpoint,
+    PROTOCOL: protocol,
+    COMPRESSION: compression,
+    TIMEOUT: timeoutMs?.toString(),
+    CERTIFICATE: certificate,
+    CLIENT_CERTIFICATE: clientCertificate,
+    CLIENT_KEY: clientKey,
+  };
+  const find: Find = (suffix) => {
+    const value = values[suffix];
+    return value === undefined ? undefined : { name: `${place}.${keys[suffix]}`, value };
+  };
+  const warnings: string[] = [];
+  const checked = checkHeaders(`${place}.headers`, headers);
+  return { destination: readOtlp({ find, isGeneral: () => true, headers: checked }, signal, place, warnings), names: [name], warnings };
+}
+
+interface Settings {
+  readonly find: Find;
+  /** Whether the endpoint of this name is for all signals. */
+  readonly isGeneral: (name: string) => boolean;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function readOtlp({ find, isGeneral, headers: given }: Settings, signal: Signal, exporter: string, warnings: string[]): Otlp {
   const protocol = readProtocol(find, exporter);
-  const { url, name } = protocol === 'grpc' ? readGrpcEndpoint(find) : readHttpEndpoint(find, signal);
+  const { url, name } = protocol === 'grpc' ? readGrpcEndpoint(find) : readHttpEndpoint(find, signal, isGeneral);
   warnings.push(...doubts(url, name, protocol, signal));
   const tls = readTls(find);
   if (url.protocol === 'http:' && Object.keys(tls).length > 0)
     warnings.push(`${name} begins with http://: certificates and keys are not used without TLS`);
-  const headers = { ...takeCredentials(url, name), ...readHeaders(find) };
+  const headers = { ...takeCredentials(url, name), ...given };
   return {
-    destination: {
-      kind: 'otlp',
-      protocol,
-      target: protocol === 'grpc' ? url.origin : `${url.origin}${url.pathname}`,
-      timeoutMs: readTimeout(find, warnings),
-      compression: readCompression(find, warnings),
-      connection: () => ({ url, headers, tls }),
-    },
-    names: [otlpName],
-    warnings,
+    kind: 'otlp',
+    protocol,
+    target: protocol === 'grpc' ? url.origin : `${url.origin}${url.pathname}`,
+    timeoutMs: readTimeout(find, warnings),
+    compression: readCompression(find, warnings),
+    connection: () => ({ url, headers, tls }),
   };
 }
 
@@ -107,8 +153,23 @@ interface Variable {
   readonly value: string;
 }
 
-/** Finds OTEL_EXPORTER_OTLP_ with this ending. */
-type Find = (suffix: string) => Variable | undefined;
+/** Endings of the variables, and what stands for them in the configuration. */
+const keys = {
+  ENDPOINT: 'endpoint',
+  PROTOCOL: 'protocol',
+  HEADERS: 'headers',
+  TIMEOUT: 'timeout',
+  COMPRESSION: 'compression',
+  INSECURE: 'insecure',
+  CERTIFICATE: 'certificate',
+  CLIENT_CERTIFICATE: 'client_certificate',
+  CLIENT_KEY: 'client_key',
+} as const;
+
+type Suffix = keyof typeof keys;
+
+/** Finds OTEL_EXPORTER_OTLP_ with this ending, or what stands for it in the configuration. */
+type Find = (suffix: Suffix) => Variable | undefined;
 
 /** A variable of the signal, or else the one for all signals: the special one replaces the general one, it adds nothing to it. */
 function forSignal(environment: Environment, signal: Signal, suffix: string): Variable | undefined {
@@ -139,10 +200,10 @@ interface Endpoint {
 const general = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 
 /** The endpoint of a signal is used as it is; to the one for all signals `v1/traces` or `v1/metrics` is added. */
-function readHttpEndpoint(find: Find, signal: Signal): Endpoint {
+function readHttpEndpoint(find: Find, signal: Signal, isGeneral: (name: string) => boolean): Endpoint {
   const { name = general, value = '' } = find('ENDPOINT') ?? {};
   const url = parseAddress(name, value, 'for example http://localhost:4318');
-  if (name === general) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
+  if (isGeneral(name)) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
   return { url, name };
 }
 
@@ -178,7 +239,7 @@ function doubts(url: URL, name: string, protocol: Protocol, signal: Signal): str
 
 /** The files are read now: who cannot be believed later must be told before anything is sent. */
 function readTls(find: Find): Tls {
-  const file = (suffix: string): Buffer | undefined => {
+  const file = (suffix: Suffix): Buffer | undefined => {
     const found = find(suffix);
     if (!found) return undefined;
     try {
@@ -193,28 +254,30 @@ function readTls(find: Find): Tls {
   };
   const [ca, cert, key] = [file('CERTIFICATE'), file('CLIENT_CERTIFICATE'), file('CLIENT_KEY')];
   if ((cert === undefined) !== (key === undefined)) {
-    const given = cert ? 'CLIENT_CERTIFICATE' : 'CLIENT_KEY';
-    throw invalid(
-      find(given)?.name ?? given,
-      'a client certificate and its key go together, and only one is given',
-      `give ${cert ? 'OTEL_EXPORTER_OTLP_CLIENT_KEY' : 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE'} as well`,
-    );
+    const { name } = find(cert ? 'CLIENT_CERTIFICATE' : 'CLIENT_KEY') ?? { name: general };
+    const other = cert
+      ? name.replace(/CERTIFICATE$/, 'KEY').replace(/certificate$/, 'key')
+      : name.replace(/KEY$/, 'CERTIFICATE').replace(/key$/, 'certificate');
+    throw invalid(name, 'a client certificate and its key go together, and only one is given', `give ${other} as well`);
   }
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
 function readHeaders(find: Find): Record<string, string> {
   const found = find('HEADERS');
-  if (!found) return {};
+  return found ? checkHeaders(found.name, readPairs(found.name, found.value)) : {};
+}
+
+function checkHeaders(name: string, given: Readonly<Record<string, string>>): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const [header, value] of Object.entries(readPairs(found.name, found.value))) {
+  for (const [header, value] of Object.entries(given)) {
     try {
       validateHeaderName(header);
       validateHeaderValue(header, value);
     } catch {
       // Node's own words may hold the value.
       throw invalid(
-        found.name,
+        name,
         `header ${JSON.stringify(header)} has a name or value that HTTP does not allow`,
         'names are ASCII tokens; values hold no control characters',
       );

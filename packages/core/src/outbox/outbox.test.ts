@@ -41,6 +41,8 @@ async function started(store: MemoryOutbox, environment: Record<string, string>,
   const outbox = await openOutbox({
     environment: { OTEL_METRICS_EXPORTER: 'none', ...environment },
     version,
+    destinations: {},
+    harnesses: [],
     store,
     metrics: noMetrics,
     now: () => noon,
@@ -115,7 +117,9 @@ test('without an endpoint nothing is sent, completions get no destination, and s
   const store = outboxWith(1);
   const outbox = await started(store, {});
   expect(outbox.destinations).toEqual([]);
-  expect(await outbox.status()).toMatchObject({ state: 'off', why: 'no OTEL_EXPORTER_OTLP_ENDPOINT', pending: 1, delivered: 0 });
+  expect(await outbox.status()).toMatchObject({ state: 'off', why: 'no OTEL_EXPORTER_OTLP_ENDPOINT', pending: 0 });
+  // It is kept for a destination that is not there now.
+  expect(await outbox.status()).toMatchObject({ unsent: { undirected: 1 } });
   await outbox.stop(1_000);
   expect(store.rows[0]).toMatchObject({ state: 'pending', row: { attempts: 0 } });
   expect(store.rows[0]?.row.payload).toBeUndefined();
@@ -125,7 +129,11 @@ test('a row that waited for one address goes to the next', async () => {
   const store = outboxWith(1);
   const away = await started(store, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
   await until(async () => (await away.status()).state === 'failing');
-  expect(await away.status()).toMatchObject({ target: 'http://127.0.0.1:1/v1/traces', pending: 1, oldest: noon + 9_000 });
+  expect(await away.status()).toMatchObject({
+    destinations: [{ traces: { target: 'http://127.0.0.1:1/v1/traces' } }],
+    pending: 1,
+    oldest: noon + 9_000,
+  });
   await away.stop(0);
   const receiver = await aReceiver(0);
   await started(store, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
@@ -141,7 +149,7 @@ test('the receiver comes back and is found without a restart', async () => {
   await until(async () => (await outbox.status()).pending === 0);
   expect(receiver.bodies).toHaveLength(3);
   expect(receiver.bodies[1]?.equals(receiver.bodies[0]!)).toBe(true);
-  expect(await outbox.status()).toMatchObject({ state: 'ok', delivered: 2 });
+  expect(await outbox.status()).toMatchObject({ state: 'ok', destinations: [{ delivered: 2 }] });
 });
 
 test('a configuration that could not work is refused before anything runs', async () => {

@@ -1,25 +1,29 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSame, hashed, type ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { MetricStore } from '../store/metrics.ts';
-import type { HistoryWanted, OutboxRecord, OutboxStore, QueueChange } from '../store/outbox.ts';
+import type { DestinationStanding, HistoryWanted, OutboxStore, QueueChange, RecordRow } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
 import type { ProbeReport } from '../telemetry-probe.ts';
 import type { Privacy } from './attributes.ts';
-import { otlpName, readDestination, signals, type Otlp, type Signal } from './destination.ts';
-import { MetricsExporter, type MetricsState } from './metrics/exporter.ts';
-import { serialiseTotals } from './metrics/otlp.ts';
+import { openChannels, senderFor, type Channel, type ChannelEvent } from './channels.ts';
+import { signals, type Destination, type DestinationSettings } from './destination.ts';
+import { readDestinations } from './destinations.ts';
+import type { MetricsState } from './metrics/exporter.ts';
+import { createSnapshots } from './metrics/snapshots.ts';
 import { prometheusText } from './metrics/text.ts';
-import { variable, type Environment } from './pairs.ts';
-import { probe, type ProbeTarget } from './probe/probe.ts';
-import { Relay, type RelayEvent, type RelayState } from './relay.ts';
-import { httpSend, type Send } from './send.ts';
-import { readSender, serialise, type FinishedTask, type Sender } from './serialise.ts';
+import type { Environment } from './pairs.ts';
+import { probe } from './probe/probe.ts';
+import type { RelayState } from './relay.ts';
+import { readSender, serialise, type FinishedTask } from './serialise.ts';
 
 export interface OutboxParts {
   /** The daemon's own environment, of which the standard OTEL_ variables are read, once. */
   readonly environment: Environment;
+  /** Destinations beside the one that the variables speak of, by name. */
+  readonly destinations: Readonly<Record<string, DestinationSettings>>;
+  /** Harnesses of the configuration. */
+  readonly harnesses: readonly string[];
   readonly version: string;
   readonly store: OutboxStore;
   readonly metrics: MetricStore;
@@ -32,14 +36,14 @@ export interface OutboxParts {
   readonly random: () => number;
   /** Calls back when rows may have been added. Returns how to stop that. */
   readonly onHint: (listener: () => void) => () => void;
-  readonly report?: (event: OutboxEvent) => void;
+  readonly report?: (event: ChannelEvent) => void;
 }
-
-export type OutboxEvent = RelayEvent | { readonly kind: 'metrics'; readonly state: MetricsState; readonly error?: string };
 
 export interface Outbox {
   /** The outbox rows that a completion gets; none while export is off. */
   readonly destinations: readonly string[];
+  /** Where traces go, without credentials, in the order of `destinations`. */
+  readonly targets: readonly string[];
   /** For the log, once. */
   readonly warnings: readonly string[];
   start(): void;
@@ -47,8 +51,8 @@ export interface Outbox {
   stop(graceMs: number): Promise<void>;
   status(): Promise<OutboxStatus>;
   /**
-   * Puts rows into the queue that would never be sent by themselves; gives how many. Throws TELEMETRY_OFF while traces are not exported. The same
-   * request does it once.
+   * Puts rows into the queue that would never be sent by themselves; gives how many. Throws TELEMETRY_OFF while traces are not exported, and
+   * UNKNOWN_DESTINATION. The same request does it once.
    */
   queue(wish: QueueWish, asked?: ClientRequest): Promise<number>;
   /** What leaves the machine of a finished task: the stored bytes, or else what would be serialised now, also while export is off. */
@@ -59,108 +63,166 @@ export interface Outbox {
   metricsText(): Promise<string>;
 }
 
-export type QueueWish = Pick<QueueChange, 'from' | 'since' | 'taskId'>;
+export type QueueWish = Pick<QueueChange, 'from' | 'since' | 'taskId' | 'to'>;
 
 export interface Preview {
   /** The body of an OTLP request. */
   readonly otlp: Uint8Array;
   /** Whether these bytes are stored, so that every send is of exactly these. */
   readonly frozen: boolean;
-  readonly record?: OutboxRecord;
-  /** Address without credentials; absent while off. */
-  readonly target?: string;
+  /** What becomes of it, by destination: those that there are, and those that it has been queued for. */
+  readonly records: readonly PreviewedRecord[];
 }
 
+/** Without a state where the task has no record for this destination, and without a target where nothing is sent to it now. */
+export type PreviewedRecord = Partial<RecordRow> & { readonly target?: string };
+
 export interface OutboxStatus {
+  /** How the sending of traces stands, by the destination that stands worst. */
   readonly state: 'off' | RelayState;
-  /** Address without credentials; absent while off. */
-  readonly target?: string;
   /** Why it is off. */
   readonly why?: string;
-  readonly lastError?: string;
   /** Rows with a destination that are neither acknowledged nor dead, and when the oldest was written. */
   readonly pending: number;
   readonly oldest?: Instant;
-  /** Since the start of this process. */
-  readonly delivered: number;
-  readonly dead: number;
-  readonly rejectedSpans: number;
   /** Rows that will not be sent by themselves. */
   readonly unsent: { readonly undirected: number; readonly dead: number };
+  /** Those to which anything is sent. */
+  readonly destinations: readonly DestinationStatus[];
 }
 
-/** What is sent and how it stands; a signal whose export is off has no relay. */
-interface Traces {
-  readonly relay?: Relay;
-  readonly target: { readonly target: string } | { readonly why: string };
+export interface DestinationStatus {
+  readonly name: string;
+  readonly traces: SignalStatus;
+  readonly metrics: SignalStatus;
+  readonly pending: number;
+  readonly oldest?: Instant;
+  readonly dead: number;
+  /** Of all time. */
+  readonly delivered: number;
+  readonly rejectedSpans: number;
 }
 
-const nothingSent = { state: 'off', delivered: 0, dead: 0, rejectedSpans: 0 } as const;
+export interface SignalStatus {
+  readonly state: 'off' | RelayState | MetricsState;
+  /** Why it is off. */
+  readonly why?: string;
+  /** Address without credentials; absent while off. */
+  readonly target?: string;
+  readonly lastError?: string;
+}
 
 /** Composes the export of completion events and totals. Throws INVALID_CONFIGURATION where an endpoint is configured that could not be used. */
 export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { environment, version, store } = parts;
+  const { environment, version, store, metrics, now, privacy, harnesses, spans } = parts;
   const own = readSender(environment, { version, instanceId: await store.instanceId() });
-  const traces = readDestination(environment, 'traces');
-  const metrics = readDestination(environment, 'metrics');
-  const { relay, target } = await openTraces(parts, traces.destination, own.sender);
-  const exporter = await openMetrics(parts, metrics.destination, own.sender);
-  const isOff = traces.destination.kind === 'off' && metrics.destination.kind === 'off';
+  const { all, warnings } = readDestinations(environment, parts.destinations);
+  const isOn = all.some(({ by }) => by.traces.kind === 'otlp' || by.metrics.kind === 'otlp');
+  const targets = new Map(all.flatMap(({ name, by }) => (by.traces.kind === 'otlp' ? [[name, by.traces.target] as const] : [])));
+  const names = [...targets.keys()];
+  const snapshot = createSnapshots({ store: metrics, now, privacy, known: { harnesses, destinations: names } });
+  const { channels, counting } = await openChannels(all, { ...parts, sender: own.sender, snapshot });
+  const loops = [...channels.flatMap(({ relay, exporter }) => [relay, exporter]), counting].filter((loop) => loop !== undefined);
+  const whyOff = all.flatMap(({ by }) => (by.traces.kind === 'off' ? [by.traces.why] : []))[0] ?? '';
   return {
-    destinations: traces.names,
-    // What is wrong with variables for both signals is told once.
-    warnings: [...new Set([...traces.warnings, ...metrics.warnings, ...(isOff ? [] : own.warnings)])],
+    destinations: names,
+    targets: [...targets.values()],
+    warnings: [...warnings, ...(isOn ? own.warnings : [])],
     start() {
-      relay?.start();
-      exporter.start();
+      for (const loop of loops) loop.start();
     },
     async stop(graceMs) {
-      await Promise.all([relay?.stop(graceMs), exporter.stop(graceMs)]);
+      await Promise.all(loops.map((loop) => loop.stop(graceMs)));
     },
     async queue(wish, asked) {
-      if (!relay) throw exportIsOff('why' in target ? target.why : '');
+      if (names.length === 0) throw exportIsOff(whyOff);
+      if (wish.to !== undefined && !names.includes(wish.to)) throw unknownDestination(wish.to, names);
       const request = asked && hashed(asked);
       await failpoint('outbox.queue.before');
-      const done = await store.queue({ ...wish, destination: otlpName, at: parts.now(), ...(request ? { request } : {}) });
+      const done = await store.queue({ ...wish, destinations: names, at: now(), ...(request ? { request } : {}) });
       await failpoint('outbox.queue.after');
-      relay.hint();
+      for (const { relay } of channels) relay?.hint();
       if (done.kind === 'queued') return done.rows;
       if (request) assertSame(request, done.earlier);
       return 'answer' in done.earlier && done.earlier.answer.kind === 'queued' ? done.earlier.answer.rows : 0;
     },
     async preview({ task, completion }) {
-      const record = await store.record(task.id, otlpName);
+      const record = await store.record(task.id);
       const frozen = record?.payload;
-      const { spans, privacy } = parts;
       const otlp = frozen ?? serialise({ task, completion, history: await store.history(task.id, spans) }, own.sender, spans.most, privacy);
       return {
         otlp,
         frozen: frozen !== undefined,
-        ...(record === undefined ? {} : { record }),
-        ...('target' in target ? { target: target.target } : {}),
+        records: recordsOf(record?.rows ?? [], targets),
       };
     },
     probe: () =>
-      probe(probeTargets(environment), { ...parts, sender: own.sender, senderFor: (to, signal) => senderFor(to, signal, parts) }),
-    metricsText: async () => prometheusText(await exporter.snapshot()),
+      probe(
+        all.flatMap(({ name, by }) => signals.map((signal) => ({ name, signal, destination: by[signal] }))),
+        { ...parts, sender: own.sender, senderFor: (to, signal) => senderFor(to, signal, parts) },
+      ),
+    metricsText: async () => prometheusText(await snapshot()),
     async status() {
-      const { rows, oldest } = await store.backlog();
-      const { lastError = exporter.health().lastError, ...health } = { ...nothingSent, ...relay?.health() };
+      const standing = await store.standing();
+      const destinations = channels.map((channel) =>
+        statusOf(
+          channel,
+          standing.destinations.find((each) => each.destination === channel.name),
+        ),
+      );
+      const oldest = Math.min(...destinations.map((each) => each.oldest ?? Infinity));
+      const orphaned = standing.destinations.filter(({ destination }) => !names.includes(destination));
       return {
-        ...health,
-        ...(lastError === undefined ? {} : { lastError }),
-        ...target,
-        pending: rows,
-        unsent: await store.unsent(),
-        ...(oldest === undefined ? {} : { oldest }),
+        state: worstOf(destinations.map(({ traces }) => traces.state)),
+        ...(names.length === 0 ? { why: whyOff } : {}),
+        pending: sumOf(destinations.map(({ pending }) => pending)),
+        ...(Number.isFinite(oldest) ? { oldest } : {}),
+        unsent: {
+          undirected: standing.undirected + sumOf(orphaned.map(({ pending }) => pending)),
+          dead: sumOf(standing.destinations.map(({ dead }) => dead)),
+        },
+        destinations,
       };
     },
   };
 }
 
-/** What is configured, one signal after the other. */
-function probeTargets(environment: Environment): ProbeTarget[] {
-  return signals.map((signal) => ({ name: otlpName, signal, destination: readDestination(environment, signal).destination }));
+/** Those that there are come first, in their order. */
+function recordsOf(rows: readonly RecordRow[], targets: ReadonlyMap<string, string>): PreviewedRecord[] {
+  const here = [...targets].map(([destination, target]) => ({
+    destination,
+    target,
+    ...rows.find((row) => row.destination === destination),
+  }));
+  const others = rows.filter(({ destination }) => destination === undefined || !targets.has(destination));
+  return [...here, ...others];
+}
+
+function statusOf({ name, by, relay, exporter }: Channel, standing: DestinationStanding | undefined): DestinationStatus {
+  const { pending = 0, oldest, dead = 0, ever } = standing ?? {};
+  return {
+    name,
+    traces: { ...of(by.traces), ...relay?.health() },
+    metrics: { ...of(by.metrics), ...exporter?.health() },
+    // Rows of a destination that takes no traces any more wait for nobody.
+    pending: relay ? pending : 0,
+    ...(relay && oldest !== undefined ? { oldest } : {}),
+    dead,
+    delivered: ever?.delivered ?? 0,
+    rejectedSpans: ever?.rejectedSpans ?? 0,
+  };
+}
+
+function of(destination: Destination): SignalStatus {
+  return destination.kind === 'off' ? { state: 'off', why: destination.why } : { state: 'ok', target: destination.target };
+}
+
+function worstOf(states: readonly SignalStatus['state'][]): SignalStatus['state'] {
+  return (['paused', 'failing', 'ok'] as const).find((state) => states.includes(state)) ?? 'off';
+}
+
+function sumOf(amounts: readonly number[]): number {
+  return amounts.reduce((sum, amount) => sum + amount, 0);
 }
 
 function exportIsOff(why: string): DomainError {
@@ -169,57 +231,9 @@ function exportIsOff(why: string): DomainError {
   });
 }
 
-async function openTraces(
-  parts: OutboxParts,
-  destination: ReturnType<typeof readDestination>['destination'],
-  sender: Sender,
-): Promise<Traces> {
-  if (destination.kind === 'off') return { target: { why: destination.why } };
-  const { spans, privacy } = parts;
-  const relay = new Relay({
-    ...parts,
-    destination: otlpName,
-    wanted: spans,
-    serialise: (finished) => serialise(finished, sender, spans.most, privacy),
-    send: await senderFor(destination, 'traces', parts),
-    sleep: wait,
-  });
-  return { relay, target: { target: destination.target } };
-}
-
-async function openMetrics(
-  parts: OutboxParts,
-  destination: ReturnType<typeof readDestination>['destination'],
-  sender: Sender,
-): Promise<MetricsExporter> {
-  const { report, environment } = parts;
-  return new MetricsExporter({
-    ...parts,
-    store: parts.metrics,
-    serialise: (totals) => serialiseTotals(totals, sender),
-    ...(destination.kind === 'off' ? {} : { send: await senderFor(destination, 'metrics', parts) }),
-    intervalMs: intervalOf(environment),
-    sleep: wait,
-    report: (event) => report?.({ kind: 'metrics', ...event }),
-  });
-}
-
-/** gRPC is loaded only where it is spoken. */
-async function senderFor(destination: Otlp, signal: Signal, { now, version }: Pick<OutboxParts, 'now' | 'version'>): Promise<Send> {
-  const options = { now, userAgent: `singletree/${version}` };
-  if (destination.protocol === 'http/protobuf') return httpSend(destination, options);
-  const { grpcSend } = await import('./grpc-send.ts');
-  return grpcSend(destination, signal, options);
-}
-
-/** As the specification has it: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#periodic-exporting-metricreader */
-function intervalOf(environment: Environment): number {
-  const ms = Number(variable(environment, 'OTEL_METRIC_EXPORT_INTERVAL') ?? 60_000);
-  return Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, 100), 3_600_000) : 60_000;
-}
-
-async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal, ref: false }).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
+function unknownDestination(name: string, names: readonly string[]): DomainError {
+  return new DomainError('UNKNOWN_DESTINATION', `traces are not sent to a destination "${name}"`, {
+    hint: `there ${names.length === 1 ? 'is' : 'are'}: ${names.join(', ')}`,
+    metadata: { destination: name },
   });
 }

@@ -16,6 +16,8 @@ function opened(store: MemoryOutbox, environment: Record<string, string>): Promi
   return openOutbox({
     environment,
     version: '1.0.0',
+    destinations: {},
+    harnesses: [],
     store,
     metrics: noMetrics,
     now: () => noon,
@@ -30,8 +32,7 @@ test('what would be sent is told, also while export is off and where no row is l
   const off = await opened(new MemoryOutbox(), { OTEL_SERVICE_NAME: 'agents' });
   const told = await off.preview(finished);
   expect(told).toMatchObject({ frozen: false });
-  expect(told).not.toHaveProperty('record');
-  expect(told).not.toHaveProperty('target');
+  expect(told.records).toEqual([]);
   expect(Buffer.from(told.otlp).includes('agents')).toBe(true);
 });
 
@@ -40,11 +41,11 @@ test('where the bytes are stored, it is those, whatever would be made now', asyn
   store.add(task);
   const outbox = await opened(store, on);
   const now = await outbox.preview(finished);
-  expect(now).toMatchObject({ frozen: false, record: { state: 'pending' }, target: 'http://127.0.0.1:1/otlp/v1/traces' });
+  expect(now).toMatchObject({ frozen: false, records: [{ state: 'pending', target: 'http://127.0.0.1:1/otlp/v1/traces' }] });
   const bytes = new TextEncoder().encode('stored');
   await store.freeze({ taskId: task.id, destination: 'otlp', signal: 'traces' }, bytes);
   await store.dead({ taskId: task.id, destination: 'otlp', signal: 'traces' }, 'too large');
-  expect(await outbox.preview(finished)).toMatchObject({ frozen: true, otlp: bytes, record: { state: 'dead' } });
+  expect(await outbox.preview(finished)).toMatchObject({ frozen: true, otlp: bytes, records: [{ state: 'dead' }] });
   // Looking changes nothing: the next send is of what was stored.
   expect(store.rows[0]?.row.payload).toEqual(bytes);
 });

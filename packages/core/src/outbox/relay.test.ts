@@ -68,7 +68,7 @@ test('rows go out oldest first, one at a time, and are delivered', async () => {
   expect(sent).toEqual(['1', '2', '3']);
   expect(store.states).toEqual(['delivered', 'delivered', 'delivered']);
   expect(most).toBe(1);
-  expect(relay.health()).toEqual({ state: 'ok', delivered: 3, dead: 0, rejectedSpans: 0 });
+  expect(relay.health()).toEqual({ state: 'ok' });
 });
 
 test('a hint ends the wait for work', async () => {
@@ -168,7 +168,7 @@ test('a refused row is dead and the next one goes on', async () => {
     ['delivered', undefined],
   ]);
   expect(events).toEqual([{ kind: 'dead', taskId: aTask(1).id, error: 'HTTP 400: bad span' }]);
-  expect(relay.health()).toMatchObject({ state: 'ok', dead: 1, delivered: 1 });
+  expect(relay.health()).toMatchObject({ state: 'ok' });
 });
 
 test('a row that cannot be written as spans is dead and the next one goes on', async () => {
@@ -191,7 +191,7 @@ test('spans that a receiver rejects are counted and not sent again', async () =>
   expect(sent).toEqual(['1']);
   expect(store.states).toEqual(['delivered']);
   expect(events).toEqual([{ kind: 'rejected', taskId: aTask(1).id, spans: 2, message: 'too old' }]);
-  expect(relay.health()).toEqual({ state: 'ok', delivered: 1, dead: 0, rejectedSpans: 2 });
+  expect([relay.health(), store.rejectedSpans]).toEqual([{ state: 'ok' }, 2]);
 });
 
 test('a wrong key or address pauses, loudly and once, loses nothing and is tried again rarely', async () => {
@@ -209,7 +209,7 @@ test('a wrong key or address pauses, loudly and once, loses nothing and is tried
     { kind: 'state', state: 'paused', error: 'HTTP 401' },
     { kind: 'state', state: 'ok' },
   ]);
-  expect(relay.health()).toEqual({ state: 'ok', delivered: 2, dead: 0, rejectedSpans: 0 });
+  expect(relay.health()).toEqual({ state: 'ok' });
 });
 
 test.each(['freeze', 'delivered', 'retryAt', 'dead'])('a store that cannot %s is waited for, and nothing is lost', async (write) => {
@@ -235,7 +235,7 @@ test('a store that could not be read and works again: hints are heard as before'
   expect(relay.health()).toMatchObject({ state: 'failing', lastError: 'outbox: database is locked' });
   store.pending = pending;
   await clock.skip();
-  expect(relay.health()).toEqual({ state: 'ok', delivered: 0, dead: 0, rejectedSpans: 0 });
+  expect(relay.health()).toEqual({ state: 'ok' });
   store.add(aTask(1));
   await settle();
   expect(sent).toEqual(['1']);

@@ -34,10 +34,6 @@ export type RelayState = 'ok' | 'failing' | 'paused';
 export interface RelayHealth {
   readonly state: RelayState;
   readonly lastError?: string;
-  /** Since the start of this process. */
-  readonly delivered: number;
-  readonly dead: number;
-  readonly rejectedSpans: number;
 }
 
 type Wait = { readonly kind: 'none' } | { readonly kind: 'idle' | 'backoff'; readonly ms: number };
@@ -62,7 +58,7 @@ export class Relay {
   /** The wait that is under way. */
   #nap: { readonly kind: 'idle' | 'backoff'; readonly end: () => void } | undefined;
   #failures = 0;
-  #health: RelayHealth = { state: 'ok', delivered: 0, dead: 0, rejectedSpans: 0 };
+  #health: RelayHealth = { state: 'ok' };
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -130,7 +126,7 @@ export class Relay {
     switch (result.kind) {
       case 'acknowledged':
         await failpoint('outbox.delivered.before');
-        await store.delivered(row, now());
+        await store.delivered(row, now(), result.rejected ?? 0);
         await failpoint('outbox.delivered.after');
         this.#delivered(row, result.rejected ?? 0, result.message);
         return { kind: 'none' };
@@ -171,14 +167,12 @@ export class Relay {
 
   async #bury(row: OutboxRow, error: string): Promise<void> {
     await this.#parts.store.dead(row, error);
-    this.#health = { ...this.#health, dead: this.#health.dead + 1, lastError: error };
+    this.#health = { ...this.#health, lastError: error };
     this.#parts.report?.({ kind: 'dead', taskId: row.taskId, error });
   }
 
   #delivered({ taskId }: OutboxRow, rejected: number, message: string | undefined): void {
     this.#recovered();
-    const { delivered, rejectedSpans } = this.#health;
-    this.#health = { ...this.#health, delivered: delivered + 1, rejectedSpans: rejectedSpans + rejected };
     if (rejected > 0 || message !== undefined) {
       this.#parts.report?.({ kind: 'rejected', taskId, spans: rejected, ...(message === undefined ? {} : { message }) });
     }
@@ -187,8 +181,7 @@ export class Relay {
   #recovered(): void {
     this.#failures = 0;
     if (this.#health.state === 'ok') return;
-    const { delivered, dead, rejectedSpans } = this.#health;
-    this.#health = { state: 'ok', delivered, dead, rejectedSpans };
+    this.#health = { state: 'ok' };
     this.#parts.report?.({ kind: 'state', state: 'ok' });
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { MetricStore } from '../store/metrics.ts';
-import type { OutboxKey, OutboxRecord, OutboxRow, OutboxStore, Queued, QueueChange, TaskHistory } from '../store/outbox.ts';
-import { completionOf, type CompletionEvent } from '../task/completion.ts';
+import type { Live, MetricStore } from '../store/metrics.ts';
+import type { OutboxKey, OutboxRecord, OutboxRow, OutboxStore, Queued, QueueChange, Standing, TaskHistory } from '../store/outbox.ts';
+import { completionOf } from '../task/completion.ts';
 import type { Attempt, GateResult, Instant, Task } from '../task/task.ts';
 
 export const noon: Instant = Date.UTC(2026, 10, 21, 12);
@@ -82,9 +82,13 @@ export class MemoryOutbox implements OutboxStore {
     return () => this.#listeners.delete(listener);
   };
 
-  add(task: Task, completion: CompletionEvent = completionOf(task)): void {
-    const row = { taskId: task.id, destination: 'otlp', signal: 'traces' as const, task, completion, attempts: 0 };
-    this.rows.push({ row, due: 0, state: 'pending' });
+  rejectedSpans = 0;
+
+  add(task: Task, destinations: readonly string[] = ['otlp']): void {
+    for (const destination of destinations) {
+      const row = { taskId: task.id, destination, signal: 'traces' as const, task, completion: completionOf(task), attempts: 0 };
+      this.rows.push({ row, due: 0, state: 'pending' });
+    }
     for (const listener of this.#listeners) listener();
   }
 
@@ -104,11 +108,15 @@ export class MemoryOutbox implements OutboxStore {
   }
 
   async freeze(key: OutboxKey, payload: Uint8Array): Promise<Uint8Array> {
-    const stored = this.#write('freeze', key, ({ row }) => ({ row: { ...row, payload: row.payload ?? Uint8Array.from(payload) } }));
+    const stored = this.#write('freeze', key, ({ row }) => {
+      const frozen = this.rows.find((each) => each.row.taskId === key.taskId && each.row.payload);
+      return { row: { ...row, payload: frozen?.row.payload ?? Uint8Array.from(payload) } };
+    });
     return stored.row.payload!;
   }
 
-  async delivered(key: OutboxKey): Promise<void> {
+  async delivered(key: OutboxKey, _: Instant, rejected = 0): Promise<void> {
+    this.rejectedSpans += rejected;
     this.#write('delivered', key, () => ({ state: 'delivered' }));
   }
 
@@ -125,24 +133,44 @@ export class MemoryOutbox implements OutboxStore {
     return due.length === 0 ? undefined : Math.min(...due);
   }
 
-  async backlog(): Promise<{ rows: number; oldest?: Instant }> {
-    const waiting = this.#waiting('otlp');
-    return { rows: waiting.length, ...(waiting[0] ? { oldest: waiting[0].row.completion.completedAt } : {}) };
+  async standing(): Promise<Standing> {
+    const names = [...new Set(this.rows.map(({ row }) => row.destination))];
+    return {
+      undirected: 0,
+      destinations: names.map((destination) => {
+        const waiting = this.#waiting(destination);
+        const own = this.rows.filter(({ row }) => row.destination === destination);
+        const amount = (wanted: string): number => own.filter(({ state }) => state === wanted).length;
+        return {
+          destination,
+          pending: waiting.length,
+          ...(waiting[0] ? { oldest: waiting[0].row.completion.completedAt } : {}),
+          dead: amount('dead'),
+          ever: { delivered: amount('delivered'), dead: amount('dead'), rejectedSpans: this.rejectedSpans },
+        };
+      }),
+    };
   }
 
-  async queue({ destination, from }: QueueChange): Promise<Queued> {
-    const found = this.rows.filter(({ row, state }) => from === 'dead' && state === 'dead' && row.destination === destination);
+  async owed(destinations: readonly string[]): Promise<number> {
+    return destinations.flatMap((name) => this.#waiting(name)).length;
+  }
+
+  async queue({ destinations, from }: QueueChange): Promise<Queued> {
+    const found = this.rows.filter(({ row, state }) => from === 'dead' && state === 'dead' && destinations.includes(row.destination));
     for (const stored of found) Object.assign(stored, { state: 'pending', due: 0 });
     return { kind: 'queued', rows: found.length };
   }
 
-  async unsent(): Promise<{ undirected: number; dead: number }> {
-    return { undirected: 0, dead: this.rows.filter(({ state }) => state === 'dead').length };
+  async record(taskId: string): Promise<OutboxRecord | undefined> {
+    const found = this.rows.filter(({ row }) => row.taskId === taskId);
+    const payload = found.find(({ row }) => row.payload)?.row.payload;
+    const rows = found.map(({ row, state }) => ({ destination: row.destination, state }));
+    return rows.length === 0 ? undefined : { rows, ...(payload ? { payload } : {}) };
   }
 
-  async record(taskId: string, destination: string): Promise<OutboxRecord | undefined> {
-    const found = this.rows.find(({ row }) => row.taskId === taskId && row.destination === destination);
-    return found && { state: found.state, ...(found.row.payload ? { payload: found.row.payload } : {}) };
+  async prune(): Promise<number> {
+    return 0;
   }
 
   async instanceId(): Promise<string> {
@@ -162,11 +190,15 @@ export class MemoryOutbox implements OutboxStore {
   }
 }
 
+export const nothingLive: Live = { active: [], queued: [], blocked: [], outbox: { undirected: 0, destinations: [] } };
+
 /** Totals are tested elsewhere. */
 export const noMetrics: MetricStore = {
   unfolded: async () => [],
-  fold: async () => 'folded',
-  totals: async () => ({ since: noon, points: [] }),
+  fold: async (_, points, at) => ({ since: noon, at, points, live: nothingLive }),
+  series: async () => [],
+  acknowledged: async () => undefined,
+  acknowledge: async () => {},
 };
 
 /** A clock that stands still until a wait is skipped. */

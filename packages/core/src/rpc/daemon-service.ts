@@ -9,7 +9,6 @@ import {
   ListHarnessesResponseSchema,
   PermissionMode,
   StopDaemonResponseSchema,
-  TelemetryState,
   UsageCounts,
   UsageScope,
   type DaemonService,
@@ -20,6 +19,7 @@ import type { Catalogue, Plugin } from '../plugins/catalogue.ts';
 import type { Store } from '../store/store.ts';
 import { killSwitchToProto } from './control-service.ts';
 import { opt } from './to-proto/parts.ts';
+import { telemetryToProto, type TelemetryFacts } from './to-proto/telemetry.ts';
 import { enumOf, wordOf } from './words.ts';
 
 export interface DaemonFacts {
@@ -35,19 +35,6 @@ export interface DaemonFacts {
   readonly configFile?: string | undefined;
   readonly configHash: string;
   readonly otelHash: string;
-}
-
-/** Where telemetry goes and what waits, as the relay tells it. */
-export interface TelemetryFacts {
-  readonly endpoint?: string | undefined;
-  readonly undeliveredRows: number;
-  readonly oldestUndeliveredAt?: number | undefined;
-  readonly lastError?: string | undefined;
-  readonly undirectedRows: number;
-  readonly deadRows: number;
-  readonly state: 'off' | 'ok' | 'failing' | 'paused';
-  /** Why it is off. */
-  readonly offReason?: string | undefined;
 }
 
 export interface DaemonServiceParts {
@@ -66,7 +53,6 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
     async getStatus() {
       const { facts } = parts;
       const counts = await parts.store.countByState();
-      const telemetry = await parts.telemetry();
       return create(GetStatusResponseSchema, {
         pid: facts.pid,
         version: facts.version,
@@ -77,16 +63,7 @@ export function daemonService(parts: DaemonServiceParts): ServiceImpl<typeof Dae
         killSwitch: (await parts.store.killSwitches()).map(killSwitchToProto),
         tasks: Object.fromEntries(Object.entries(counts).map(([state, count]) => [state, BigInt(count)])),
         concurrencyLimit: facts.concurrency,
-        telemetry: {
-          ...opt('endpoint', telemetry.endpoint),
-          undeliveredRows: BigInt(telemetry.undeliveredRows),
-          ...opt('oldestUndeliveredAt', telemetry.oldestUndeliveredAt, timestampFromMs),
-          ...opt('lastError', telemetry.lastError),
-          undirectedRows: BigInt(telemetry.undirectedRows),
-          deadRows: BigInt(telemetry.deadRows),
-          state: enumOf(TelemetryState, telemetry.state),
-          ...opt('offReason', telemetry.offReason),
-        },
+        telemetry: telemetryToProto(await parts.telemetry()),
         harnesses: await Promise.all(parts.plugins.all().map((plugin) => harnessToProto(plugin, probeAgeMs))),
         ...opt('configFile', facts.configFile),
         configHash: facts.configHash,

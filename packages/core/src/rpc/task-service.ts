@@ -23,6 +23,7 @@ import { DomainError } from '../errors.ts';
 import type { Catalogue } from '../plugins/catalogue.ts';
 import type { Command } from '../task/commands.ts';
 import { isFinal, type Task as DomainTask, type TaskSpec, type WorkspaceSpec } from '../task/task.ts';
+import { callersTrace } from './callers-trace.ts';
 import { checkContext, type MissingInHead } from './check-context.ts';
 import { findTask } from './find-task.ts';
 import { specFrom, type TaskDefaults } from './from-proto.ts';
@@ -41,6 +42,8 @@ export interface TaskServiceParts extends WatchParts, LogParts {
   readonly checkWorkspace: (workspace: WorkspaceSpec) => Promise<WorkspaceSpec>;
   readonly missingInHead: MissingInHead;
   readonly accepting: () => boolean;
+  /** Throws where too much waits to be delivered. */
+  readonly roomInOutbox: () => Promise<void>;
 }
 
 const pageSize = 50;
@@ -49,7 +52,7 @@ const heartbeatMs = 5_000;
 
 /** The caller's trace is no part of what was asked for: a retried call comes with a new span. */
 function asSent(request: CreateTaskRequest): ClientRequest {
-  const { requestId, traceparent, ...content } = toJson(CreateTaskRequestSchema, request);
+  const { requestId, traceparent, tracestate, ...content } = toJson(CreateTaskRequestSchema, request);
   return { id: request.requestId, content };
 }
 
@@ -65,11 +68,14 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       completion: isFinal(task.state) ? await store.completion(task.id) : undefined,
     });
 
-  const refuseWhenStopping = (): void => {
-    if (parts.accepting()) return;
-    throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
-      hint: 'start it again with: singletree up',
-    });
+  /** Throws where no new task is taken. */
+  const refuseNew = async (): Promise<void> => {
+    if (!parts.accepting()) {
+      throw new DomainError('SHUTTING_DOWN', 'the daemon is shutting down and takes no new tasks', {
+        hint: 'start it again with: singletree up',
+      });
+    }
+    await parts.roomInOutbox();
   };
 
   /** A client's command on one task, once under a request id. */
@@ -81,13 +87,13 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
   };
 
   return {
-    async createTask(request) {
+    async createTask(request, { requestHeader }) {
       const specify = async (): Promise<TaskSpec> => {
-        refuseWhenStopping();
+        await refuseNew();
         const spec = specFrom(request, parts.defaults, parts.plugins);
         const workspace = await parts.checkWorkspace(spec.workspace);
         await checkContext(spec, workspace.path, parts.missingInHead);
-        return { ...spec, workspace };
+        return { ...spec, workspace, ...callersTrace(request, requestHeader) };
       };
       const task = await engine.create(specify, request.requestId === '' ? undefined : asSent(request));
       return create(CreateTaskResponseSchema, { task: await view(task) });
@@ -151,16 +157,16 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
       return create(UnblockTaskResponseSchema, { task: await act(request, 'unblock', { kind: 'unblock' }) });
     },
 
-    async rerunTask(request) {
+    async rerunTask(request, { requestHeader }) {
       const old = await findTask(store, request.taskId);
       const specify = async (): Promise<TaskSpec> => {
-        refuseWhenStopping();
+        await refuseNew();
         if (!isFinal(old.state)) throw illegal(old, 'rerun');
-        const { traceparent: _, ...spec } = old.spec;
+        const { traceparent: _, tracestate: __, ...spec } = old.spec;
         parts.plugins.get(spec.harness); // refused here where the configuration no longer has it
         const workspace = await parts.checkWorkspace(spec.workspace);
         await checkContext(spec, workspace.path, parts.missingInHead);
-        return { ...spec, workspace, rerunOf: old.id };
+        return { ...spec, workspace, rerunOf: old.id, ...callersTrace({}, requestHeader) };
       };
       const asked = request.requestId === '' ? undefined : { id: request.requestId, content: { rerun: old.id } };
       return create(RerunTaskResponseSchema, { task: await view(await engine.create(specify, asked)) });

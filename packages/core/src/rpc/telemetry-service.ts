@@ -9,7 +9,6 @@ import {
 } from '@singletree/protocol';
 import type { ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
-import type { OutboxRecord } from '../store/outbox.ts';
 import type { Store } from '../store/store.ts';
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Instant, Task } from '../task/task.ts';
@@ -17,21 +16,21 @@ import type { ProbeReport } from '../telemetry-probe.ts';
 import { findTask } from './find-task.ts';
 import { probesToProto } from './telemetry-probe.ts';
 import { opt } from './to-proto/parts.ts';
+import { recordToProto, type RecordFacts } from './to-proto/telemetry.ts';
 import { enumOf } from './words.ts';
 
 /** What leaves the machine of a finished task, as the outbox tells it. */
 export interface TelemetryPreview {
   readonly otlp: Uint8Array;
   readonly frozen: boolean;
-  readonly record?: OutboxRecord;
-  readonly target?: string;
+  readonly records: readonly RecordFacts[];
 }
 
 export interface TelemetryServiceParts {
   readonly store: Store;
   /** Puts rows into the queue; gives how many. */
   readonly queue: (
-    wish: { readonly from: 'undirected' | 'dead'; readonly since?: Instant; readonly taskId?: string },
+    wish: { readonly from: 'undirected' | 'dead'; readonly since?: Instant; readonly taskId?: string; readonly to?: string },
     asked?: ClientRequest,
   ) => Promise<number>;
   readonly preview: (finished: { readonly task: Task; readonly completion: CompletionEvent }) => Promise<TelemetryPreview>;
@@ -40,11 +39,12 @@ export interface TelemetryServiceParts {
 
 export function telemetryService({ store, preview, queue, probe }: TelemetryServiceParts): ServiceImpl<typeof TelemetryService> {
   return {
-    async sendTelemetry({ taskId, since, dead, requestId }) {
+    async sendTelemetry({ taskId, since, dead, to, requestId }) {
       const wish = {
         from: dead ? 'dead' : 'undirected',
         ...(taskId === '' ? {} : { taskId: (await findTask(store, taskId)).id }),
         ...opt('since', since, timestampMs),
+        ...(to === '' ? {} : { to }),
       } as const;
       const rows = await queue(wish, requestId === '' ? undefined : { id: requestId, content: wish });
       return create(SendTelemetryResponseSchema, { rows: BigInt(rows) });
@@ -58,15 +58,17 @@ export function telemetryService({ store, preview, queue, probe }: TelemetryServ
       const task = await findTask(store, request.taskId);
       const completion = await store.completion(task.id);
       if (!completion) throw notFinal(task);
-      const { otlp, frozen, record, target } = await preview({ task, completion });
+      const { otlp, frozen, records } = await preview({ task, completion });
+      const [first] = records.filter(({ state }) => state !== undefined);
       return create(PreviewTelemetryResponseSchema, {
         taskId: task.id,
         otlp,
         frozen,
-        ...opt('state', record?.state, (state) => enumOf(TelemetryRecordState, state)),
-        ...opt('deliveredAt', record?.deliveredAt, timestampFromMs),
-        ...opt('lastError', record?.lastError),
-        ...opt('endpoint', target),
+        ...opt('state', first?.state, (state) => enumOf(TelemetryRecordState, state)),
+        ...opt('deliveredAt', first?.deliveredAt, timestampFromMs),
+        ...opt('lastError', first?.lastError),
+        ...opt('endpoint', records.find(({ target }) => target !== undefined)?.target),
+        records: records.filter(({ state }) => state !== undefined).map(recordToProto),
       });
     },
   };

@@ -1,25 +1,42 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { Instant, Task } from '../task/task.ts';
+import type { Standing } from './outbox.ts';
 
 /** The totals of finished tasks. Only the metrics exporter writes them, in transactions of its own: nothing on a task's path waits for it. */
 export interface MetricStore {
   /** Finished tasks that are in no total yet, oldest first. */
   unfolded(limit: number): Promise<{ readonly task: Task; readonly completion: CompletionEvent }[]>;
   /**
-   * Adds to the totals, and marks these tasks as counted: both or neither. `conflict` if one of them is counted already.
+   * Adds to the totals, marks these tasks as counted, and takes a snapshot of what there is then: all or nothing. `conflict` if one of them is
+   * counted already.
    *
-   * @param at the time of the totals from then on; never earlier than it was
+   * @param at the time of the snapshot, or the millisecond after the one before: each time has one snapshot, whatever the clock does
    */
-  fold(taskIds: readonly string[], changes: readonly Point[], at: Instant): Promise<'folded' | 'conflict'>;
-  totals(): Promise<Totals>;
+  fold(taskIds: readonly string[], changes: readonly Point[], at: Instant): Promise<Snapshot | 'conflict'>;
+  /** The series that there are. */
+  series(): Promise<Pick<Point, 'metric' | 'labels'>[]>;
+  /** Time of the last snapshot that this destination acknowledged; absent before the first one. */
+  acknowledged(destination: string): Promise<Instant | undefined>;
+  acknowledge(destination: string, at: Instant): Promise<void>;
 }
 
-export interface Totals {
+/** Totals, and what is at that moment. */
+export interface Snapshot {
   /** When counting began: what every total counts from. It is the store's own, so that no restart looks like a reset. */
   readonly since: Instant;
-  /** When something was counted last; absent before the first time. */
-  readonly at?: Instant;
+  readonly at: Instant;
   readonly points: readonly Point[];
+  readonly live: Live;
+}
+
+/** What is now, as opposed to what has been. */
+export interface Live {
+  /** Tasks with a lease: an attempt or a gate runs. */
+  readonly active: readonly { readonly harness: string; readonly tasks: number }[];
+  /** Tasks in the queue, new or again. */
+  readonly queued: readonly { readonly harness: string; readonly tasks: number }[];
+  readonly blocked: readonly { readonly reason: string; readonly tasks: number }[];
+  readonly outbox: Standing;
 }
 
 /** A series and its total, or what is added to it. Whole numbers, so that no sum is ever rounded. */
@@ -28,6 +45,8 @@ export interface Point {
   readonly labels: Readonly<Record<string, string>>;
   readonly count: number;
   readonly sum: number;
+  /** Time of the first snapshot that had it: just before, it was 0. Absent where nobody knows. */
+  readonly firstAt?: Instant;
   /** How many of `count` lie in each bucket of a histogram, the last one without an upper end. */
   readonly buckets?: readonly number[];
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TaskEventBody } from '../task/events.ts';
 import type { LedgerEntry } from '../task/ledger.ts';
-import type { OutboxKey } from './outbox.ts';
+import type { DestinationStanding, OutboxKey } from './outbox.ts';
 import { change, commit, created, ending, newId, noon, type StoreCase, type StoreFixture } from './samples.testsuite.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -14,6 +14,15 @@ async function ended(at: StoreFixture, destinations: readonly string[], complete
 
 async function pendingIds(at: StoreFixture, destination: string, now: number, limit = 10): Promise<string[]> {
   return (await at.outbox.pending(destination, now, limit)).map(({ taskId }) => taskId);
+}
+
+async function standing(at: StoreFixture, wanted: string): Promise<Omit<DestinationStanding, 'destination' | 'ever'>> {
+  const {
+    destination: _,
+    ever: __,
+    ...rest
+  } = (await at.outbox.standing()).destinations.find(({ destination }) => destination === wanted)!;
+  return rest;
 }
 
 /** What every adapter of the outbox port must pass. */
@@ -44,7 +53,7 @@ export const outboxCases: readonly StoreCase[] = [
       await using at = await make();
       const { taskId } = await ended(at, []);
       assert.deepEqual(await pendingIds(at, '', noon), []);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 0 });
+      assert.deepEqual(await at.outbox.standing(), { undirected: 1, destinations: [] });
       assert.equal((await at.store.completion(taskId))?.taskId, taskId);
     },
   },
@@ -58,7 +67,8 @@ export const outboxCases: readonly StoreCase[] = [
       await at.reopen();
       assert.deepEqual(await at.outbox.freeze(row, bytes('third')), bytes('first'));
       assert.deepEqual((await at.outbox.pending('here', noon, 1))[0]?.payload, bytes('first'));
-      assert.equal((await at.outbox.pending('there', noon, 1))[0]?.payload, undefined);
+      assert.deepEqual((await at.outbox.pending('there', noon, 1))[0]?.payload, bytes('first'), 'the same for every destination');
+      assert.deepEqual(await at.outbox.freeze({ ...row, destination: 'there' }, bytes('fourth')), bytes('first'));
     },
   },
   {
@@ -115,7 +125,10 @@ export const outboxCases: readonly StoreCase[] = [
       await at.outbox.delivered(row, noon + 6);
       assert.deepEqual(await pendingIds(at, 'here', noon), []);
       assert.deepEqual(await pendingIds(at, 'there', noon), [row.taskId]);
-      assert.equal((await at.outbox.backlog()).rows, 1);
+      assert.deepEqual((await at.outbox.standing()).destinations, [
+        { destination: 'here', pending: 0, dead: 0, ever: { delivered: 1, dead: 0, rejectedSpans: 0 } },
+        { destination: 'there', pending: 1, oldest: noon, dead: 0, ever: { delivered: 0, dead: 0, rejectedSpans: 0 } },
+      ]);
     },
   },
   {
@@ -128,7 +141,7 @@ export const outboxCases: readonly StoreCase[] = [
       assert.deepEqual(await pendingIds(at, 'here', noon + 299), []);
       const [again] = await at.outbox.pending('here', noon + 300, 10);
       assert.deepEqual([again?.taskId, again?.attempts], [row.taskId, 2]);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 1, oldest: noon });
+      assert.deepEqual(await standing(at, 'here'), { pending: 1, oldest: noon, dead: 0 });
     },
   },
   {
@@ -168,19 +181,27 @@ export const outboxCases: readonly StoreCase[] = [
       await at.outbox.dead(row, 'too large');
       await at.outbox.retryAt(row, noon, 'late');
       assert.deepEqual(await pendingIds(at, 'here', noon), []);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 0 });
+      assert.deepEqual(await standing(at, 'here'), { pending: 0, dead: 1 });
       assert.deepEqual(await at.outbox.freeze(row, bytes('x')), bytes('kept'));
     },
   },
   {
-    name: 'the backlog counts what is owed and names the oldest',
+    name: 'what a destination owes is counted, and the oldest of it; what it has ever done is counted too',
     async run(make) {
       await using at = await make();
-      await ended(at, ['here', 'there'], noon + 10);
-      const oldest = await ended(at, ['here'], noon + 5);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 3, oldest: noon + 5 });
-      await at.outbox.delivered(oldest, noon + 20);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 2, oldest: noon + 10 });
+      const [newer, older] = [await ended(at, ['here', 'there'], noon + 10), await ended(at, ['here'], noon + 5)];
+      assert.deepEqual(await standing(at, 'here'), { pending: 2, oldest: noon + 5, dead: 0 });
+      assert.deepEqual(await standing(at, 'there'), { pending: 1, oldest: noon + 10, dead: 0 });
+      assert.equal(await at.outbox.owed(['here', 'there'], 9), 3);
+      assert.equal(await at.outbox.owed(['here', 'there'], 2), 2);
+      assert.equal(await at.outbox.owed(['there', 'elsewhere'], 9), 1);
+      await at.outbox.delivered(older, noon + 20, 4);
+      await at.outbox.delivered(older, noon + 21, 4);
+      await at.outbox.dead(newer, 'too large');
+      await at.reopen();
+      assert.deepEqual(await standing(at, 'here'), { pending: 0, dead: 1 });
+      const [here] = (await at.outbox.standing()).destinations;
+      assert.deepEqual(here?.ever, { delivered: 1, dead: 1, rejectedSpans: 4 });
     },
   },
   {
@@ -190,17 +211,53 @@ export const outboxCases: readonly StoreCase[] = [
       const [old, first, second] = [await ended(at, [], noon), await ended(at, [], noon + 10), await ended(at, [], noon + 20)];
       const sent = await ended(at, ['here'], noon + 30);
       await at.outbox.delivered(sent, noon + 31);
-      const undirected = { destination: 'here', from: 'undirected', at: noon + 40 } as const;
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 3, dead: 0 });
+      const undirected = { destinations: ['here'], from: 'undirected', at: noon + 40 } as const;
+      assert.equal((await at.outbox.standing()).undirected, 3);
       assert.deepEqual(await at.outbox.queue({ ...undirected, since: noon + 10 }), { kind: 'queued', rows: 2 });
       assert.deepEqual(await pendingIds(at, 'here', noon + 40), [first.taskId, second.taskId]);
       assert.deepEqual(await at.outbox.queue({ ...undirected, since: noon + 10 }), { kind: 'queued', rows: 0 });
       assert.deepEqual(await at.outbox.queue({ ...undirected, taskId: sent.taskId }), { kind: 'queued', rows: 0 });
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 1, dead: 0 });
+      assert.equal((await at.outbox.standing()).undirected, 1);
       await at.reopen();
       assert.deepEqual(await at.outbox.queue({ ...undirected, taskId: old.taskId }), { kind: 'queued', rows: 1 });
       assert.deepEqual(await pendingIds(at, 'here', noon + 40), [old.taskId, first.taskId, second.taskId]);
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 0 });
+      assert.equal((await at.outbox.standing()).undirected, 0);
+    },
+  },
+  {
+    name: 'they go to every destination there is, and so do those of one that is gone, with their bytes',
+    async run(make) {
+      await using at = await make();
+      const undirected = await ended(at, [], noon);
+      const orphan = await ended(at, ['gone', 'here'], noon + 10);
+      await at.outbox.freeze(orphan, bytes('kept'));
+      await at.outbox.delivered({ ...orphan, destination: 'here' }, noon + 11);
+      const change = { destinations: ['here', 'there'], from: 'undirected', at: noon + 40 } as const;
+      assert.deepEqual(await at.outbox.queue(change), { kind: 'queued', rows: 3 });
+      assert.deepEqual(await pendingIds(at, 'here', noon + 40), [undirected.taskId], 'it had the other one');
+      assert.deepEqual(await pendingIds(at, 'there', noon + 40), [undirected.taskId, orphan.taskId]);
+      assert.deepEqual((await at.outbox.pending('there', noon + 40, 9))[1]?.payload, bytes('kept'));
+      assert.deepEqual(await pendingIds(at, 'gone', noon + 40), []);
+      assert.equal((await at.outbox.standing()).undirected, 0);
+    },
+  },
+  {
+    name: 'a destination that is named gets every record that it has not, also what others got',
+    async run(make) {
+      await using at = await make();
+      const [old, delivered, waiting] = [
+        await ended(at, ['here'], noon),
+        await ended(at, ['here'], noon + 10),
+        await ended(at, [], noon + 20),
+      ];
+      await at.outbox.freeze(delivered, bytes('kept'));
+      await at.outbox.delivered(delivered, noon + 11);
+      const change = { destinations: ['here', 'there'], to: 'there', from: 'undirected', since: noon + 10, at: noon + 40 } as const;
+      assert.deepEqual(await at.outbox.queue(change), { kind: 'queued', rows: 2 });
+      assert.deepEqual(await at.outbox.queue(change), { kind: 'queued', rows: 0 });
+      assert.deepEqual(await pendingIds(at, 'there', noon + 40), [delivered.taskId, waiting.taskId]);
+      assert.deepEqual(await pendingIds(at, 'here', noon + 40), [old.taskId]);
+      assert.equal((await at.outbox.standing()).undirected, 0);
     },
   },
   {
@@ -210,15 +267,54 @@ export const outboxCases: readonly StoreCase[] = [
       const [first, second] = [await ended(at, ['here', 'there'], noon), await ended(at, ['here'], noon + 10)];
       await at.outbox.freeze(first, bytes('kept'));
       for (const row of [first, second, { ...first, destination: 'there' }]) await at.outbox.dead(row, 'too large');
-      const dead = { from: 'dead', at: noon + 40 } as const;
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 3 });
-      assert.deepEqual(await at.outbox.queue({ ...dead, destination: 'here', taskId: first.taskId }), { kind: 'queued', rows: 1 });
+      const dead = { destinations: ['here', 'there'], from: 'dead', at: noon + 40 } as const;
+      assert.deepEqual([(await standing(at, 'here')).dead, (await standing(at, 'there')).dead], [2, 1]);
+      assert.deepEqual(await at.outbox.queue({ ...dead, to: 'here', taskId: first.taskId }), { kind: 'queued', rows: 1 });
       const [again] = await at.outbox.pending('here', noon + 40, 10);
       assert.deepEqual([again?.taskId, again?.payload, again?.attempts], [first.taskId, bytes('kept'), 1]);
-      assert.deepEqual(await at.outbox.record(first.taskId, 'there'), { state: 'dead', lastError: 'too large' });
-      assert.deepEqual(await at.outbox.queue({ ...dead, destination: 'here' }), { kind: 'queued', rows: 1 });
+      assert.deepEqual((await at.outbox.record(first.taskId))?.rows[1], { destination: 'there', state: 'dead', lastError: 'too large' });
+      assert.deepEqual(await at.outbox.queue(dead), { kind: 'queued', rows: 2 });
       assert.deepEqual(await pendingIds(at, 'here', noon + 40), [first.taskId, second.taskId]);
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 0, dead: 1 });
+      assert.deepEqual(await pendingIds(at, 'there', noon + 40), [first.taskId]);
+    },
+  },
+  {
+    name: 'what is old is pruned a few rows at a time: delivered, without a destination, or of one that is gone; never what is dead or waits',
+    async run(make) {
+      await using at = await make();
+      const delivered = await ended(at, ['here', 'there'], noon);
+      await at.outbox.freeze(delivered, bytes('kept'));
+      await at.outbox.delivered(delivered, noon + 100);
+      const [undirected, gone, dead, waiting] = [
+        await ended(at, [], noon),
+        await ended(at, ['gone'], noon),
+        await ended(at, ['there'], noon),
+        await ended(at, ['there'], noon),
+      ];
+      await at.outbox.dead(dead, 'too large');
+      const late = await ended(at, [], noon + 100);
+      const prune = { before: noon + 100, destinations: ['here', 'there'], limit: 10 };
+      assert.equal(await at.outbox.prune(prune), 2, 'the delivered row is not old enough');
+      assert.equal(await at.outbox.record(undirected.taskId), undefined);
+      assert.equal(await at.outbox.record(gone.taskId), undefined);
+      assert.equal(await at.outbox.prune({ ...prune, before: noon + 101, limit: 1 }), 1);
+      assert.equal(await at.outbox.prune({ ...prune, before: noon + 101, limit: 1 }), 1);
+      assert.equal(await at.outbox.prune({ ...prune, before: noon + 101 }), 0);
+      assert.equal(await at.outbox.record(late.taskId), undefined);
+      const other = { rows: [{ destination: 'there', state: 'pending' }], payload: bytes('kept') };
+      assert.deepEqual(await at.outbox.record(delivered.taskId), other, 'another destination needs the bytes');
+      await at.outbox.delivered({ ...delivered, destination: 'there' }, noon);
+      assert.equal(await at.outbox.prune(prune), 1);
+      await at.reopen();
+      assert.equal(await at.outbox.record(delivered.taskId), undefined);
+      assert.equal((await at.outbox.record(dead.taskId))?.rows[0]?.state, 'dead');
+      assert.deepEqual(await pendingIds(at, 'there', noon), [waiting.taskId]);
+      assert.deepEqual(
+        (await at.outbox.standing()).destinations[0]?.ever,
+        { delivered: 1, dead: 0, rejectedSpans: 0 },
+        'what was stays counted',
+      );
+      assert.equal((await at.store.completion(delivered.taskId))?.taskId, delivered.taskId);
     },
   },
   {
@@ -226,34 +322,34 @@ export const outboxCases: readonly StoreCase[] = [
     async run(make) {
       await using at = await make();
       await ended(at, []);
-      const change = { destination: 'here', from: 'undirected', at: noon + 40, request: { id: 'r', hash: 'h' } } as const;
+      const change = { destinations: ['here'], from: 'undirected', at: noon + 40, request: { id: 'r', hash: 'h' } } as const;
       assert.deepEqual(await at.outbox.queue(change), { kind: 'queued', rows: 1 });
       await ended(at, []);
       await at.reopen();
       const earlier = { hash: 'h', answer: { kind: 'queued', rows: 1 } };
       assert.deepEqual(await at.outbox.queue(change), { kind: 'repeated', earlier });
       assert.deepEqual(await at.store.request('r'), earlier);
-      assert.deepEqual(await at.outbox.unsent(), { undirected: 1, dead: 0 });
-      assert.equal((await at.outbox.backlog()).rows, 1);
+      assert.equal((await at.outbox.standing()).undirected, 1);
+      assert.equal((await standing(at, 'here')).pending, 1);
     },
   },
   {
-    name: 'the record of a task is that of the destination, or else the one without a destination',
+    name: 'the record of a task tells of each destination, or that it has none, and the bytes that all get',
     async run(make) {
       await using at = await make();
       const row = await ended(at, ['here', 'there']);
-      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'pending' });
+      const waits = { destination: 'there', state: 'pending' } as const;
+      assert.deepEqual(await at.outbox.record(row.taskId), { rows: [{ destination: 'here', state: 'pending' }, waits] });
       await at.outbox.freeze(row, bytes('kept'));
       await at.outbox.retryAt(row, noon, 'refused');
-      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'pending', payload: bytes('kept'), lastError: 'refused' });
+      const refused = { destination: 'here', state: 'pending', lastError: 'refused' } as const;
+      assert.deepEqual(await at.outbox.record(row.taskId), { rows: [refused, waits], payload: bytes('kept') });
       await at.outbox.delivered(row, noon + 5);
-      assert.deepEqual(await at.outbox.record(row.taskId, 'here'), { state: 'delivered', payload: bytes('kept'), deliveredAt: noon + 5 });
-      await at.outbox.dead({ ...row, destination: 'there' }, 'too large');
-      assert.deepEqual(await at.outbox.record(row.taskId, 'there'), { state: 'dead', lastError: 'too large' });
-      assert.equal(await at.outbox.record(row.taskId, 'elsewhere'), undefined);
+      const delivered = { destination: 'here', state: 'delivered', deliveredAt: noon + 5 } as const;
+      assert.deepEqual(await at.outbox.record(row.taskId), { rows: [delivered, waits], payload: bytes('kept') });
       const { taskId } = await ended(at, []);
-      assert.deepEqual(await at.outbox.record(taskId, 'here'), { state: 'undirected' });
-      assert.equal(await at.outbox.record(newId(), 'here'), undefined);
+      assert.deepEqual(await at.outbox.record(taskId), { rows: [{ state: 'undirected' }] });
+      assert.equal(await at.outbox.record(newId()), undefined);
     },
   },
   {

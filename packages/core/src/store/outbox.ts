@@ -13,23 +13,31 @@ export interface OutboxStore {
   pending(destination: string, now: Instant, limit: number): Promise<OutboxRow[]>;
   /** What a task's spans tell beside its record. */
   history(taskId: string, wanted: HistoryWanted): Promise<TaskHistory>;
-  /** Commits the serialised bytes of a row, once: what is returned is what is stored, whoever came first. */
+  /** Commits the serialised bytes of a task, once for all its destinations: what is returned is what is stored, whoever came first. */
   freeze(row: OutboxKey, payload: Uint8Array): Promise<Uint8Array>;
-  delivered(row: OutboxKey, at: Instant): Promise<void>;
+  /** @param rejected spans that the destination did not take although it acknowledged the row */
+  delivered(row: OutboxKey, at: Instant, rejected?: number): Promise<void>;
   /** The row will be sent again at `at`, at most `mostRetryAfterMs` from now. */
   retryAt(row: OutboxKey, at: Instant, error: string): Promise<void>;
   /** The receiver will never take it; it is kept, counted and can be sent again by hand. */
   dead(row: OutboxKey, error: string): Promise<void>;
   /** When the next row of a destination is due. */
   nextPending(destination: string): Promise<Instant | undefined>;
-  /** Rows with a destination that are neither delivered nor dead, and how old the oldest is. */
-  backlog(): Promise<{ readonly rows: number; readonly oldest?: Instant }>;
+  /** How the rows stand, by the destinations that they name. */
+  standing(): Promise<Standing>;
+  /** How many rows these destinations have yet to take, counted up to `most`. */
+  owed(destinations: readonly string[], most: number): Promise<number>;
   /** Puts rows into the queue that would never be sent by themselves, all or none. A request id that came before changes nothing and is given. */
   queue(change: QueueChange): Promise<Queued>;
-  /** Rows that will not be sent by themselves. */
-  unsent(): Promise<{ readonly undirected: number; readonly dead: number }>;
-  /** What became of a finished task's record for a destination; of the one that has none, where that is all there is. */
-  record(taskId: string, destination: string): Promise<OutboxRecord | undefined>;
+  /** What became of a finished task's record; absent if nothing is kept of it. */
+  record(taskId: string): Promise<OutboxRecord | undefined>;
+  /**
+   * Deletes rows that are older than `before`, at most `limit`, and the bytes that no row needs any more: delivered ones, by when they were, and
+   * those that no destination waits for, by when their task ended. Gives how many rows. Dead ones stay.
+   *
+   * @param destinations those that there are: a row that waits for another one has none
+   */
+  prune(change: { readonly before: Instant; readonly destinations: readonly string[]; readonly limit: number }): Promise<number>;
   /** Identifies this store for ever: the resource's `service.instance.id`. */
   instanceId(): Promise<string>;
 }
@@ -54,9 +62,11 @@ export interface OutboxKey {
 }
 
 export interface QueueChange {
-  /** Where they go; of the dead, those that went there. A row whose task has one for this destination already stays as it is. */
-  readonly destination: string;
   readonly from: 'undirected' | 'dead';
+  /** The destinations that there are. Where no `to` is given, rows go to all of them. */
+  readonly destinations: readonly string[];
+  /** Where they go instead. From `undirected` it then gets every record that it has none of, also those that others got. */
+  readonly to?: string;
   /** Only of tasks that ended then or later. */
   readonly since?: Instant;
   readonly taskId?: string;
@@ -67,12 +77,37 @@ export interface QueueChange {
 export type Queued = { readonly kind: 'queued'; readonly rows: number } | { readonly kind: 'repeated'; readonly earlier: StoredRequest };
 
 export interface OutboxRecord {
-  readonly state: 'undirected' | 'pending' | 'delivered' | 'dead';
   /** Absent until the first send. */
   readonly payload?: Uint8Array;
+  /** By destination; the one without any first. */
+  readonly rows: readonly RecordRow[];
+}
+
+export interface RecordRow {
+  readonly state: 'undirected' | 'pending' | 'delivered' | 'dead';
+  /** Absent where it is undirected. */
+  readonly destination?: string;
   readonly deliveredAt?: Instant;
   /** Why the last try failed. */
   readonly lastError?: string;
+}
+
+export interface Standing {
+  /** Rows without a destination. */
+  readonly undirected: number;
+  readonly destinations: readonly DestinationStanding[];
+}
+
+/** Of a destination that rows name or named. */
+export interface DestinationStanding {
+  readonly destination: string;
+  /** Rows that are neither delivered nor dead, and when the task of the oldest ended. */
+  readonly pending: number;
+  readonly oldest?: Instant;
+  /** Rows that are dead now. */
+  readonly dead: number;
+  /** What has ever happened to rows of it. */
+  readonly ever: { readonly delivered: number; readonly dead: number; readonly rejectedSpans: number };
 }
 
 export interface OutboxRow extends OutboxKey {

@@ -162,11 +162,17 @@ export const storeCases: readonly StoreCase[] = [
       await assert.rejects(at.store.commit({ ...end, destinations: ['here', 'here'] }));
       assert.deepEqual(await at.store.task(task.id), task);
       assert.equal(await at.store.completion(task.id), undefined);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 0 });
+      assert.deepEqual(await at.outbox.standing(), { undirected: 0, destinations: [] });
 
       await commit(at.store, end);
       assert.deepEqual(await at.store.completion(task.id), completion);
-      assert.deepEqual(await at.outbox.backlog(), { rows: 2, oldest: completion.completedAt });
+      assert.deepEqual(
+        (await at.outbox.standing()).destinations.map(({ pending, oldest }) => [pending, oldest]),
+        [
+          [1, completion.completedAt],
+          [1, completion.completedAt],
+        ],
+      );
     },
   },
   {
@@ -178,7 +184,7 @@ export const storeCases: readonly StoreCase[] = [
       await assert.rejects(at.store.commit({ ...change(ended), completion: { ...end.completion, outcome: 'success' } }), /bug/);
       await commit(at.store, change(ended));
       assert.deepEqual(await at.store.completion(ended.id), end.completion);
-      assert.equal((await at.outbox.backlog()).rows, 1);
+      assert.equal(await at.outbox.owed(['here'], 9), 1);
     },
   },
   {

@@ -1,23 +1,23 @@
 import { failpoint } from '../../failpoints.ts';
-import type { MetricStore, Totals } from '../../store/metrics.ts';
 import { mostRetryAfterMs } from '../../store/outbox.ts';
 import type { Instant } from '../../task/task.ts';
-import type { Privacy } from '../attributes.ts';
 import type { Send } from '../send.ts';
-import { measurementsOf } from './measure.ts';
-import { changesOf } from './points.ts';
+import type { Exported } from './snapshots.ts';
 
 export interface ExporterParts {
-  /** Redacts the names in labels. */
-  readonly privacy?: Privacy | undefined;
-  readonly store: MetricStore;
-  /** Gives the bytes of one snapshot. */
-  readonly serialise: (totals: Totals & { readonly at: Instant }) => Uint8Array;
-  /** Absent while export is off: the totals are kept all the same. */
-  readonly send?: Send;
+  /** Counts what has finished, and gives what there is. */
+  readonly snapshot: () => Promise<Exported>;
+  /** Absent while nothing is exported: what has finished is counted all the same. */
+  readonly to?: {
+    /** Time of the last snapshot that the receiver has, and what remembers it. */
+    readonly acknowledged: () => Promise<Instant | undefined>;
+    readonly acknowledge: (at: Instant) => Promise<void>;
+    /** Gives the bytes of one snapshot for a receiver that has those up to `after`. */
+    readonly serialise: (exported: Exported, after: Instant | undefined) => Uint8Array;
+    readonly send: Send;
+  };
   /** Between two snapshots. */
   readonly intervalMs: number;
-  readonly now: () => Instant;
   /** From 0 to 1, for the jitter. */
   readonly random: () => number;
   /** Resolves after so many milliseconds, or at once when aborted. */
@@ -33,16 +33,11 @@ export interface MetricsHealth {
   readonly lastError?: string;
 }
 
-/** Finished tasks of one transaction: what is read and counted at once stays small. */
-const foldAtOnce = 100;
 const backoff = { initialMs: 1_000, factor: 2 } as const;
 /** What a receiver says to a point that is not newer than what it has. */
 const superseded = /out of order|out-of-order|duplicate sample|too old|out of bounds/i;
 
-/**
- * Counts finished tasks into the totals, each once, and sends the newest totals. There is no queue: what a receiver missed is in the next snapshot, and
- * a snapshot has one time, however often its values are sent.
- */
+/** Sends the newest snapshot to one destination. There is no queue: what a receiver missed is in the next snapshot, and a snapshot has one time. */
 export class MetricsExporter {
   readonly #parts: ExporterParts;
   readonly #abort = new AbortController();
@@ -74,24 +69,6 @@ export class MetricsExporter {
     return this.#health;
   }
 
-  /** The totals as they are now, everything counted that has finished. */
-  async snapshot(): Promise<Totals & { readonly at: Instant }> {
-    const { store, now, privacy } = this.#parts;
-    for (;;) {
-      const finished = await store.unfolded(foldAtOnce);
-      const measurements = finished.flatMap(({ task, completion }) => measurementsOf(task, completion, privacy));
-      const known = finished.length === 0 ? [] : (await store.totals()).points;
-      await failpoint('metrics.fold.before');
-      const taskIds = finished.map(({ task }) => task.id);
-      const done = await store.fold(taskIds, changesOf(measurements, known), now());
-      await failpoint('metrics.fold.after');
-      // Where somebody else counted some of them meanwhile, the others are still to be counted.
-      if (done === 'folded' && finished.length < foldAtOnce) break;
-    }
-    const totals = await store.totals();
-    return { ...totals, at: totals.at ?? now() };
-  }
-
   async #run(): Promise<void> {
     for (;;) {
       const isLast = this.#draining;
@@ -105,14 +82,19 @@ export class MetricsExporter {
 
   /** Takes a snapshot and sends it; how long to wait then. */
   async #step(): Promise<number> {
-    const { serialise, send, intervalMs } = this.#parts;
-    const totals = await this.snapshot();
-    if (!send) return intervalMs;
+    const { snapshot, to, intervalMs } = this.#parts;
+    const exported = await snapshot();
+    if (!to) return intervalMs;
+    const payload = to.serialise(exported, await to.acknowledged());
     await failpoint('metrics.send.before');
-    const result = await send(serialise(totals), this.#abort.signal);
+    const result = await to.send(payload, this.#abort.signal);
     await failpoint('metrics.send.after');
     switch (result.kind) {
       case 'acknowledged':
+        await to.acknowledge(exported.at);
+        // By the specification these are not sent again; the next snapshot has newer ones.
+        if (result.rejected && !superseded.test(result.message ?? ''))
+          return this.#failed('failing', `${result.rejected} points were not taken: ${result.message ?? 'no reason given'}`, intervalMs);
         return this.#recovered();
       case 'retry':
         if (this.#abort.signal.aborted) return intervalMs;
@@ -120,8 +102,10 @@ export class MetricsExporter {
       case 'misconfigured':
         return this.#failed('paused', result.error);
       case 'refused':
-        // Another sender, or an earlier try of ours, was there with newer values: nothing is lost.
-        return superseded.test(result.error) ? this.#recovered() : this.#failed('failing', result.error);
+        if (!superseded.test(result.error)) return this.#failed('failing', result.error);
+        // Another sender, or an earlier try of ours, was there with newer values: nothing is lost, and what was newer than that has been taken.
+        await to.acknowledge(exported.at);
+        return this.#recovered();
     }
   }
 

@@ -125,7 +125,8 @@ function measured<Name extends MetricName>(metric: Name, value: number | undefin
   return { metric, value, labels };
 }
 
-function labelsOf(labels: AttributeValues, privacy: Privacy): Measurement['labels'] {
+/** As they may leave. */
+export function labelsOf(labels: AttributeValues, privacy: Privacy): Measurement['labels'] {
   return Object.fromEntries(Object.entries(attributesOf(labels, privacy)).map(([label, text]) => [label, String(text)]));
 }
 

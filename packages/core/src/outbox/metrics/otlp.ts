@@ -2,28 +2,54 @@ import { ValueType, type HrTime } from '@opentelemetry/api';
 import { ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { AggregationTemporality, DataPointType, type MetricData } from '@opentelemetry/sdk-metrics';
-import type { Point, Totals } from '../../store/metrics.ts';
+import type { Point } from '../../store/metrics.ts';
 import type { Instant } from '../../task/task.ts';
 import type { Sender } from '../serialise.ts';
 import { definitionOf } from './points.ts';
+import type { Exported } from './snapshots.ts';
 
 /**
- * One `ExportMetricsServiceRequest` with all totals, cumulative from their beginning. Their time is that of the totals and not of the sending: the same
- * totals are the same bytes, and no receiver is given two values for one time.
+ * One `ExportMetricsServiceRequest` with all points. Their time is that of the snapshot and not of the sending: the same snapshot is the same bytes, and
+ * no receiver is given two values for one time.
+ *
+ * @param after as of `metricsOf`
  */
-export function serialiseTotals(totals: Totals & { readonly at: Instant }, sender: Sender): Uint8Array {
-  const byMetric = Map.groupBy(totals.points, ({ metric }) => metric);
-  const metrics = [...byMetric].flatMap(([metric, points]) => metricData(metric, points, timeOf(totals.since), timeOf(totals.at)) ?? []);
+export function serialiseTotals(exported: Exported, sender: Sender, after?: Instant): Uint8Array {
   const bytes = ProtobufMetricsSerializer.serializeRequest({
     resource: resourceFromAttributes(sender.resource),
-    scopeMetrics: [{ scope: { name: 'singletree', version: sender.version }, metrics }],
+    scopeMetrics: [{ scope: { name: 'singletree', version: sender.version }, metrics: metricsOf(exported, after) }],
   });
   if (!bytes) throw new Error('the totals give no OTLP request');
   return bytes;
 }
 
-/** Undefined for a metric that an older version counted and this one does not know. */
-function metricData(name: string, points: readonly Point[], startTime: HrTime, endTime: HrTime): MetricData | undefined {
+/**
+ * The points of a snapshot, cumulative from their beginning. One of a metric that an older version counted and this one does not know is left out.
+ *
+ * @param after time of the last snapshot that the receiver has. A series that began later is told to have been 0 just before it did: a receiver that
+ *   first hears of it with a value sees no increase. Absent for a receiver that has none: to it, everything begins now.
+ */
+export function metricsOf(exported: Exported, after?: Instant): MetricData[] {
+  const byMetric = Map.groupBy(exported.points, ({ metric }) => metric);
+  return [...byMetric].flatMap(([metric, points]) => {
+    const values = points.flatMap((point) => [...zeroBefore(point, after), { point, at: exported.at }]);
+    return metricData(metric, values, timeOf(exported.since)) ?? [];
+  });
+}
+
+interface Value {
+  readonly point: Point;
+  readonly at: Instant;
+}
+
+/** Always the same time for a series: told again, it is the same value of the same moment, or one that is older than what the receiver has. */
+function zeroBefore(point: Point, after: Instant | undefined): Value[] {
+  if (after === undefined || point.firstAt === undefined || point.firstAt <= after) return [];
+  const { metric, labels, buckets } = point;
+  return [{ point: { metric, labels, count: 0, sum: 0, ...(buckets ? { buckets: buckets.map(() => 0) } : {}) }, at: point.firstAt - 1 }];
+}
+
+function metricData(name: string, values: readonly Value[], startTime: HrTime): MetricData | undefined {
   const definition = definitionOf(name);
   if (!definition) return undefined;
   const { unit, description, instrument, scale, buckets: boundaries } = definition;
@@ -31,28 +57,26 @@ function metricData(name: string, points: readonly Point[], startTime: HrTime, e
     descriptor: { name, unit, description, valueType: scale === 1 ? ValueType.INT : ValueType.DOUBLE, advice: {} },
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
   };
-  const pointOf = <T>({ labels }: Point, value: T): { startTime: HrTime; endTime: HrTime; attributes: Point['labels']; value: T } => ({
-    startTime,
-    endTime,
-    attributes: labels,
-    value,
-  });
-  if (instrument === 'histogram') {
-    const dataPoints = points.map((point) =>
-      pointOf(point, {
-        buckets: { boundaries: [...(boundaries ?? [])], counts: [...(point.buckets ?? [])] },
-        sum: point.sum / scale,
-        count: point.count,
-      }),
-    );
-    return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints };
+  const dataPoints = <T>(value: (point: Point) => T) =>
+    values.map(({ point, at }) => ({ startTime, endTime: timeOf(at), attributes: point.labels, value: value(point) }));
+  const numbers = dataPoints(({ sum }) => sum / scale);
+  switch (instrument) {
+    case 'histogram':
+      return {
+        ...base,
+        dataPointType: DataPointType.HISTOGRAM,
+        dataPoints: dataPoints(({ buckets = [], sum, count }) => ({
+          buckets: { boundaries: [...(boundaries ?? [])], counts: [...buckets] },
+          sum: sum / scale,
+          count,
+        })),
+      };
+    case 'gauge':
+      return { ...base, dataPointType: DataPointType.GAUGE, dataPoints: numbers };
+    case 'counter':
+    case 'updowncounter':
+      return { ...base, dataPointType: DataPointType.SUM, isMonotonic: instrument === 'counter', dataPoints: numbers };
   }
-  return {
-    ...base,
-    dataPointType: DataPointType.SUM,
-    isMonotonic: true,
-    dataPoints: points.map((point) => pointOf(point, point.sum / scale)),
-  };
 }
 
 function timeOf(ms: Instant): HrTime {

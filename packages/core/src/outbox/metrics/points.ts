@@ -3,7 +3,7 @@ import { metrics } from '../registry.ts';
 import type { Measurement, MetricName } from './measure.ts';
 
 /** Series that one metric may have. */
-const mostSeries = 2_000;
+export const mostSeries = 2_000;
 
 /** The label that stands for all that a metric has no series for any more. */
 const other = 'other';
@@ -12,7 +12,7 @@ export function definitionOf(metric: string): Definition | undefined {
   return isMetric(metric) ? metrics[metric] : undefined;
 }
 
-interface Definition {
+export interface Definition {
   readonly instrument: 'counter' | 'updowncounter' | 'gauge' | 'histogram';
   readonly unit: string;
   readonly description: string;

@@ -1,8 +1,8 @@
-import type { Point, Totals } from '../../store/metrics.ts';
+import type { Point } from '../../store/metrics.ts';
 import { definitionOf } from './points.ts';
 
 /** The totals as Prometheus reads them: https://prometheus.io/docs/instrumenting/exposition_formats/. Its names are those that its OTLP receiver makes. */
-export function prometheusText({ points }: Pick<Totals, 'points'>): string {
+export function prometheusText({ points }: { readonly points: readonly Point[] }): string {
   const byMetric = Map.groupBy(points, ({ metric }) => metric);
   const lines = [...byMetric].flatMap(([metric, series]) => {
     const definition = definitionOf(metric);
@@ -12,14 +12,18 @@ export function prometheusText({ points }: Pick<Totals, 'points'>): string {
     const samples = series.flatMap((point) =>
       instrument === 'histogram' ? histogram(name, point, scale, buckets ?? []) : [sample(name, point.labels, point.sum / scale)],
     );
-    return [`# HELP ${name} ${description.replaceAll('\\', '\\\\')}`, `# TYPE ${name} ${instrument}`, ...samples];
+    return [
+      `# HELP ${name} ${description.replaceAll('\\', '\\\\')}`,
+      `# TYPE ${name} ${instrument === 'updowncounter' ? 'gauge' : instrument}`,
+      ...samples,
+    ];
   });
   return `${lines.join('\n')}\n`;
 }
 
 const unitNames: Readonly<Record<string, string>> = { s: 'seconds' };
 
-/** A unit in braces is no unit, and neither is 1 of a histogram. */
+/** A unit in braces is no unit, and neither is 1 of a histogram. Of gauges none has the unit 1, which would be a ratio. */
 export function prometheusName(metric: string, instrument: string, unit: string): string {
   const base = metric.replaceAll(/[^a-zA-Z0-9_]/g, '_');
   const suffix = unit.startsWith('{') || unit === '1' ? '' : `_${unitNames[unit] ?? unit}`;

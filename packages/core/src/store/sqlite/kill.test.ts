@@ -75,7 +75,7 @@ async function check(path: string, acknowledged: ReadonlyMap<string, number>): P
       expect(ledger.length).toBe(isFinal(state) ? 3 : 2 * (version - 1));
       if (isFinal(state)) ended++;
     }
-    expect((await outbox.backlog()).rows).toBe(2 * ended);
+    expect((await outbox.standing()).destinations.reduce((sum, { pending }) => sum + pending, 0)).toBe(2 * ended);
   } finally {
     await store.close();
   }

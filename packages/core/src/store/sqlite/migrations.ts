@@ -148,4 +148,36 @@ export const migrations: readonly Migration[] = [
     name: 'rows of the outbox that are kept',
     sql: `CREATE INDEX outbox_kept ON outbox (state, created_at) WHERE state IN ('undirected', 'dead')`,
   },
+  {
+    name: 'several destinations',
+    // The bytes of a record are the same for each destination, so they stand once. What happened to rows is counted where no row has to be kept for it.
+    sql: `
+      CREATE TABLE payloads (
+        task_id TEXT NOT NULL REFERENCES completions (task_id),
+        signal TEXT NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (task_id, signal)
+      ) STRICT;
+      INSERT INTO payloads SELECT task_id, signal, payload FROM outbox WHERE payload IS NOT NULL GROUP BY task_id, signal;
+      ALTER TABLE outbox DROP COLUMN payload;
+      CREATE INDEX outbox_delivered ON outbox (delivered_at) WHERE state = 'delivered';
+
+      CREATE TABLE destinations (
+        name TEXT PRIMARY KEY,
+        delivered INTEGER NOT NULL DEFAULT 0,
+        dead INTEGER NOT NULL DEFAULT 0,
+        rejected INTEGER NOT NULL DEFAULT 0,
+        metrics_at INTEGER
+      ) STRICT;
+      INSERT INTO destinations (name, delivered, dead)
+        SELECT destination, sum(state = 'delivered'), sum(state = 'dead') FROM outbox WHERE destination IS NOT NULL GROUP BY destination;
+      ALTER TABLE metric_points ADD COLUMN first_at INTEGER;
+    `,
+  },
+  {
+    name: 'completions in the order of their ends',
+    sql: `
+      ALTER TABLE completions ADD COLUMN completed_at INTEGER GENERATED ALWAYS AS (doc ->> '$.completedAt') VIRTUAL;
+      CREATE INDEX completions_in_order ON completions (completed_at, task_id)`,
+  },
 ];

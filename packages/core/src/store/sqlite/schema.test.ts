@@ -8,7 +8,7 @@ import { scopesOf } from '../../task/scopes.ts';
 import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
-import { countKept, directRows, pendingRows } from './sqlite-outbox.ts';
+import { countPending, countUndirected, deliveredBefore, pendingRows, undirectedRows } from './sqlite-outbox.ts';
 import { completionsInOrder, dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
@@ -184,8 +184,10 @@ test.each([
   ['the usage ledger of an attempt', ledgerOfAttempt, 'model_calls_in_order'],
   ['completion events in order', completionsInOrder, 'completions_in_order'],
   ['rows to send', pendingRows, 'outbox_by_age'],
-  ['rows that are kept', countKept, 'outbox_kept'],
-  ['rows that get a destination', directRows, 'outbox_kept'],
+  ['rows to send, counted', countPending, 'outbox_by_age'],
+  ['rows without a destination, counted', countUndirected, 'outbox_kept'],
+  ['rows without a destination', undirectedRows, 'outbox_kept'],
+  ['delivered rows that are old', deliveredBefore, 'outbox_delivered'],
   ['the next row to send', `SELECT min(due_at) FROM outbox WHERE state = 'pending' AND destination = 'x'`, 'outbox_by_due'],
 ])('%s follow an index, without sorting', (_, sql, index) => {
   const database = open();

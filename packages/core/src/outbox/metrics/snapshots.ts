@@ -1,0 +1,46 @@
+import { failpoint } from '../../failpoints.ts';
+import type { MetricStore, Point } from '../../store/metrics.ts';
+import type { Instant } from '../../task/task.ts';
+import type { Privacy } from '../attributes.ts';
+import { livePoints, type Known } from './live.ts';
+import { measurementsOf } from './measure.ts';
+import { changesOf } from './points.ts';
+import { zerosBeside } from './zeros.ts';
+
+export interface SnapshotParts {
+  readonly store: MetricStore;
+  readonly now: () => Instant;
+  readonly known: Known;
+  /** Redacts the names in labels. */
+  readonly privacy?: Privacy | undefined;
+}
+
+/** Everything that leaves at one time. */
+export interface Exported {
+  /** What every total counts from. */
+  readonly since: Instant;
+  readonly at: Instant;
+  readonly points: readonly Point[];
+}
+
+/** Finished tasks of one transaction: what is read and counted at once stays small. */
+const foldAtOnce = 100;
+
+/** Counts what has finished into the totals, each task once, and gives what there is then. Several may be asked for at the same time. */
+export function createSnapshots({ store, now, known, privacy }: SnapshotParts): () => Promise<Exported> {
+  return async () => {
+    for (;;) {
+      const finished = await store.unfolded(foldAtOnce);
+      const measurements = finished.flatMap(({ task, completion }) => measurementsOf(task, completion, privacy));
+      const series = finished.length === 0 ? [] : await store.series();
+      await failpoint('metrics.fold.before');
+      const taskIds = finished.map(({ task }) => task.id);
+      const folded = await store.fold(taskIds, changesOf(measurements, series), now());
+      await failpoint('metrics.fold.after');
+      // Where somebody else counted some of them meanwhile, the others are still to be counted.
+      if (folded === 'conflict' || finished.length === foldAtOnce) continue;
+      const { since, at, points, live } = folded;
+      return { since, at, points: [...points, ...zerosBeside(points, known, privacy), ...livePoints(live, at, known, privacy)] };
+    }
+  };
+}
