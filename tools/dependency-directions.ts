@@ -28,7 +28,11 @@ const anything = /^/;
 
 const importRules: readonly Rule[] = [
   roomIsUsedBy('dispatcher', 'daemon\\.ts$', 'only daemon.ts composes the loop; everything else meets it in the store'),
-  roomIsUsedBy('outbox', 'daemon\\.ts$', 'only daemon.ts composes the relay; everything else meets it in the store'),
+  roomIsUsedBy(
+    'outbox',
+    'doctor/|(daemon|load-destinations)\\.ts$',
+    'only daemon.ts composes the relay, and doctor/ tries what it would send to; everything else meets it in the store',
+  ),
   roomIsUsedBy('gates', 'attempt/', 'gates belong to the steps of an attempt'),
   roomIsUsedBy(
     'workspace',
@@ -38,7 +42,7 @@ const importRules: readonly Rule[] = [
   {
     ...roomIsUsedBy(
       'plugins',
-      'attempt/|(daemon|load-plugins)\\.ts$',
+      'attempt/|(daemon|load-plugins|load-destinations)\\.ts$',
       'plugins belong to the steps of an attempt; others get their catalogue from daemon.ts',
     ),
     typesAreFree: true,

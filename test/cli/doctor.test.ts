@@ -13,7 +13,7 @@ interface Check {
   readonly check: string;
   readonly status: string;
   readonly message: string;
-  readonly fix?: string;
+  readonly mend?: string;
 }
 
 async function examined(
@@ -38,7 +38,7 @@ test('a machine on which nothing has run yet is left so', async () => {
   expect(of('configuration', 'file')).toMatchObject({ status: 'ok', where: machine.config });
   expect(of('configuration', 'trust')).toMatchObject({ status: 'ok', message: 'no folder is trusted' });
   expect(of('harnesses', 'fake')).toMatchObject({ status: 'ok', message: '1.0.0' });
-  expect(of('harnesses', 'codex')).toMatchObject({ status: 'warning', fix: expect.stringContaining('npm install') });
+  expect(of('harnesses', 'codex')).toMatchObject({ status: 'warning', mend: expect.stringContaining('npm install') });
   expect(of('harnesses', 'PATH')).toMatchObject({ message: machine.env['PATH'] });
   expect(of('supervision', 'containment')?.message).toMatch(/processes are held by/);
   expect(of('supervision', 'orphans')).toBeDefined();
@@ -62,7 +62,7 @@ test('beside a daemon, after one that has stopped, and after one that was killed
 
   await machine.killDaemon();
   const killed = await examined();
-  const leftovers = { status: 'warning', message: '1 of tasks run, and nobody judges what they make', fix: 'singletree up --detach' };
+  const leftovers = { status: 'warning', message: '1 of tasks run, and nobody judges what they make', mend: 'singletree up --detach' };
   expect(killed.of('state folder', 'daemon')).toMatchObject({ status: 'warning', message: expect.stringContaining(`with pid ${pid}`) });
   expect(killed.of('state folder', 'processes')).toMatchObject(leftovers);
 
@@ -91,7 +91,7 @@ test('what is wrong is told with what mends it, each in its place, and the rest 
   expect(stdout).toContain('did you mean concurrency?');
   expect(stdout).toMatch(/✗ trust .*trusted\.json, which says what is trusted, is damaged/);
   expect(stdout).toMatch(/✗ folder .*open to other users/);
-  expect(stdout).toContain(`fix: chmod 700 '${machine.state}'`);
+  expect(stdout).toContain(`mend: chmod 700 '${machine.state}'`);
   expect(stdout).toMatch(/✗ database +damaged: /);
   expect(stdout).toContain('not looked at: the configuration cannot be read');
   // Quiet is about what is well.

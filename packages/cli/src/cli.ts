@@ -114,7 +114,7 @@ const entries: readonly Entry[] = [
   },
   {
     group: 'Tool',
-    usage: 'doctor',
+    usage: 'doctor [telemetry]',
     does: 'look what is wrong, and what mends it',
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },

@@ -49,7 +49,7 @@ describe('a daemon', () => {
 
   test('that was killed', async () => {
     leaveAddress(gone);
-    expect((await found(refused)).finding).toMatchObject({ status: 'warning', fix: 'singletree up --detach' });
+    expect((await found(refused)).finding).toMatchObject({ status: 'warning', mend: 'singletree up --detach' });
   });
 
   test('that lives and does not answer', async () => {
@@ -57,13 +57,13 @@ describe('a daemon', () => {
     using _ = lockedByUs();
     const late = new DOMException('timed out', 'TimeoutError');
     for (const answer of [refused, async () => Promise.reject(late)]) {
-      expect((await found(answer)).finding).toMatchObject({ status: 'problem', fix: expect.stringContaining(`kill -9 ${process.pid}`) });
+      expect((await found(answer)).finding).toMatchObject({ status: 'error', mend: expect.stringContaining(`kill -9 ${process.pid}`) });
     }
   });
 
   test('that was killed, and whose number somebody else has by now, who must not be killed for it', async () => {
     leaveAddress(process.pid);
-    expect((await found(refused)).finding).toMatchObject({ status: 'warning', fix: 'singletree up --detach' });
+    expect((await found(refused)).finding).toMatchObject({ status: 'warning', mend: 'singletree up --detach' });
   });
 
   test('that has left no address yet', async () => {
@@ -76,7 +76,7 @@ describe('a daemon', () => {
 
   test('of another kind', async () => {
     expect((await found(async () => Promise.reject(new Error('it speaks another language')))).finding).toMatchObject({
-      status: 'problem',
+      status: 'error',
       message: 'it speaks another language',
     });
   });

@@ -33,18 +33,18 @@ function silent(error: unknown, state: string): Finding {
   const holder = lockHolder(lock);
   if (left && holder === left.pid) {
     const message = `process ${holder} has left its address, but does not answer at ${left.address}`;
-    return { ...base, status: 'problem', message, fix: `kill -9 ${holder} && singletree up --detach (the agents live on)` };
+    return { ...base, status: 'error', message, mend: `kill -9 ${holder} && singletree up --detach (the agents live on)` };
   }
   if (holder !== undefined) {
     const message = `process ${holder} has the state folder and has left no address yet: it is starting, or stuck`;
-    return { check: 'daemon', status: 'warning', message, where: lock, fix: 'singletree doctor, in a moment' };
+    return { check: 'daemon', status: 'warning', message, where: lock, mend: 'singletree doctor, in a moment' };
   }
   if (!(error instanceof NoDaemonError)) {
-    return { ...base, status: 'problem', message: error instanceof Error ? error.message : String(error), fix: 'singletree up --detach' };
+    return { ...base, status: 'error', message: error instanceof Error ? error.message : String(error), mend: 'singletree up --detach' };
   }
   if (!left) return { check: 'daemon', status: 'ok', message: 'none runs' };
   const message = `none runs; the last one, with pid ${left.pid}, has left its address when it died`;
-  return { ...base, status: 'warning', message, fix: 'singletree up --detach' };
+  return { ...base, status: 'warning', message, mend: 'singletree up --detach' };
 }
 
 /** What is no file that we may read is told where the state folder is looked at. */

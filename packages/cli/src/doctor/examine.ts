@@ -3,12 +3,14 @@ import {
   childEnvironment,
   examineDatabase,
   examineHarnesses,
+  examineListeners,
   examineProcesses,
   examineStateFolder,
   examineSupervision,
+  examineTelemetry,
   examineTool,
   harnessFinding,
-  problemFrom,
+  errorFrom,
   type Finding,
 } from '@singletree/core/doctor';
 import { loadConfiguration, readTrust, statePaths, trustFile, type LoadedConfiguration } from '@singletree/core/local';
@@ -19,12 +21,8 @@ import { configOf } from '../daemon/ensure.ts';
 import { packageFolder, readVersion } from '../package.ts';
 import { plural } from '../terminal/figures.ts';
 import { environmentOf, findDaemon, type DaemonFound } from './daemon.ts';
-
-/** What was found of one subject. */
-export interface Section {
-  readonly subject: string;
-  readonly findings: readonly Finding[];
-}
+import type { Section } from './show.ts';
+import { telemetryFindings } from './standing.ts';
 
 /** What a task wants to stay free, where the configuration cannot be read. */
 const usualFreeBytes = 256 * 2 ** 20;
@@ -69,12 +67,26 @@ export async function* examine(call: Call, config: string | undefined): AsyncGen
   };
   yield { subject: 'harnesses', findings: [{ check: 'PATH', status: 'ok', message: path }, ...(await harnesses)] };
   yield { subject: 'supervision', findings: await supervision };
+  yield { subject: 'listeners', findings: loaded ? examineListeners(loaded.configuration.listen, paths) : [unread('listen')] };
+  yield {
+    subject: 'telemetry',
+    findings: found.status
+      ? telemetryFindings(found.status.telemetry)
+      : loaded
+        ? examineTelemetry(loaded.configuration.telemetry.destinations, environment)
+        : [unread('destinations')],
+  };
   yield { subject: 'database', findings: database.findings };
+}
+
+/** What is wrong is told where the configuration is looked at. */
+function unread(check: string): Finding {
+  return { check, status: 'skipped', message: 'not looked at: the configuration cannot be read' };
 }
 
 /** A look that fails is a finding too: a daemon may end in its middle, and the rest is looked at all the same. */
 async function told(check: string, looking: Promise<Finding[]>): Promise<Finding[]> {
-  return await looking.catch((error: unknown) => [problemFrom(check, error)]);
+  return await looking.catch((error: unknown) => [errorFrom(check, error)]);
 }
 
 function examineConfiguration(call: Call, config: string | undefined): { loaded?: LoadedConfiguration; findings: Finding[] } {
@@ -84,7 +96,7 @@ function examineConfiguration(call: Call, config: string | undefined): { loaded?
     const message = loaded.file === undefined ? none : 'can be read';
     return { loaded, findings: [{ check: 'file', status: 'ok', message, ...(loaded.file === undefined ? {} : { where: loaded.file }) }] };
   } catch (error) {
-    return { findings: [problemFrom('file', error)] };
+    return { findings: [errorFrom('file', error)] };
   }
 }
 
@@ -97,7 +109,7 @@ function examineTrust(environment: NodeJS.ProcessEnv): Finding {
     if (length === 0) return { check: 'trust', status: 'ok', message: 'no folder is trusted' };
     return { check: 'trust', status: 'ok', message: `${plural(length, 'folder')} may configure agents`, where };
   } catch (error) {
-    return problemFrom('trust', error, where);
+    return errorFrom('trust', error, where);
   }
 }
 
@@ -111,7 +123,7 @@ function differencesOf(
 ): Finding[] {
   if (!status || !loaded) return [];
   const found = differences(state, configOf(config, call.world), call.world.env);
-  return found.map((message) => ({ check: 'daemon', status: 'warning', message, fix: 'singletree down && singletree up --detach' }));
+  return found.map((message) => ({ check: 'daemon', status: 'warning', message, mend: 'singletree down && singletree up --detach' }));
 }
 
 /** Asked of the daemon that runs, since it is the one that starts them; else as one would see them that is started now. */
@@ -126,5 +138,5 @@ async function harnessesOf(
     return listed.map((harness) => harnessFinding(harness, loaded?.configuration.defaults.harness));
   }
   if (loaded) return await byMyself();
-  return [{ check: 'harnesses', status: 'warning', message: 'not looked at: the configuration cannot be read' }];
+  return [unread('harnesses')];
 }

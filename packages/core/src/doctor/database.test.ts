@@ -28,7 +28,7 @@ test('one that is empty yet is filled by the next daemon, and one that nobody ca
   expect(readFileSync(path)).toHaveLength(0);
   const unreadable = join(folder, 'loop');
   symlinkSync('loop', unreadable);
-  expect(examineDatabase(unreadable)).toMatchObject({ findings: [{ status: 'problem', where: unreadable }] });
+  expect(examineDatabase(unreadable)).toMatchObject({ findings: [{ status: 'error', where: unreadable }] });
 });
 
 test('a whole one, while a daemon has it open and after that; not one byte of it changes', async () => {
@@ -63,10 +63,10 @@ test('a damaged page', async () => {
   expect(findings).toMatchObject([
     {
       check: 'database',
-      status: 'problem',
+      status: 'error',
       message: expect.stringMatching(/^damaged: /),
       where: path,
-      fix: expect.stringContaining('backup'),
+      mend: expect.stringContaining('backup'),
     },
   ]);
 });
@@ -80,7 +80,7 @@ test.each([
     other.exec('CREATE TABLE theirs (a)');
     other.close();
   } else writeFileSync(path, content);
-  expect(examineDatabase(path).findings).toMatchObject([{ status: 'problem', message: expect.stringContaining(message) }]);
+  expect(examineDatabase(path).findings).toMatchObject([{ status: 'error', message: expect.stringContaining(message) }]);
 });
 
 test('one that a newer version wrote says so', async () => {
@@ -90,9 +90,9 @@ test('one that a newer version wrote says so', async () => {
   database.close();
   expect(examineDatabase(path).findings).toMatchObject([
     {
-      status: 'problem',
+      status: 'error',
       message: expect.stringContaining('has schema 9999'),
-      fix: expect.stringContaining('use the version that wrote it'),
+      mend: expect.stringContaining('use the version that wrote it'),
     },
   ]);
 });

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { DatabaseSync } from 'node:sqlite';
 import { checkSchema } from '../store/sqlite/migrate.ts';
 import { migrations } from '../store/sqlite/migrations.ts';
-import { problemFrom, type Finding } from './finding.ts';
+import { errorFrom, type Finding } from './finding.ts';
 
 export interface DatabaseExamined {
   readonly findings: readonly Finding[];
@@ -23,7 +23,7 @@ export function examineDatabase(path: string): DatabaseExamined {
       return { findings: [{ check: 'database', status: 'ok', message: 'there is none yet', where: path }] };
     }
   } catch (error) {
-    return { findings: [problemFrom('database', error, path)] };
+    return { findings: [errorFrom('database', error, path)] };
   }
   const alone = !existsSync(`${path}-wal`);
   const examined = examine(path, alone);
@@ -49,7 +49,7 @@ function examine(path: string, alone: boolean): DatabaseExamined {
       ...(typeof instanceId === 'string' ? { instanceId } : {}),
     };
   } catch (error) {
-    return { findings: [isRefusal(error) ? problemFrom('database', error, path) : broken(path, [messageOf(error)])] };
+    return { findings: [isRefusal(error) ? errorFrom('database', error, path) : broken(path, [messageOf(error)])] };
   } finally {
     connection?.close();
   }
@@ -77,10 +77,10 @@ function healthy(connection: DatabaseSync, path: string): Finding {
 function broken(path: string, complaints: readonly string[]): Finding {
   return {
     check: 'database',
-    status: 'problem',
+    status: 'error',
     message: `damaged: ${complaints.join('; ')}`,
     where: path,
-    fix: 'singletree down, keep a copy of the state folder, look at the disk (dmesg), and put a backup back',
+    mend: 'singletree down, keep a copy of the state folder, look at the disk (dmesg), and put a backup back',
   };
 }
 

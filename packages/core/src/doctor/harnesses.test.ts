@@ -21,13 +21,13 @@ test.each<[string, HarnessFacts, string, object]>([
     'codex',
     { status: 'warning', message: '9.0.0; not tried' },
   ],
-  ['missing', missing, 'claude_code', { status: 'warning', message: 'codex was not found', fix: 'npm install --global @openai/codex' }],
-  ['the default that is missing', missing, 'codex', { status: 'problem', message: 'codex was not found (the default harness)' }],
+  ['missing', missing, 'claude_code', { status: 'warning', message: 'codex was not found', mend: 'npm install --global @openai/codex' }],
+  ['the default that is missing', missing, 'codex', { status: 'error', message: 'codex was not found (the default harness)' }],
   [
     'the default of a version that was not checked: it runs',
     { ...missing, status: 'unsupported_version', message: 'older than 0.150.0' },
     'codex',
     { status: 'warning', message: 'older than 0.150.0' },
   ],
-  ['not logged in', { ...missing, status: 'unauthenticated', message: 'not logged in' }, 'codex', { status: 'problem' }],
+  ['not logged in', { ...missing, status: 'unauthenticated', message: 'not logged in' }, 'codex', { status: 'error' }],
 ])('%s', (_, facts, defaultId, finding) => expect(harnessFinding(facts, defaultId)).toMatchObject({ check: 'codex', ...finding }));

@@ -1,6 +1,6 @@
 import type { LoadedConfiguration } from '../config/load.ts';
 import { configuredPlugin } from '../load-plugins.ts';
-import { problemFrom, type Finding } from './finding.ts';
+import { errorFrom, type Finding } from './finding.ts';
 
 /** What a probe found of one harness, whoever asked it. */
 export interface HarnessFacts {
@@ -19,11 +19,11 @@ export function harnessFinding({ id, status, version, executable, message, hint 
     const text = [version ?? 'ready', message].filter((part) => part !== undefined).join('; ');
     return { check: id, status: message === undefined ? 'ok' : 'warning', message: text, ...place };
   }
-  const fix = hint === undefined ? {} : { fix: hint };
-  if (status === 'unsupported_version') return { check: id, status: 'warning', message: message ?? status, ...place, ...fix };
+  const mend = hint === undefined ? {} : { mend: hint };
+  if (status === 'unsupported_version') return { check: id, status: 'warning', message: message ?? status, ...place, ...mend };
   const isDefault = id === defaultId;
   const text = `${message ?? status}${isDefault ? ' (the default harness)' : ''}`;
-  return { check: id, status: isDefault ? 'problem' : 'warning', message: text, ...place, ...fix };
+  return { check: id, status: isDefault ? 'error' : 'warning', message: text, ...place, ...mend };
 }
 
 /** Loads and asks each harness, as a daemon would that is started with this environment. */
@@ -43,7 +43,7 @@ export async function examineHarnesses(
         const message = probe.status === 'ready' ? probe.warning : probe.message;
         return harnessFinding({ id, ...probe, executable, message }, harness);
       } catch (error) {
-        return problemFrom(id, error);
+        return errorFrom(id, error);
       }
     }),
   );

@@ -52,7 +52,7 @@ test('what runs is well beside a daemon, and alone without one', async () => {
   expect(await examine(false)).toMatchObject({
     status: 'warning',
     message: '1 of tasks run, and nobody judges what they make; 1 have died without an ending',
-    fix: 'singletree up --detach',
+    mend: 'singletree up --detach',
   });
 });
 
@@ -60,6 +60,6 @@ test('what belongs to no process directory that is open is named by its pid; a c
   await marked('host');
   expect(await examine(true)).toMatchObject({ status: 'ok' });
   const pid = await marked('t/2/harness-0-1');
-  expect(await examine(true)).toMatchObject({ status: 'warning', message: expect.stringContaining(`pid ${pid}`), fix: `kill -9 ${pid}` });
-  expect(await examine(false)).toMatchObject({ fix: 'singletree up --detach ends them' });
+  expect(await examine(true)).toMatchObject({ status: 'warning', message: expect.stringContaining(`pid ${pid}`), mend: `kill -9 ${pid}` });
+  expect(await examine(false)).toMatchObject({ mend: 'singletree up --detach ends them' });
 });

@@ -37,7 +37,7 @@ async function leftOf({ root, stateId, daemonRuns }: ProcessOptions): Promise<Fi
   const base = { check: 'processes', where: root };
   if (nameless.length > 0) {
     const message = `${nameless.length} live on that no task needs: pid ${nameless.join(', ')}`;
-    return { ...base, status: 'warning', message, fix: daemonRuns ? `kill -9 ${nameless.join(' ')}` : 'singletree up --detach ends them' };
+    return { ...base, status: 'warning', message, mend: daemonRuns ? `kill -9 ${nameless.join(' ')}` : 'singletree up --detach ends them' };
   }
   if (daemonRuns) return { ...base, status: 'ok', message: `${alive} of tasks run` };
   if (alive + left === 0) return { ...base, status: 'ok', message: 'none is left running' };
@@ -45,7 +45,7 @@ async function leftOf({ root, stateId, daemonRuns }: ProcessOptions): Promise<Fi
     alive > 0 && `${alive} of tasks run, and nobody judges what they make`,
     left > 0 && `${left} have died without an ending`,
   ].filter((part) => part !== false);
-  return { ...base, status: 'warning', message: parts.join('; '), fix: 'singletree up --detach' };
+  return { ...base, status: 'warning', message: parts.join('; '), mend: 'singletree up --detach' };
 }
 
 async function kindOf(directory: string): Promise<string> {

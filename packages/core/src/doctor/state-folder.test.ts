@@ -35,7 +35,7 @@ test('one that is not there yet, and one that nobody can make', () => {
   ]);
   expect(readdirSync(folder)).toEqual([]);
   expect(examineStateFolder('/proc/sys/none', { minFreeBytes })).toMatchObject([
-    { status: 'problem', message: 'not there, and cannot be made: /proc/sys is not writable', fix: expect.stringContaining('--state') },
+    { status: 'error', message: 'not there, and cannot be made: /proc/sys is not writable', mend: expect.stringContaining('--state') },
   ]);
 });
 
@@ -43,7 +43,7 @@ test('one that nobody can look at', () => {
   symlinkSync('loop', join(folder, 'loop'));
   const path = join(folder, 'loop/state');
   expect(examineStateFolder(path, { minFreeBytes })).toMatchObject([
-    { status: 'problem', message: expect.stringContaining('ELOOP'), where: path },
+    { status: 'error', message: expect.stringContaining('ELOOP'), where: path },
   ]);
 });
 
@@ -51,16 +51,16 @@ test('what the daemon would refuse is told in its words, with what mends it', ()
   chmodSync(folder, 0o755);
   expect(examineStateFolder(folder, { minFreeBytes })).toMatchObject([
     {
-      status: 'problem',
+      status: 'error',
       message: expect.stringContaining('is open to other users (mode 0755)'),
-      fix: `chmod 700 '${folder}'`,
+      mend: `chmod 700 '${folder}'`,
       where: folder,
     },
   ]);
   chmodSync(folder, 0o700);
   symlinkSync(folder, join(folder, 'link'));
   expect(examineStateFolder(join(folder, 'link'), { minFreeBytes })).toMatchObject([
-    { status: 'problem', message: expect.stringContaining('is a symbolic link') },
+    { status: 'error', message: expect.stringContaining('is a symbolic link') },
   ]);
 });
 
@@ -69,10 +69,10 @@ test.skipIf(process.getuid?.() !== 0)('files of another user (as root)', () => {
   chownSync(join(folder, 'singletree.db'), 65_534, 65_534);
   expect(examineStateFolder(folder, { minFreeBytes, freeBytes })[1]).toEqual({
     check: 'owner',
-    status: 'problem',
+    status: 'error',
     message: 'of another user: singletree.db',
     where: folder,
-    fix: `sudo chown -R 0 '${folder}'`,
+    mend: `sudo chown -R 0 '${folder}'`,
   });
 });
 
@@ -82,11 +82,11 @@ test('what stands where a daemon keeps its own, with the command that takes it a
   mkdirSync(join(folder, 'kill-switch.json'));
   symlinkSync('nowhere', join(folder, 'worktrees'));
   symlinkSync(tmpdir(), join(folder, 'git-home')); // somebody has moved it to another disk
-  const problem = (name: string, message: string, fix = `mv '${join(folder, name)}' '${join(folder, name)}.old'`): object => ({
+  const problem = (name: string, message: string, mend = `mv '${join(folder, name)}' '${join(folder, name)}.old'`): object => ({
     check: 'content',
-    status: 'problem',
+    status: 'error',
     message: `${join(folder, name)} ${message}, and no daemon starts with it`,
-    fix,
+    mend,
   });
   expect(examineStateFolder(folder, { minFreeBytes, freeBytes }).slice(1, -2)).toEqual([
     problem('processes', 'is no folder'),
@@ -105,15 +105,15 @@ test('a file system without one of the operations', () => {
   };
   expect(examineStateFolder(folder, { minFreeBytes, freeBytes, operations })[1]).toMatchObject({
     check: 'file system',
-    status: 'problem',
+    status: 'error',
     message: expect.stringMatching(/does not support rename: EOPNOTSUPP/),
-    fix: 'name a folder on a local disk with --state',
+    mend: 'name a folder on a local disk with --state',
   });
   expect(readdirSync(folder)).toEqual([]);
 });
 
 test.each([
-  [999, 'problem', 'less than min_free_disk'],
+  [999, 'error', 'less than min_free_disk'],
   [3_999, 'warning', 'soon used up'],
   [4_000, 'ok', '0 MiB free'],
 ] as const)('with %d bytes free it is a %s', (free, status, message) => {

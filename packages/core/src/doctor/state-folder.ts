@@ -7,7 +7,7 @@ import { privateFolder } from '../state-folder/private-folder.ts';
 import { folderOperations, probe, type FolderOperations } from '../state-folder/probe.ts';
 import { quoted } from '../state-folder/refused.ts';
 import { hasOwnSocket } from '../state-folder/socket-path.ts';
-import { problemFrom, type Finding } from './finding.ts';
+import { errorFrom, type Finding } from './finding.ts';
 
 export interface StateFolderOptions {
   /** Bytes that tasks want to stay free, by the configuration. */
@@ -25,7 +25,7 @@ export function examineStateFolder(path: string, options: StateFolderOptions): F
     if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return [missingFolder(folder)];
     root = privateFolder(folder, 'state folder');
   } catch (error) {
-    return [problemFrom('folder', error, folder)];
+    return [errorFrom('folder', error, folder)];
   }
   return [
     { check: 'folder', status: 'ok', message: 'private: it and what is in it is yours alone', where: root },
@@ -43,8 +43,8 @@ function missingFolder(folder: string): Finding {
   while (!existsSync(above) && above !== dirname(above)) above = dirname(above);
   const base = { check: 'folder', where: folder };
   if (!isWritable(above)) {
-    const fix = 'name a folder that you may make with --state or $SINGLETREE_STATE';
-    return { ...base, status: 'problem', message: `not there, and cannot be made: ${above} is not writable`, fix };
+    const mend = 'name a folder that you may make with --state or $SINGLETREE_STATE';
+    return { ...base, status: 'error', message: `not there, and cannot be made: ${above} is not writable`, mend };
   }
   return { ...base, status: 'ok', message: `not there yet: the first daemon makes it below ${above}` };
 }
@@ -64,7 +64,7 @@ function foreignEntries(root: string): Finding[] {
   const foreign = readdirSync(root).filter((name) => lstatSync(join(root, name), { throwIfNoEntry: false })?.uid !== uid);
   if (foreign.length === 0) return [];
   const message = `of another user: ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}`;
-  return [{ check: 'owner', status: 'problem', message, where: root, fix: `sudo chown -R ${uid} ${quoted(root)}` }];
+  return [{ check: 'owner', status: 'error', message, where: root, mend: `sudo chown -R ${uid} ${quoted(root)}` }];
 }
 
 function obstructed(root: string): Finding[] {
@@ -72,7 +72,7 @@ function obstructed(root: string): Finding[] {
   const found = obstacles(paths);
   // What is no file at all is told once.
   const locks = found.some(({ path }) => path === paths.lock) ? [] : brokenLock(paths);
-  return [...found, ...locks].map(({ message, fix }) => ({ check: 'content', status: 'problem', message, fix }));
+  return [...found, ...locks].map(({ message, fix: mend }) => ({ check: 'content', status: 'error', message, mend }));
 }
 
 function tried(root: string, operations: FolderOperations): Finding[] {
@@ -82,7 +82,7 @@ function tried(root: string, operations: FolderOperations): Finding[] {
   try {
     probe(root, lockFile, operations, mount)?.release();
   } catch (error) {
-    return [problemFrom('file system', error, root)];
+    return [errorFrom('file system', error, root)];
   } finally {
     for (const left of [lockFile, `${lockFile}-journal`]) rmSync(left, { force: true });
   }
@@ -94,7 +94,7 @@ function tried(root: string, operations: FolderOperations): Finding[] {
       status: 'warning',
       message: `in memory (${describeMount(mount)}): tasks do not survive a reboot`,
       where: root,
-      fix: 'name a folder on a disk with --state or $SINGLETREE_STATE',
+      mend: 'name a folder on a disk with --state or $SINGLETREE_STATE',
     },
   ];
 }
@@ -103,13 +103,13 @@ function freeSpace(root: string, { minFreeBytes, freeBytes = freeBytesOf }: Stat
   const free = freeBytes(root);
   const message = `${inMebibytes(free)} free`;
   const base = { check: 'free space', where: root };
-  const fix = `free some: df -h ${quoted(root)}`;
+  const mend = `free some: df -h ${quoted(root)}`;
   if (free < minFreeBytes) {
     const limit = `${message}, less than min_free_disk (${inMebibytes(minFreeBytes)}): tasks are stopped with disk_full`;
-    return { ...base, status: 'problem', message: limit, fix };
+    return { ...base, status: 'error', message: limit, mend };
   }
   // What agents write in an hour must fit, too.
-  if (free < 4 * minFreeBytes) return { ...base, status: 'warning', message: `${message}, which is soon used up`, fix };
+  if (free < 4 * minFreeBytes) return { ...base, status: 'warning', message: `${message}, which is soon used up`, mend };
   return { ...base, status: 'ok', message };
 }
 

@@ -23,7 +23,7 @@ export async function examineSupervision({ wanted, stateId = 'doctor', path }: S
     const { [level]: found } = levels;
     const check = level === 'cgroup' ? 'cgroup' : 'namespace';
     if (found.works) return { check, status: 'ok', message: `works: nothing that is started in a ${words[level]} can hide from its end` };
-    return { check, status: wanted === level ? 'problem' : 'ok', message: `a ${words[level]} does not work here: ${found.why}` };
+    return { check, status: wanted === level ? 'error' : 'ok', message: `a ${words[level]} does not work here: ${found.why}` };
   });
   return [containment(wanted, best, levels[wanted === 'auto' ? best : wanted].works), ...probed, reapingFinding(reaping)];
 }
@@ -33,9 +33,9 @@ function containment(wanted: 'auto' | SandboxLevel, best: SandboxLevel, works: b
   if (!works && wanted !== 'auto') {
     return {
       check,
-      status: 'problem',
+      status: 'error',
       message: `supervision.containment is ${wanted}, which does not work here`,
-      fix: `set it to auto, or to ${best}`,
+      mend: `set it to auto, or to ${best}`,
     };
   }
   const level = wanted === 'auto' ? best : wanted;
@@ -45,7 +45,7 @@ function containment(wanted: 'auto' | SandboxLevel, best: SandboxLevel, works: b
     check,
     status: 'warning',
     message: `${message}: one that clears its environment and leaves its session escapes`,
-    fix: 'install bubblewrap, or run the daemon as a systemd user service with Delegate=yes',
+    mend: 'install bubblewrap, or run the daemon as a systemd user service with Delegate=yes',
   };
 }
 
@@ -59,7 +59,7 @@ function reapingFinding(reaping: Awaited<ReturnType<typeof probeReaping>>): Find
         check,
         status: 'warning',
         message: `process ${reaping.parent} does not wait for orphans: each one that ends stays in the process table`,
-        fix: 'start the container with an init, as docker run --init does',
+        mend: 'start the container with an init, as docker run --init does',
       };
     case 'cannot_tell':
       return { check, status: 'warning', message: `cannot tell whether orphans are waited for: ${reaping.why}` };

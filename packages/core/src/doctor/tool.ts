@@ -1,7 +1,7 @@
 import { hostCall } from '../supervision/host.ts';
 import { assertSqliteVersion } from '../store/sqlite/database.ts';
 import { createGit, gitVersion } from '../workspace/git.ts';
-import { problemFrom, type Finding } from './finding.ts';
+import { errorFrom, type Finding } from './finding.ts';
 
 /** The program itself and what it stands on. `path` is the PATH of what the daemon starts. */
 export async function examineTool(version: string, path: string): Promise<Finding[]> {
@@ -19,10 +19,10 @@ function nodeFinding(): Finding {
   if (hasGlibc()) return { check: 'node', status: 'ok', message, where: process.execPath };
   return {
     check: 'node',
-    status: 'problem',
+    status: 'error',
     message: `${message} is not built for glibc, which the coding agents and this program are made for`,
     where: process.execPath,
-    fix: 'use a Linux distribution with glibc, such as Debian, Ubuntu or Fedora',
+    mend: 'use a Linux distribution with glibc, such as Debian, Ubuntu or Fedora',
   };
 }
 
@@ -37,7 +37,7 @@ function sqliteFinding(version: string): Finding {
     assertSqliteVersion(version, process.execPath);
     return { check: 'sqlite', status: 'ok', message: version };
   } catch (error) {
-    return problemFrom('sqlite', error, process.execPath);
+    return errorFrom('sqlite', error, process.execPath);
   }
 }
 
@@ -46,6 +46,6 @@ async function gitFinding(path: string): Promise<Finding> {
     const git = createGit({ hostCall, home: '/nonexistent', path, timeoutMs: 10_000 });
     return { check: 'git', status: 'ok', message: await gitVersion(git) };
   } catch (error) {
-    return problemFrom('git', error);
+    return errorFrom('git', error);
   }
 }

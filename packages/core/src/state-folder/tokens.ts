@@ -26,8 +26,23 @@ export function openTokens({ adminToken, submitToken, readToken }: StatePaths): 
   return tokens;
 }
 
+/** Looks at what is there and makes nothing; gives the files that are missing. Throws as `openTokens` does. */
+export function examineTokens({ adminToken, submitToken, readToken }: StatePaths): string[] {
+  const files = [adminToken, submitToken, readToken];
+  for (const path of files.filter(isThere)) checkedToken(path);
+  return files.filter((path) => !isThere(path));
+}
+
 function tokenIn(path: string): string {
-  if (!lstatSync(path, { throwIfNoEntry: false })) make(path);
+  if (!isThere(path)) make(path);
+  return checkedToken(path);
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function checkedToken(path: string): string {
   const token = read(path).trimEnd();
   if (form.test(token)) return token;
   const what = token === '' ? 'is empty' : token.length < 46 ? 'holds too little for a token' : 'holds no token';

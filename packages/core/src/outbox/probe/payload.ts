@@ -62,7 +62,7 @@ function gauge({ sender, at }: ProbePayloadOptions): Uint8Array | undefined {
         scope: scopeOf(sender),
         metrics: [
           {
-            descriptor: { name: 'singletree.probe', unit, description, valueType: ValueType.INT, advice: {} },
+            descriptor: { name: 'singletree.probe', unit, description, valueType: ValueType.INT },
             dataPointType: DataPointType.GAUGE,
             aggregationTemporality: AggregationTemporality.CUMULATIVE,
             dataPoints: [{ startTime: time, endTime: time, attributes: mark, value: 1 }],

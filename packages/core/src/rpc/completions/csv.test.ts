@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { FailureReason, Outcome, Provenance, TaskCompletionEventSchema, TaskType } from '@singletree/protocol';
+import { FailureReason, Outcome, Provenance, TaskCompletionEventSchema, TaskType, type TaskCompletionEvent } from '@singletree/protocol';
 import { describe, expect, test } from 'vitest';
 import { csvHeader, csvLineOf } from './csv.ts';
 import { jsonLineOf } from './json-lines.ts';
@@ -28,7 +28,7 @@ function parse(text: string): string[][] {
   return rows.slice(0, -1);
 }
 
-function table(...events: Parameters<typeof csvLineOf>): Record<string, string>[] {
+function table(...events: readonly TaskCompletionEvent[]): Record<string, string>[] {
   const [header = [], ...rows] = parse(csvHeader + events.map(csvLineOf).join(''));
   for (const row of rows) expect(row).toHaveLength(header.length);
   return rows.map((row) => Object.fromEntries(header.map((name, index) => [name, row[index] ?? ''])));

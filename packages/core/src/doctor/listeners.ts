@@ -1,0 +1,51 @@
+import { accessSync, constants } from 'node:fs';
+import type { Listen } from '../config/listen.ts';
+import type { StatePaths } from '../state-folder/paths.ts';
+import { quoted } from '../state-folder/refused.ts';
+import { examineTokens } from '../state-folder/tokens.ts';
+import { errorFrom, type Finding } from './finding.ts';
+
+/** Where a daemon takes calls with this configuration, and what it needs for that. Nothing is opened and nothing is made. */
+export function examineListeners({ socket, tcp, tls }: Listen, paths: StatePaths): Finding[] {
+  const unix: Finding = socket
+    ? { check: 'socket', status: 'ok', message: 'a unix socket, for this user alone; no token is needed' }
+    : { check: 'socket', status: 'skipped', message: 'listen.socket is off' };
+  if (!tcp) return [unix, { check: 'tcp', status: 'skipped', message: 'off: listen.tcp is not set' }];
+  const host = tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host;
+  const address = `${tls ? 'https' : 'http'}://${host}:${tcp.port}`;
+  return [
+    unix,
+    {
+      check: 'tcp',
+      status: 'ok',
+      message: `${address}, for whoever shows a token${tls?.client_ca === undefined ? '' : ' and a certificate'}`,
+    },
+    tokens(paths),
+    ...Object.values(tls ?? {})
+      .filter((path) => path !== undefined)
+      .flatMap(unreadable),
+  ];
+}
+
+function tokens(paths: StatePaths): Finding {
+  try {
+    const missing = examineTokens(paths);
+    const message =
+      missing.length === 0
+        ? 'each in a file that only you can read'
+        : `${missing.length} of 3 files are not there: the next start makes them`;
+    return { check: 'tokens', status: 'ok', message, where: paths.root };
+  } catch (error) {
+    return errorFrom('tokens', error);
+  }
+}
+
+function unreadable(path: string): Finding[] {
+  try {
+    accessSync(path, constants.R_OK);
+    return [];
+  } catch (error) {
+    const message = `cannot be read, and no daemon starts without it: ${error instanceof Error ? error.message : String(error)}`;
+    return [{ check: 'certificate', status: 'error', message, where: path, mend: `ls -l ${quoted(path)}` }];
+  }
+}
