@@ -19,6 +19,7 @@ import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
 import { roomIn } from './outbox/room.ts';
 import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';
+import { pause } from './pause.ts';
 import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
 import { createLookout } from './lookout.ts';
 import { createPrices } from './pricing/price-list.ts';
@@ -40,6 +41,7 @@ import { settle } from './supervision/settle.ts';
 import { isFinal, type Instant, type Task, type WorkspaceSpec } from './task/task.ts';
 import { traceOf } from './trace.ts';
 import { trustFile } from './trust/record.ts';
+import { Retention, type RetentionParts } from './upkeep/retention.ts';
 import { version } from './version.ts';
 import { createGit } from './workspace/git.ts';
 
@@ -215,6 +217,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     );
     await dispatcher.start();
     outbox.start();
+    const retention = openRetention(configuration.telemetry.retain, outboxStore, outbox.destinations, now, log);
     // Last: whoever finds the address finds a daemon that works.
     folder.leaveAddress(facts);
     const idle =
@@ -235,6 +238,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await dispatcher.stop();
       await lookout.close();
       await hostCalls.end();
+      await retention.stop();
       await outbox.stop(deliveryGraceMs);
       await store.close();
       folder.release();
@@ -289,6 +293,28 @@ async function closeLeftovers(store: Store, workspaces: Workspaces, log: Logger)
       log.warn({ err: error, task: id }, 'the workspace of a task that has ended could not be removed');
     }
   }
+}
+
+function openRetention(
+  retainMs: number,
+  store: RetentionParts['store'],
+  destinations: readonly string[],
+  now: () => Instant,
+  log: Logger,
+): Retention {
+  const retention = new Retention({
+    store,
+    destinations,
+    retainMs,
+    now,
+    sleep: pause,
+    report: (event) => {
+      if ('pruned' in event) log.info(event, 'old records of telemetry were deleted');
+      else log.warn({ err: event.error }, 'old records of telemetry could not be deleted');
+    },
+  });
+  retention.start();
+  return retention;
 }
 
 function spansOf({ spans, max_spans: most }: LoadedConfiguration['configuration']['telemetry']): OutboxParts['spans'] {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../pause.ts';
 import type { MetricStore } from '../store/metrics.ts';
 import type { Privacy } from './attributes.ts';
 import type { Otlp, Signal } from './destination.ts';
@@ -64,7 +64,7 @@ async function relayTo(name: string, destination: Otlp, parts: ChannelParts): Pr
     wanted: spans,
     serialise: (finished) => serialise(finished, sender, spans.most, privacy),
     send: await senderFor(destination, 'traces', parts),
-    sleep: wait,
+    sleep: pause,
     report: (event) => report?.({ destination: name, ...event }),
   });
 }
@@ -84,7 +84,7 @@ async function exporterTo(name: string, destination: Otlp, parts: ChannelParts):
 }
 
 function paced({ snapshot, random, environment }: ChannelParts): ExporterParts {
-  return { snapshot, random, intervalMs: intervalOf(environment), sleep: wait };
+  return { snapshot, random, intervalMs: intervalOf(environment), sleep: pause };
 }
 
 /** gRPC is loaded only where it is spoken. */
@@ -99,10 +99,4 @@ export async function senderFor(destination: Otlp, signal: Signal, { now, versio
 function intervalOf(environment: Environment): number {
   const ms = Number(variable(environment, 'OTEL_METRIC_EXPORT_INTERVAL') ?? 60_000);
   return Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, 100), 3_600_000) : 60_000;
-}
-
-async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal, ref: false }).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
 }
