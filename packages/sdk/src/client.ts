@@ -42,6 +42,8 @@ export interface SendTelemetry {
   readonly taskId?: string | undefined;
   /** Those that the receiver refused for good, with the same bytes, instead of those that were kept while export was off. */
   readonly dead?: boolean | undefined;
+  /** Name of the one destination that gets them: then also what others got and it has not. Absent: all destinations. */
+  readonly to?: string | undefined;
 }
 
 /** A client of one daemon. */
@@ -123,8 +125,8 @@ export function connect(options: ConnectOptions = {}): Singletree {
         const answer = await link.call(TelemetryService, (client, call) => client.previewTelemetry({ taskId }, call), settings);
         return toPlain(PreviewTelemetryResponseSchema, answer);
       },
-      async send({ since, taskId = '', dead = false }, { requestId = randomUUID(), ...settings } = {}) {
-        const request = { taskId, dead, requestId, ...(since === undefined ? {} : { since: timestampFromDate(since) }) };
+      async send({ since, taskId = '', dead = false, to = '' }, { requestId = randomUUID(), ...settings } = {}) {
+        const request = { taskId, dead, to, requestId, ...(since === undefined ? {} : { since: timestampFromDate(since) }) };
         return Number((await link.change(TelemetryService, (client, call) => client.sendTelemetry(request, call), settings)).rows);
       },
     },

@@ -26,6 +26,7 @@ interface AlwaysSent {
   'singletree.v1.Task': 'createdAt' | 'updatedAt' | 'workspace' | 'limits';
   'singletree.v1.TaskCompletionEvent': 'createdAt' | 'completedAt';
   'singletree.v1.TaskEvent': 'at';
+  'singletree.v1.TelemetryDestination': 'traces' | 'metrics';
   'singletree.v1.WatchHeartbeat': 'at';
 }
 

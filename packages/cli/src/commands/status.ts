@@ -1,7 +1,7 @@
 import { statePaths } from '@singletree/core/local';
 import { toJson, type DaemonStatus } from '@singletree/sdk';
 import type { CommandModule } from '../call.ts';
-import { bindings, harnessesLine, telemetryLine } from '../daemon/about.ts';
+import { bindings, harnessesLine, telemetryLines } from '../daemon/about.ts';
 import { age, facts } from '../terminal/figures.ts';
 import type { Look } from '../terminal/look.ts';
 import { paint } from '../terminal/marks.ts';
@@ -29,7 +29,10 @@ export function statusLines(status: DaemonStatus, look: Look, now: number): stri
       ['tasks', tasksLine(status)],
       ...killSwitch.map(({ scope, why }): [string, string] => ['kill switch', facts(scope, why)]),
       ['harnesses', harnessesLine(harnesses)],
-      ['telemetry', telemetry.state === 'paused' ? paint(look, 'red', telemetryLine(telemetry)) : telemetryLine(telemetry)],
+      ...telemetryLines(telemetry).map((line, place): [string, string] => [
+        place === 0 ? 'telemetry' : '',
+        / (PAUSED|FULL): /.test(line) ? paint(look, 'red', line) : line,
+      ]),
       ...bindings(status),
       ['log', statePaths(status.state).log],
     ]),

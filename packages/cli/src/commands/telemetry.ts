@@ -7,6 +7,7 @@ export interface TelemetryFlags {
   readonly since?: string;
   readonly task?: string;
   readonly dead?: true;
+  readonly to?: string;
 }
 
 interface Verb {
@@ -26,7 +27,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   send: {
     usage: 'singletree telemetry send --since WHEN, --task TASK or --dead',
     arguments: [0, 0],
-    flags: ['since', 'task', 'dead'],
+    flags: ['since', 'task', 'dead', 'to'],
     run: async (...typed) => await (await import('../telemetry/send.ts')).send(...typed),
   },
 };
@@ -39,6 +40,7 @@ export const telemetry: CommandModule = {
       .option('--since <WHEN>', 'records of tasks that ended since then: 30d or 12h ago, or a time such as 2026-11-20T08:00Z')
       .option('--task <TASK>', 'the record of this task alone')
       .option('--dead', 'what the receiver refused for good, the same bytes again')
+      .option('--to <NAME>', 'to this destination alone, also what others got and it has not')
       .addHelpText(
         'after',
         `
@@ -46,12 +48,13 @@ preview prints exactly what leaves the machine about a task that has ended, and 
 what would be sent now, also while export is off. TASK is an id, the beginning of one, or - for the newest.
 
 send puts records into the queue that would never be sent by themselves: those that were kept while export was off, or with --dead those that the
-receiver refused. It prints how many, when that is on disk; singletree status shows what still waits.
+receiver refused. They go to every destination; with --to to one, which then gets all that it has not. It prints how many, when that is on disk; singletree status shows what still waits.
 
 Examples:
   singletree telemetry preview -
   singletree telemetry preview - --json | jq '.spans[].attributes'
   singletree telemetry send --since 30d
+  singletree telemetry send --since 7d --to lab
   singletree telemetry send --dead`,
       );
   },
@@ -68,7 +71,7 @@ Examples:
     const [least, most] = verb.arguments;
     if (args.length < least) throw badInput(`telemetry ${name}: something is missing`, verb.usage, 'USAGE');
     if (args.length > most) throw badInput(`telemetry ${name}: too many arguments`, verb.usage, 'USAGE');
-    const foreign = (['since', 'task', 'dead'] as const).find((flag) => flags[flag] !== undefined && !verb.flags.includes(flag));
+    const foreign = (['since', 'task', 'dead', 'to'] as const).find((flag) => flags[flag] !== undefined && !verb.flags.includes(flag));
     if (foreign !== undefined) throw badInput(`--${foreign} is no flag of telemetry ${name}`, verb.usage, 'USAGE');
     await verb.run(call, args, flags);
   },

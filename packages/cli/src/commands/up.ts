@@ -4,7 +4,7 @@ import { readAddress, statePaths } from '@singletree/core/local';
 import type { Daemon } from '@singletree/core';
 import { connect, stateFolder, toJson } from '@singletree/sdk';
 import type { Call, CommandModule, CommonFlags } from '../call.ts';
-import { bindings, harnessesLine, telemetryLine } from '../daemon/about.ts';
+import { bindings, harnessesLine, telemetryLine, telemetryLines } from '../daemon/about.ts';
 import { answering } from '../daemon/answering.ts';
 import { configOf } from '../daemon/ensure.ts';
 import { startDetached } from '../daemon/start.ts';
@@ -63,7 +63,7 @@ async function detach(call: Call, options: { state: string; config: string | und
     const { version, pid, harnesses, telemetry } = status;
     const rest = [
       ['harnesses', harnessesLine(harnesses)],
-      ['telemetry', telemetryLine(telemetry)],
+      ...telemetryLines(telemetry).map((line, place) => [place === 0 ? 'telemetry' : '', line] as const),
       ['log', statePaths(options.state).log],
     ] as const;
     call.print([`  singletree ${version} · pid ${pid}`, '', ...labelled(call.look, [...bindings(status), ...rest])]);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { telemetryLine } from './about.ts';
+import { telemetryLine, telemetryLines } from './about.ts';
 
 const endpoint = 'http://localhost:4318/v1/traces';
 
@@ -16,3 +16,25 @@ test.each<[Parameters<typeof telemetryLine>[0], string]>([
     `${endpoint} · PAUSED: mend the address or the credentials · 4 records to deliver · 401 Unauthorized`,
   ],
 ])('%j', (telemetry, line) => expect(telemetryLine(telemetry)).toBe(line));
+
+test('where too much waits, that is told first', () => {
+  const full = { state: 'failing', endpoint, undeliveredRows: 9, undeliveredRowsLimit: 9 } as const;
+  expect(telemetryLine(full)).toBe(`${endpoint} · FULL: no new task is taken until some are delivered · 9 records to deliver`);
+});
+
+test('several destinations have a line each', () => {
+  const off = { state: 'off', offReason: 'signals' } as const;
+  const ok = { state: 'ok', endpoint } as const;
+  const none = { undeliveredRows: 0, deadRows: 0, deliveredRows: 5, rejectedSpans: 0 };
+  const destinations = [
+    { name: 'otlp', traces: ok, metrics: ok, ...none },
+    { name: 'lab', traces: { ...ok, state: 'paused', lastError: '401' } as const, metrics: off, ...none, undeliveredRows: 2 },
+    { name: 'totals', traces: off, metrics: { ...ok, endpoint: 'http://prometheus:9090/v1/metrics' }, ...none },
+  ];
+  expect(telemetryLines({ state: 'paused', endpoint, destinations, undeliveredRows: 2, undirectedRows: 1 })).toEqual([
+    `otlp ${endpoint}`,
+    `lab ${endpoint} · PAUSED: mend the address or the credentials · 2 records to deliver · 401`,
+    'totals http://prometheus:9090/v1/metrics',
+    '1 record kept without a destination',
+  ]);
+});

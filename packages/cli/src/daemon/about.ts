@@ -36,18 +36,49 @@ export const statusWords: Readonly<Record<Harness['status'], string>> = {
   unknown: 'not known',
 };
 
+/** Where telemetry goes and what waits, a line for each destination. */
+export function telemetryLines(telemetry: Telemetry): string[] {
+  const { destinations = [], undirectedRows } = telemetry;
+  if (destinations.length < 2) return [telemetryLine(telemetry)];
+  const kept = told(undirectedRows, 'kept without a destination');
+  return [
+    ...destinations.map(({ name, traces, metrics, undeliveredRows, deadRows }) =>
+      oneLine(
+        facts(
+          `${name} ${traces?.endpoint ?? metrics?.endpoint ?? ''}`,
+          (traces?.state === 'paused' || metrics?.state === 'paused') && pausedText,
+          told(undeliveredRows, 'to deliver'),
+          told(deadRows, 'refused for good'),
+          traces?.lastError ?? metrics?.lastError,
+        ),
+      ),
+    ),
+    ...[facts(fullText(telemetry), kept)].filter((line) => line !== ''),
+  ];
+}
+
 export function telemetryLine(telemetry: Telemetry): string {
   const { endpoint, state, offReason, undeliveredRows, undirectedRows, deadRows, lastError } = telemetry;
-  const told = (rows: number | undefined, rest: string): string | undefined => (rows ? `${plural(rows, 'record')} ${rest}` : undefined);
   if (endpoint === undefined) return facts(`off: ${offReason ?? 'OTEL_EXPORTER_OTLP_ENDPOINT is not set'}`, told(undirectedRows, 'kept'));
   return oneLine(
     facts(
       endpoint,
-      state === 'paused' && 'PAUSED: mend the address or the credentials',
+      state === 'paused' && pausedText,
+      fullText(telemetry),
       told(undeliveredRows, 'to deliver'),
       told(deadRows, 'refused for good'),
       told(undirectedRows, 'kept without a destination'),
       lastError,
     ),
   );
+}
+
+const pausedText = 'PAUSED: mend the address or the credentials';
+
+function fullText({ undeliveredRows = 0, undeliveredRowsLimit = Infinity }: Telemetry): string | undefined {
+  return undeliveredRows >= undeliveredRowsLimit ? 'FULL: no new task is taken until some are delivered' : undefined;
+}
+
+function told(rows: number | undefined, rest: string): string | undefined {
+  return rows ? `${plural(rows, 'record')} ${rest}` : undefined;
 }

@@ -19,7 +19,7 @@ export async function preview(call: Call, [task = '-']: readonly string[]): Prom
 
 /** All that the bytes say, under the names of the protocol. */
 export function previewJson(found: TelemetryPreview, spans: readonly ReceivedSpan[]): object {
-  const { taskId, frozen, state, deliveredAt, lastError, endpoint, otlp } = found;
+  const { taskId, frozen, state, deliveredAt, lastError, endpoint, records, otlp } = found;
   const [first] = spans;
   return {
     task_id: taskId,
@@ -29,6 +29,13 @@ export function previewJson(found: TelemetryPreview, spans: readonly ReceivedSpa
     delivered_at: deliveredAt?.toISOString(),
     last_error: lastError,
     endpoint,
+    records: records.map((each) => ({
+      destination: each.destination,
+      state: each.state,
+      delivered_at: each.deliveredAt?.toISOString(),
+      last_error: each.lastError,
+      endpoint: each.endpoint,
+    })),
     bytes: otlp.byteLength,
     resource: first?.resource,
     scope: first?.scope,
@@ -63,8 +70,7 @@ export function previewLines(found: TelemetryPreview, spans: readonly ReceivedSp
           found.frozen ? 'fixed: every send is of exactly these' : 'as it would be sent now',
         ),
       ],
-      ['record', recordText(found)],
-      ['to', found.endpoint ?? 'nowhere: export is off'],
+      ...recordLines(found),
       ...resource.map((pair, place): [string, string] => [place === 0 ? 'resource' : '', pair]),
     ]),
     '',
@@ -72,7 +78,18 @@ export function previewLines(found: TelemetryPreview, spans: readonly ReceivedSp
   ];
 }
 
-function recordText({ state, deliveredAt, lastError }: TelemetryPreview): string | undefined {
+/** What became of it, and where it goes; a line for each destination where there are several. */
+function recordLines(found: TelemetryPreview): [string, string | undefined][] {
+  const { records, endpoint } = found;
+  if (records.length < 2)
+    return [
+      ['record', recordText(found)],
+      ['to', endpoint ?? 'nowhere: export is off'],
+    ];
+  return records.map((each, place) => [place === 0 ? 'to' : '', facts(each.destination, each.endpoint, recordText(each))]);
+}
+
+function recordText({ state, deliveredAt, lastError }: Partial<TelemetryPreview['records'][number]>): string | undefined {
   const words: Readonly<Record<string, string>> = {
     undirected: 'kept without a destination',
     pending: 'waits to be sent',
