@@ -51,6 +51,8 @@ export interface ClaudeScene extends AsyncDisposable {
 }
 
 export interface ClaudeSceneOptions {
+  /** Whether it sends its own traces. */
+  readonly telemetry?: boolean;
   readonly version?: string;
   readonly files?: Readonly<Record<string, string>>;
   /** The plugin's. */
@@ -63,7 +65,7 @@ export interface ClaudeSceneOptions {
 
 /** A daemon whose Claude Code talks to a scripted model, with the address and the key that its configuration names. */
 export async function claudeScene(steps: readonly Step[], more: ClaudeSceneOptions = {}): Promise<ClaudeScene> {
-  const { version, files, options, args, env, configuration } = more;
+  const { version, files, options, args, env, configuration, telemetry = false } = more;
   const executable = await claudeCode(version);
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
@@ -82,6 +84,7 @@ export async function claudeScene(steps: readonly Step[], more: ClaudeSceneOptio
       env: { TMPDIR: temporary, ...env },
       ...(args ? { args } : {}),
       ...(options ? { options } : {}),
+      telemetry,
     };
     const daemon = stack.use(new TestDaemon({ folder, configuration: { ...configuration, harnesses: { claude_code: harness } } }));
     return { daemon, models, repo, folder, apiKey, [Symbol.asyncDispose]: () => stack.disposeAsync() };

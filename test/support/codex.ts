@@ -36,6 +36,8 @@ export interface CodexScene extends AsyncDisposable {
 }
 
 export interface CodexSceneOptions {
+  /** Whether it sends its own traces. */
+  readonly telemetry?: boolean;
   readonly files?: Readonly<Record<string, string>>;
   /** The plugin's. */
   readonly options?: Readonly<Record<string, unknown>>;
@@ -53,7 +55,7 @@ const fewRetries = ['request', 'stream'].flatMap((what) => ['-c', `model_provide
 /** A daemon whose Codex talks to a scripted model, with the address and the key that its configuration names. */
 export async function codexScene(
   steps: readonly Step[],
-  { files, options, env, secrets = {}, args = [], version = codexVersion, configuration }: CodexSceneOptions = {},
+  { files, options, env, secrets = {}, args = [], version = codexVersion, configuration, telemetry = false }: CodexSceneOptions = {},
 ): Promise<CodexScene> {
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
@@ -73,6 +75,7 @@ export async function codexScene(
       secrets,
       args: [...fewRetries, ...args],
       ...(options ? { options } : {}),
+      telemetry,
     };
     const daemon = stack.use(new TestDaemon({ folder: path, configuration: { ...configuration, harnesses: { codex: harness } } }));
     return { daemon, models, repo, folder: path, apiKey, [Symbol.asyncDispose]: () => stack.disposeAsync() };

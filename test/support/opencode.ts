@@ -44,6 +44,8 @@ export interface OpenCodeScene extends AsyncDisposable {
 }
 
 export interface OpenCodeSceneOptions {
+  /** Whether it sends its own traces. */
+  readonly telemetry?: boolean;
   readonly files?: Readonly<Record<string, string>>;
   /** The plugin's. */
   readonly options?: Readonly<Record<string, unknown>>;
@@ -58,7 +60,7 @@ export interface OpenCodeSceneOptions {
 /** A daemon whose OpenCode talks to a scripted model, with the address and the key that its configuration names. */
 export async function openCodeScene(
   steps: readonly Step[],
-  { files, options, own, configuration, secrets = {} }: OpenCodeSceneOptions = {},
+  { files, options, own, configuration, secrets = {}, telemetry = false }: OpenCodeSceneOptions = {},
 ): Promise<OpenCodeScene> {
   const apiKey = `sk-canary-${randomUUID()}`;
   const stack = new AsyncDisposableStack();
@@ -87,6 +89,7 @@ export async function openCodeScene(
         npm_config_fetch_retries: '0',
       },
       ...(options ? { options } : {}),
+      telemetry,
     };
     const harnesses = { opencode: harness };
     const daemon = stack.use(new TestDaemon({ folder: path, configuration: { ...configuration, harnesses } }));

@@ -15,6 +15,7 @@ import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
 import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
+import { harnessExport } from './outbox/harness-export.ts';
 import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
 import { roomIn } from './outbox/room.ts';
 import { loadDestinations } from './load-destinations.ts';
@@ -95,7 +96,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       metrics,
     } = openSqlite({ path: folder.paths.database, newId: randomUUID, onFailed: stopped.reject });
     const children = childEnvironment(environment);
-    const plugins = createCatalogue(await loadPlugins(loaded, children, options));
+    const sent = harnessExport(environment);
+    const plugins = createCatalogue(await loadPlugins(loaded, children, { ...options, telemetry: 'target' in sent ? sent : undefined }));
     const outbox = await openOutbox({
       environment,
       version,
@@ -243,7 +245,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await store.close();
       folder.release();
     };
-    const warnings = [...folder.warnings, ...outbox.warnings];
+    const warnings = [...folder.warnings, ...outbox.warnings, ...('why' in sent ? unsentTraces(plugins, sent.why) : [])];
     return { facts, plugins, warnings, telemetryTarget: outbox.targets[0], stop, stopped: stopped.promise };
   } catch (error) {
     folder.release();
@@ -315,6 +317,12 @@ function openRetention(
   });
   retention.start();
   return retention;
+}
+
+/** Whoever has switched on the traces of a CLI hears of it where they go nowhere. */
+function unsentTraces(plugins: Catalogue, why: string): string[] {
+  const wanted = plugins.all().filter(({ wantsTelemetry }) => wantsTelemetry);
+  return wanted.map(({ id }) => `harnesses.${id}.telemetry: its traces are not sent: ${why}`);
 }
 
 function spansOf({ spans, max_spans: most }: LoadedConfiguration['configuration']['telemetry']): OutboxParts['spans'] {

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { LoadedConfiguration } from './config/load.ts';
 import type { Plugin } from './plugins/catalogue.ts';
 import { loadPlugin } from './plugins/load.ts';
+import type { HarnessExport } from './plugins/telemetry.ts';
 
 export { importPlugin, locatePlugin } from './plugins/load.ts';
 
@@ -10,6 +11,8 @@ export interface LoadPluginsOptions {
   readonly resolveFrom: string;
   /** The daemon's own environment. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Where harnesses that send their own traces send them; absent for whoever starts none. */
+  readonly telemetry?: HarnessExport | undefined;
 }
 
 /** Every harness that is configured. Rejects with the first that cannot be loaded. */
@@ -41,12 +44,14 @@ export async function configuredPlugin(
       secrets: own?.secrets ?? {},
       args: own?.args ?? [],
       options: own?.options ?? {},
+      telemetry: own?.telemetry ?? false,
     },
     {
       resolveFrom: [options.resolveFrom, ...(file === undefined ? [] : [dirname(file)])],
       environment: children,
       ownEnvironment: options.environment,
       monotonicMs: () => performance.now(),
+      telemetry: options.telemetry,
     },
   );
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { TraceContext } from '@singletree/harness';
 import type { Task } from './task/task.ts';
 
 /** The trace that a task's spans belong to. */
@@ -9,17 +10,35 @@ export interface TaskTrace {
   readonly parentSpanId?: string;
 }
 
+interface TraceableTask {
+  readonly id: string;
+  readonly spec: Pick<Task['spec'], 'traceparent' | 'tracestate'>;
+}
+
 /**
  * The task id's bytes, or the trace that the caller was in. A malformed traceparent counts as none, as W3C Trace Context
  * demands; one that says "not sampled" is joined all the same, because the record of a finished task is never sampled away.
  */
-export function traceOf(task: { readonly id: string; readonly spec: Pick<Task['spec'], 'traceparent'> }): TaskTrace {
+export function traceOf(task: TraceableTask): TaskTrace {
   const caller = parseTraceparent(task.spec.traceparent ?? '');
   if (caller) return caller;
   const traceId = task.id.replaceAll('-', '').toLowerCase();
   if (!/^[0-9a-f]{32}$/.test(traceId) || isZero(traceId))
     throw new Error(`bug: task id "${task.id}" is not a UUID, so it gives no trace id`);
   return { traceId };
+}
+
+/**
+ * How a process that works for a span of the task hears of it. Sampled, whatever the caller's own trace is: the spans above it are sent in any case,
+ * and whoever has switched on those of a CLI wants to see them.
+ */
+export function traceContext(task: TraceableTask, spanId: string): TraceContext {
+  const { tracestate } = task.spec;
+  const { traceId, parentSpanId } = traceOf(task);
+  return {
+    traceparent: `00-${traceId}-${spanId}-01`,
+    ...(tracestate === undefined || parentSpanId === undefined ? {} : { tracestate }),
+  };
 }
 
 /** The span of the whole task. */

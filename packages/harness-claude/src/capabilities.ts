@@ -8,6 +8,7 @@ export const capabilities: Capabilities = {
   compaction: true,
   cost: true,
   permissionModes: ['all', 'edits', 'read'],
+  telemetry: { traces: 'joins', transports: ['http', 'grpc'], headersVariable: 'OTEL_EXPORTER_OTLP_TRACES_HEADERS' },
 };
 
 export const oldestVersion = '2.1.197';

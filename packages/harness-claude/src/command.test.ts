@@ -163,3 +163,28 @@ describe('arguments of the user', () => {
     [['--debug-file', '/tmp/x']],
   ])('%j are handed on, last of all', (args) => expect(build({}, { args }).args.slice(-args.length)).toEqual(args));
 });
+
+test('its own traces go where they are told to, and nothing else does', () => {
+  const telemetry = {
+    transport: 'grpc',
+    endpoint: 'https://collector:4317',
+    timeoutMs: 5_000,
+    certificate: '/ca.pem',
+    resource: { 'singletree.task.id': 'id-1' },
+  } as const;
+  const { args, env } = build({ telemetry });
+  expect(args).toEqual(build().args);
+  expect(Object.fromEntries(Object.entries(env).filter(([name]) => /OTEL|TELEMETRY/.test(name)))).toEqual({
+    CLAUDE_CODE_ENABLE_TELEMETRY: '1',
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_LOGS_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://collector:4317',
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '5000',
+    OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: '/ca.pem',
+    OTEL_RESOURCE_ATTRIBUTES: 'singletree.task.id=id-1',
+  });
+  expect(Object.keys(build().env).filter((name) => /OTEL|TELEMETRY/.test(name))).toEqual([]);
+});

@@ -1,4 +1,12 @@
-import { defined, RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type PermissionMode } from '@singletree/harness';
+import {
+  defined,
+  otlpVariables,
+  RefusedAttempt,
+  type AttemptContext,
+  type Command,
+  type HarnessSettings,
+  type PermissionMode,
+} from '@singletree/harness';
 import type { ClaudeOptions, McpServer } from './options.ts';
 import { refuseOwnArguments } from './own-arguments.ts';
 
@@ -38,6 +46,10 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Claud
       ...(attempt.trusted ? {} : { CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: '1' }),
       // Else calls of sub-agents that only speak are in no line.
       ...(attempt.metered ? { CLAUDE_CODE_FORWARD_SUBAGENT_TEXT: '1' } : {}),
+      // Without the second one it sends no spans.
+      ...(attempt.telemetry
+        ? { CLAUDE_CODE_ENABLE_TELEMETRY: '1', CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1', ...otlpVariables(attempt.telemetry) }
+        : {}),
       ...optionVariables(settings.options),
     },
     apiKeyVariable: 'ANTHROPIC_API_KEY',

@@ -1,4 +1,5 @@
 import type { Capabilities } from '@singletree/harness';
+import { headersVariable } from './own-traces.ts';
 
 /** Calls are told by what the CLI logs, and corrected by its rollouts; context window and compactions by the rollouts alone. */
 export const capabilities: Capabilities = {
@@ -10,6 +11,7 @@ export const capabilities: Capabilities = {
   cost: false,
   permissionModes: ['all', 'edits', 'read'],
   untold: ['turns', 'compactions', 'api_retries', 'permission_denials'],
+  telemetry: { traces: 'joins', transports: ['http', 'grpc'], headersVariable, usage: true },
 };
 
 export const oldestVersion = '0.150.0';

@@ -1,4 +1,4 @@
-import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings } from '@singletree/harness';
+import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings, type TelemetryTarget } from '@singletree/harness';
 import { describe, expect, test } from 'vitest';
 import { command } from './command.ts';
 import { options, type CodexOptions } from './options.ts';
@@ -169,5 +169,36 @@ describe('arguments of the user', () => {
     expect(build({}, { args }).args).toContain('model_provider="azure"');
     expect(() => build({}, { args, baseUrl: 'http://h' })).toThrow('is set by Singletree itself');
     expect(() => build({}, { args: ['-c', 'model_providers={}'], baseUrl: 'http://h' })).toThrow('is set by Singletree itself');
+  });
+});
+
+describe('its own traces', () => {
+  const telemetry: TelemetryTarget = {
+    transport: 'http',
+    endpoint: 'http://collector:4318/v1/traces',
+    timeoutMs: 10_000,
+    resource: { 'singletree.task.id': 'id-1' },
+  };
+
+  test('go where they are told to, and nothing else does; a setting of the user wins', () => {
+    const built = build({ telemetry }, { args: ['-c', 'otel.metrics_exporter="x"'] });
+    expect(config(built).slice(0, 5)).toEqual([
+      'otel.trace_exporter={"otlp-http"={"endpoint"="http://collector:4318/v1/traces","protocol"="binary"}}',
+      'otel.metrics_exporter="none"',
+      'otel.exporter="none"',
+      'otel.log_user_prompt=false',
+      'otel.metrics_exporter="x"',
+    ]);
+    expect(built.env).toMatchObject({ OTEL_RESOURCE_ATTRIBUTES: 'singletree.task.id=id-1', OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '2000' });
+    for (const name of ['HEADERS', 'TIMEOUT'])
+      expect(config(built)).toContain(`shell_environment_policy.set.OTEL_EXPORTER_OTLP_TRACES_${name}=""`);
+    expect(config(built)).toContain('shell_environment_policy.set.OTEL_RESOURCE_ATTRIBUTES=""');
+  });
+
+  test('go by gRPC, and by TLS with certificates of ours', () => {
+    const files = { certificate: '/ca.pem', clientCertificate: '/me.pem', clientKey: '/me.key' };
+    const [exporter] = config(build({ telemetry: { ...telemetry, ...files, transport: 'grpc', endpoint: 'https://collector:4317' } }));
+    const tls = '"tls"={"ca-certificate"="/ca.pem","client-certificate"="/me.pem","client-private-key"="/me.key"}';
+    expect(exporter).toBe(`otel.trace_exporter={"otlp-grpc"={"endpoint"="https://collector:4317",${tls}}}`);
   });
 });

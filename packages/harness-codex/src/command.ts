@@ -3,6 +3,7 @@ import type { AttemptContext, Command, HarnessSettings, PermissionMode } from '@
 import { logFilter } from './log.ts';
 import type { CodexOptions, ToolName } from './options.ts';
 import { refuseOwnArguments } from './own-arguments.ts';
+import { outOfShells, telemetrySettings, telemetryVariables } from './own-traces.ts';
 import { toml, type TomlValue } from './toml.ts';
 
 const apiKeyVariable = 'CODEX_API_KEY';
@@ -19,6 +20,7 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
     ...trust(attempt),
     // What is meant for the CLI's own log is not meant for the programs that it runs.
     'shell_environment_policy.set.RUST_LOG': '',
+    ...outOfShells(attempt.telemetry),
     // It would write its whole environment, keys and all, to a file below HOME, which stays there when it is killed.
     'features.shell_snapshot': false,
     developer_instructions: instructions(attempt, settings.options),
@@ -29,14 +31,15 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<Codex
     ...permissionFlags[attempt.permissions],
     ...(model === undefined ? [] : ['--model', model]),
     ...(baseUrl === undefined ? [] : settingsOf(provider(baseUrl, hasApiKey))),
-    // How often it is asked may be set beside the provider. Of two values for one setting the later one counts: ours.
+    ...settingsOf(telemetrySettings(attempt.telemetry)),
+    // How often it is asked may be set beside the provider, and what else it shall send beside its traces. Of two values for one setting the later one counts: ours.
     ...args,
     ...settingsOf(config),
   ];
   return {
     file: executable,
     args: ['exec', ...flags, ...(attempt.session.kind === 'resume' ? ['resume', attempt.session.id] : []), '-'],
-    env: { RUST_LOG: logFilter },
+    env: { RUST_LOG: logFilter, ...telemetryVariables(attempt.telemetry) },
     apiKeyVariable,
     stdin: attempt.prompt,
     oneOutput: true,

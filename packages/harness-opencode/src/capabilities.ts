@@ -10,6 +10,7 @@ export const capabilities: Capabilities = {
   cost: true,
   permissionModes: ['all', 'edits', 'read'],
   untold: ['api_retries'],
+  telemetry: { traces: 'links', transports: ['http'], headersVariable: 'OTEL_EXPORTER_OTLP_HEADERS' },
 };
 
 export const oldestVersion = '1.18.32';
@@ -35,5 +36,20 @@ export const knownLimits: readonly KnownLimit[] = [
     text: 'A stream that ends without a finish reason is asked for again without end; the watchdog empty_turns stops it.',
   },
   { versions: 'all', text: 'Without a context window, its own or from context_window, it never compacts.' },
-  { versions: 'all', text: 'It does not join a trace: TRACEPARENT is ignored.' },
+  {
+    versions: 'all',
+    text: 'It does not join a trace: TRACEPARENT is ignored. Its own traces have the attribute singletree.task.id in their resource.',
+  },
+  {
+    versions: 'all',
+    text: 'Of its own traces what has not been sent when it ends is lost: it sends 512 spans at a time, or what there is after 5 s.',
+  },
+  {
+    versions: 'all',
+    text: 'With its own traces goes what it logs while it starts, before a plugin of ours holds its log back: where its files and the workspace are.',
+  },
+  {
+    versions: 'all',
+    text: 'Its own traces are sent without certificates of yours: whose it believes beside the usual ones is for NODE_EXTRA_CA_CERTS to say.',
+  },
 ];

@@ -8,6 +8,7 @@ import {
   type Command,
   type HarnessSettings,
   type JsonObject,
+  type TelemetryTarget,
 } from '@singletree/harness';
 import { expect, test } from 'vitest';
 import { command } from './command.ts';
@@ -22,6 +23,12 @@ function build(attempt: Partial<AttemptContext> = {}, settings: Given = {}): Com
     { executable: '/bin/opencode', hasApiKey: false, args: [], options: options.parse(given), ...rest },
   );
 }
+const telemetry: TelemetryTarget = {
+  transport: 'http',
+  endpoint: 'http://collector:4318/v1/traces',
+  timeoutMs: 10_000,
+  resource: { 'singletree.task.id': 'id-1', team: 'a,b' },
+};
 const configuration = (built: Command): JsonObject => objectOf(JSON.parse(built.env['OPENCODE_CONFIG_CONTENT'] ?? ''));
 
 test('a new session has a fixed title; what is printed and what is logged go into one log', () => {
@@ -66,6 +73,7 @@ test.each([
   ['what is limited is counted', { metered: true, trusted: true }, ['meter.ts']],
   ['what a repository brings that is not trusted is held back', {}, ['guard.ts']],
   ['both', { metered: true }, ['guard.ts', 'meter.ts']],
+  ['what it logs stays here where its traces are sent', { trusted: true, telemetry }, ['traces-only.ts']],
 ])('%s by plugins of ours, and the start does not wait long for npm', (_, attempt, names) => {
   const built = build(attempt);
   const files = arrayOf(configuration(built)['plugin']).map((file) => new URL(String(file)));
@@ -140,3 +148,15 @@ test.each([
   { small_model: 'haiku' },
   { effort: '--auto' },
 ])('options %j are refused', (given) => expect(options.safeParse(given).success).toBe(false));
+
+test('its own traces go to the address that it adds the path to, marked with the task, without what is said', () => {
+  const built = build({ telemetry });
+  expect(built.env).toMatchObject({
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+    OTEL_RESOURCE_ATTRIBUTES: 'singletree.task.id=id-1,team=a%2Cb',
+  });
+  expect(configuration(built)['experimental']).toEqual({ openTelemetry: false });
+  expect(Object.keys(build().env).filter((name) => name.startsWith('OTEL_'))).toEqual([]);
+  expect(configuration(build())).not.toHaveProperty('experimental');
+  expect(() => build({ telemetry: { ...telemetry, endpoint: 'http://collector:4318/otlp' } })).toThrow(/ends in \/v1\/traces only/);
+});

@@ -2,6 +2,7 @@ import { RefusedAttempt, type AttemptContext, type Command, type HarnessSettings
 import { apiKeyVariable, configurationOf, ownPlugins } from './configuration.ts';
 import type { OpenCodeOptions } from './options.ts';
 import { startEnvironment } from './start-variables.ts';
+import { telemetryVariables } from './own-traces.ts';
 
 /** Flags that decide how the CLI is driven and read, or where it works. Another value for one of them would break the attempt or its account. */
 const ownFlags: ReadonlySet<string> = new Set([
@@ -43,7 +44,7 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
   const hasOwnPlugins = ownPlugins(attempt).length > 0;
   if (hasOwnPlugins && settings.args.some((arg) => flagOf(arg) === '--pure')) {
     throw new RefusedAttempt(
-      'args: --pure keeps out what holds back the plugins of a repository that is not trusted, and what counts each call of a task with a limit',
+      'args: --pure keeps out what holds back the plugins of a repository that is not trusted, what counts each call of a task with a limit, and what keeps its log from being sent along with its traces',
     );
   }
   const { agent, effort } = settings.options;
@@ -69,6 +70,7 @@ export function command(attempt: AttemptContext, settings: HarnessSettings<OpenC
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       ...(attempt.trusted ? {} : { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
       ...(hasOwnPlugins ? startEnvironment : {}),
+      ...telemetryVariables(attempt.telemetry),
       OPENCODE_CONFIG_CONTENT: JSON.stringify(configurationOf(attempt, model, settings)),
     },
     apiKeyVariable,

@@ -5,6 +5,7 @@ import { permissionRules } from './permissions.ts';
 
 /** The files beside this one: source where this is source, built where this is built. */
 const meterFile = new URL(`./meter${extname(import.meta.url)}`, import.meta.url).href;
+const tracesFile = new URL(`./traces-only${extname(import.meta.url)}`, import.meta.url).href;
 const guardFile = new URL(`./guard${extname(import.meta.url)}`, import.meta.url).href;
 
 export const apiKeyVariable = 'OPENCODE_PROVIDER_API_KEY';
@@ -21,6 +22,8 @@ export function configurationOf(attempt: AttemptContext, model: string | undefin
     // A git directory of its own for each workspace, with every state of it, so that a person could undo.
     snapshot: false,
     permission,
+    // It would put prompts and answers into its traces.
+    ...(attempt.telemetry ? { experimental: { openTelemetry: false } } : {}),
     // The rules of an agent come after those of all.
     agent: { [agent]: { permission } },
     // Added to the user's own.
@@ -33,8 +36,8 @@ export function configurationOf(attempt: AttemptContext, model: string | undefin
 }
 
 /** Plugins of ours for the CLI itself. */
-export function ownPlugins({ trusted, metered }: AttemptContext): readonly string[] {
-  return [...(trusted ? [] : [guardFile]), ...(metered ? [meterFile] : [])];
+export function ownPlugins({ trusted, metered, telemetry }: AttemptContext): readonly string[] {
+  return [...(trusted ? [] : [guardFile]), ...(metered ? [meterFile] : []), ...(telemetry ? [tracesFile] : [])];
 }
 
 /** Where the project may not configure the CLI, the CLI does not read its AGENTS.md either. That is text for a model and no configuration. */

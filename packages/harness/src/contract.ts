@@ -20,6 +20,22 @@ export interface Capabilities {
   readonly permissionModes: readonly PermissionMode[];
   /** What the output may keep back although it happened, and only the session's files may tell: a count of 0 is unknown then. Absent: nothing of these. */
   readonly untold?: readonly Untold[];
+  /** Its own traces, where `command` can switch them on. Absent: it has none, or they hold what an agent is told or reads. */
+  readonly telemetry?: OwnTelemetry;
+}
+
+/** What becomes of the traces that the CLI sends by itself. */
+export interface OwnTelemetry {
+  /** `joins`: its spans go on in the trace that TRACEPARENT names. `links`: they are in traces of their own, and their resource's attributes say of which
+   *  attempt they are. */
+  readonly traces: 'joins' | 'links';
+  /** How it can send them, in whatever encoding. */
+  readonly transports: readonly TelemetryTarget['transport'][];
+  /** The variable in which it takes the headers of its requests: `name=value,…`, in which commas and percent signs of a value are percent-encoded.
+   *  They may be secrets: the daemon hands them over as it does with a key. */
+  readonly headersVariable: string;
+  /** Its spans carry `gen_ai.usage.*`: whoever sums those up would count twice if the attempt's span had them too. */
+  readonly usage?: true;
 }
 
 /** What is counted by its events, and of which some CLIs say nothing, or not always. */
@@ -49,6 +65,29 @@ export type Probe =
   | { readonly status: 'unsupported_version'; readonly version: string; readonly message: string; readonly hint: string }
   | { readonly status: 'unauthenticated'; readonly version: string; readonly message: string; readonly hint: string };
 
+/** W3C trace context: https://www.w3.org/TR/trace-context/ */
+export interface TraceContext {
+  /** Names the span of the attempt, which is sent when the task has ended. */
+  readonly traceparent: string;
+  /** The caller's, as it came. */
+  readonly tracestate?: string;
+}
+
+/** Where the CLI's own traces go. Headers are no part of it: see `OwnTelemetry`. */
+export interface TelemetryTarget {
+  readonly transport: 'http' | 'grpc';
+  /** The address for traces, used as it is; by HTTP it ends in `/v1/traces` unless the user has chosen another. Without credentials. */
+  readonly endpoint: string;
+  /** Limit of one request, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Absolute paths of PEM files: whose certificates are believed, and the client's own. */
+  readonly certificate?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  /** Attributes of the resource, by which its traces are found: `singletree.task.id` and `singletree.attempt.number` among them. */
+  readonly resource: Readonly<Record<string, string>>;
+}
+
 /** How the daemon asks the CLI to work: everything that a plugin needs to build a command line, and nothing of the daemon's. */
 export interface AttemptContext {
   /** The rendered prompt. It reaches the CLI by standard input, a regular file; never by argv. */
@@ -65,6 +104,10 @@ export interface AttemptContext {
   readonly trusted?: boolean;
   /** True if the task has a limit on tokens, cost or context: the CLI should tell what each call uses as early as it can, however much it writes for it. */
   readonly metered?: boolean;
+  /** The trace that the attempt is in. The daemon sets TRACEPARENT and TRACESTATE itself; this is for a CLI that takes them otherwise. */
+  readonly trace?: TraceContext;
+  /** Set if the CLI shall send its own traces, and nothing beside them: no metrics, no logs, no prompts. Only given where `capabilities` declare it. */
+  readonly telemetry?: TelemetryTarget;
 }
 
 /** What every harness configuration shares. A plugin reads these and its own options. */

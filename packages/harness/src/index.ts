@@ -5,6 +5,7 @@ export * from './events.ts';
 export * from './fit.ts';
 export * from './json.ts';
 export * from './lines.ts';
+export * from './otlp.ts';
 export * from './plugin-in.ts';
 export * from './tokens.ts';
 export * from './usage.ts';

@@ -45,6 +45,8 @@ export interface CreateTask {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** W3C trace context that the task's spans join. */
   readonly traceparent?: string | undefined;
+  /** What goes with it, as W3C Trace Context has it. */
+  readonly tracestate?: string | undefined;
   /** Tasks with a higher number go first: -1000 to 1000. */
   readonly priority?: number | undefined;
   /** Two calls with the same id and content make one task. A new id if absent, so that a lost answer never makes two. */
@@ -139,6 +141,7 @@ export function toRequest(task: CreateTask, requestId: string): MessageInitShape
     retry: (task.retry ?? []).map(retryRule),
     labels: { ...task.labels },
     traceparent: task.traceparent,
+    tracestate: task.tracestate,
     priority: task.priority ?? 0,
   };
 }

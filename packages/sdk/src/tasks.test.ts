@@ -73,6 +73,7 @@ describe('create', () => {
       ],
       labels: { team: 'billing' },
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      tracestate: 'vendor=1',
       priority: -3,
       requestId: 'once',
     });
@@ -121,6 +122,7 @@ describe('create', () => {
         ],
         labels: { team: 'billing' },
         traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        tracestate: 'vendor=1',
         priority: -3,
       }),
     ]);

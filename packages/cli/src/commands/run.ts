@@ -6,6 +6,7 @@ import type { Call, CommandModule } from '../call.ts';
 import { ensureDaemon } from '../daemon/ensure.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { badInput, CommandFailure, failureFrom } from '../failure.ts';
+import { callersTrace } from '../input/callers-trace.ts';
 import { readPrompt } from '../input/prompt.ts';
 import { defineTaskFlags, taskFrom, type TaskFlags } from '../input/task-flags.ts';
 import { leave, watchAll } from './watching.ts';
@@ -68,7 +69,7 @@ async function wantedTasks(call: Call, command: Command, flags: RunFlags): Promi
 async function createAll(call: Call, client: Singletree, wanted: readonly CreateTask[], config: string | undefined): Promise<Task[]> {
   const created: Task[] = [];
   for (const task of wanted) {
-    const request = { ...task, requestId: task.requestId ?? randomUUID() };
+    const request = { ...callersTrace(call.world.env), ...task, requestId: task.requestId ?? randomUUID() };
     try {
       created.push(await createOnce(call, client, request, config));
     } catch (error) {

@@ -24,7 +24,7 @@ import {
 } from '../task/task.ts';
 import { readContextFile } from './context-file.ts';
 import { outputEnd } from './output-end.ts';
-import { otherOutputBytes, prepareProcess } from './processes.ts';
+import { attemptTrace, otherOutputBytes, prepareProcess } from './processes.ts';
 import type { Rooms } from './rooms.ts';
 import { StepFailure } from './step-failure.ts';
 import { refuseTakenNames, secretsOf } from './secrets.ts';
@@ -145,6 +145,8 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     root: rooms.root,
     ...(isMetered(task) ? { metered: true } : {}),
     trusted,
+    trace: attemptTrace(task),
+    ...telemetryOf(task, plugin),
     ...modelOf(task, plugin),
   };
   const command = build(plugin, context);
@@ -161,6 +163,7 @@ async function start(task: Task, plugin: Plugin, rooms: Rooms): Promise<Extract<
     prompt: prompt.kind,
     decoderVersion: plugin.harness.decoderVersion,
     ...(plugin.apiKey && command.apiKeyVariable !== undefined ? { apiKeyVariable: command.apiKeyVariable } : {}),
+    ...(context.telemetry && plugin.harness.capabilities.telemetry?.usage ? { spansTellUsage: true } : {}),
     ...(baseline ? { baseline } : {}),
     ...(warning === undefined ? {} : { warning }),
   };
@@ -223,6 +226,13 @@ async function contextText(item: ContextItem, cwd: string, mode: WorkspaceMode):
   const read = await readContextFile(cwd, item.path, mode);
   if ('refused' in read) throw new StepFailure('invalid_configuration', `context file ${item.path} ${read.refused}`);
   return { name: item.path, text: read.text };
+}
+
+/** Where the harness's own traces go, and by which attributes they are found, where they do not join the attempt's. */
+function telemetryOf(task: Task, { telemetry }: Plugin): Pick<AttemptContext, 'telemetry'> {
+  if (!telemetry) return {};
+  const attempt = { 'singletree.task.id': task.id, 'singletree.attempt.number': String(newestAttempt(task)?.number ?? 0) };
+  return { telemetry: { ...telemetry, resource: { ...telemetry.resource, ...attempt } } };
 }
 
 function modelOf(task: Task, plugin: Plugin): { model?: string } {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { defined } from '@singletree/harness';
+import { defined, type TraceContext } from '@singletree/harness';
 import { heldBy } from '../supervision/containment/choose.ts';
 import { prepareDirectory } from '../supervision/directory.ts';
 import { markerOf, protocolVersion, type ProcessSpec } from '../supervision/protocol.ts';
 import { scopesOf } from '../task/scopes.ts';
 import type { ProcessRole, Task } from '../task/task.ts';
+import { attemptSpanId, gateSpanId, traceContext } from '../trace.ts';
 import { graces, type Rooms } from './rooms.ts';
 import { needsDaemon } from './watchdogs/daemon-limits.ts';
 
@@ -39,7 +40,7 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
     file: run.file,
     args: run.args,
     cwd: run.cwd,
-    env: { ...rooms.environment, ...run.env },
+    env: { ...rooms.environment, ...traceVariables(task, attempt, run), ...run.env },
     secretNames: run.secretNames ?? [],
     limits: {
       timeoutMs: run.timeoutMs === undefined ? left : Math.min(left, run.timeoutMs),
@@ -54,6 +55,18 @@ export async function prepareProcess(task: Task, run: Run, rooms: Rooms): Promis
   };
   await prepareDirectory(join(rooms.processes.root, directory), spec, Buffer.from(run.stdin ?? '', 'utf8'));
   return directory;
+}
+
+/** The trace that an attempt's harness is in. */
+export function attemptTrace(task: Task): TraceContext {
+  return traceContext(task, attemptSpanId(task.id, task.attempts.at(-1)?.number ?? 0));
+}
+
+/** What an agent or a gate sends by itself can so lie below its span. A setup command has none. */
+function traceVariables(task: Task, attempt: number, { role, ordinal }: Run): Readonly<Record<string, string>> {
+  if (role === 'setup') return {};
+  const { traceparent, tracestate } = role === 'harness' ? attemptTrace(task) : traceContext(task, gateSpanId(task.id, attempt, ordinal));
+  return { TRACEPARENT: traceparent, ...(tracestate === undefined ? {} : { TRACESTATE: tracestate }) };
 }
 
 /** A setup command or a gate may be silent for as long as it runs: most of them are. */

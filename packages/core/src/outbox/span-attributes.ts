@@ -1,7 +1,7 @@
 import type { CompletionEvent } from '../task/completion.ts';
 import type { FailureReason } from '../task/reasons.ts';
 import type { Attempt, GateResult, GateVerdict, Task } from '../task/task.ts';
-import { generatedTokens, inputTokens, type TaskUsage } from '../task/usage.ts';
+import { generatedTokens, inputTokens, type TaskUsage, type TokenKinds } from '../task/usage.ts';
 import type { ModelCall, Tool } from './activities.ts';
 import type { AttributeValues } from './attributes.ts';
 import { pairText } from './redaction.ts';
@@ -80,11 +80,7 @@ export function attemptAttributes(taskId: string, attempt: Attempt): AttributeVa
     'gen_ai.request.model': attempt.requestedModel,
     'gen_ai.response.model': account?.model,
     'gen_ai.conversation.id': account?.sessionId ?? session?.id,
-    'gen_ai.usage.input_tokens': usage && inputTokens(usage),
-    'gen_ai.usage.output_tokens': usage && generatedTokens(usage),
-    'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadInputTokens,
-    'gen_ai.usage.cache_write.input_tokens': usage?.cacheWriteInputTokens,
-    'gen_ai.usage.reasoning.output_tokens': usage?.reasoningOutputTokens,
+    ...(attempt.spansTellUsage ? ownUsage(usage) : conventionalUsage(usage)),
     ...provenance(usage),
     'singletree.task.id': taskId,
     'singletree.attempt.number': attempt.number,
@@ -101,6 +97,28 @@ export function attemptAttributes(taskId: string, attempt: Attempt): AttributeVa
     'singletree.context.utilization_peak': share(account?.context?.peakTokens, window),
     'singletree.failure.message': attempt.failure?.message,
     'process.exit.code': attempt.exit?.code ?? undefined,
+  };
+}
+
+/** Where backends for LLMs look for tokens. They add them up over all spans of a trace. */
+function conventionalUsage(usage: TokenKinds | undefined): AttributeValues {
+  return {
+    'gen_ai.usage.input_tokens': usage && inputTokens(usage),
+    'gen_ai.usage.output_tokens': usage && generatedTokens(usage),
+    'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadInputTokens,
+    'gen_ai.usage.cache_write.input_tokens': usage?.cacheWriteInputTokens,
+    'gen_ai.usage.reasoning.output_tokens': usage?.reasoningOutputTokens,
+  };
+}
+
+/** Under names of ours, where other spans of the trace have these tokens under those. */
+function ownUsage(usage: TokenKinds | undefined): AttributeValues {
+  return {
+    'singletree.usage.input_tokens': usage && inputTokens(usage),
+    'singletree.usage.output_tokens': usage && generatedTokens(usage),
+    'singletree.usage.cache_read.input_tokens': usage?.cacheReadInputTokens,
+    'singletree.usage.cache_write.input_tokens': usage?.cacheWriteInputTokens,
+    'singletree.usage.reasoning.output_tokens': usage?.reasoningOutputTokens,
   };
 }
 
@@ -155,11 +173,7 @@ export function modelCallAttributes(taskId: string, { entry, thread }: ModelCall
     'gen_ai.response.model': entry.model,
     'singletree.task.id': taskId,
     'singletree.thread': threadOf(thread),
-    'singletree.usage.input_tokens': inputTokens(entry),
-    'singletree.usage.output_tokens': generatedTokens(entry),
-    'singletree.usage.cache_read.input_tokens': entry.cacheReadInputTokens,
-    'singletree.usage.cache_write.input_tokens': entry.cacheWriteInputTokens,
-    'singletree.usage.reasoning.output_tokens': entry.reasoningOutputTokens,
+    ...ownUsage(entry),
     'singletree.usage.provenance': entry.provenance,
     'singletree.cost_usd_micros': entry.costUsdMicros,
     'singletree.cost.source': entry.costSource,

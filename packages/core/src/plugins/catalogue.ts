@@ -1,4 +1,4 @@
-import type { Harness, HarnessSettings, Probe } from '@singletree/harness';
+import type { Harness, HarnessSettings, Probe, TelemetryTarget } from '@singletree/harness';
 import { DomainError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 
@@ -17,6 +17,10 @@ export interface Plugin {
   readonly secrets: Readonly<Record<string, () => Promise<string>>>;
   /** Reads the configured key at the moment of use; absent without one. Throws `DomainError` when it cannot be read. */
   readonly apiKey?: () => Promise<string>;
+  /** Whether the user wants the CLI to send its own traces. */
+  readonly wantsTelemetry: boolean;
+  /** Where these go; absent where they are not wanted, or where the daemon's own go nowhere. Of the headers only `secrets` knows. */
+  readonly telemetry?: TelemetryTarget;
   /** The newest answer, refreshed when it is older than the caller allows. */
   probe(maxAgeMs: number): Promise<Probe>;
 }

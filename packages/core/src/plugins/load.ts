@@ -7,6 +7,7 @@ import { guardHarness } from './guard.ts';
 import { locateModule } from './locate.ts';
 import { probeWith } from './probe.ts';
 import { keyReader, type KeySource } from './key.ts';
+import { switchTelemetry, type HarnessExport } from './telemetry.ts';
 
 /** One harness as the configuration states it. */
 export interface HarnessConfiguration {
@@ -20,6 +21,7 @@ export interface HarnessConfiguration {
   readonly secrets: Readonly<Record<string, KeySource>>;
   readonly args: readonly string[];
   readonly options: Readonly<Record<string, unknown>>;
+  readonly telemetry: boolean;
 }
 
 export interface LoadContext {
@@ -30,6 +32,8 @@ export interface LoadContext {
   /** The daemon's own, from which `api_key: { env }` is read. */
   readonly ownEnvironment: NodeJS.ProcessEnv;
   readonly monotonicMs: () => number;
+  /** Where CLIs that send their own traces send them; absent for whoever starts none. */
+  readonly telemetry?: HarnessExport | undefined;
 }
 
 /** Loads the plugin of one configured harness and checks that it keeps the contract. */
@@ -55,6 +59,7 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
   const reader = (key: string, source: KeySource): (() => Promise<string>) =>
     keyReader(`harnesses.${id}.${key}`, source, context.ownEnvironment);
   const secrets = Object.entries(configuration.secrets).map(([name, source]) => [name, reader(`secrets.${name}`, source)] as const);
+  const telemetry = configuration.telemetry ? switchTelemetry(id, harness, context.telemetry) : undefined;
   const configured = { ...inherited(harness, context.ownEnvironment), ...configuration.env };
   return {
     id,
@@ -62,7 +67,10 @@ export async function loadPlugin(id: string, configuration: HarnessConfiguration
     harness,
     settings,
     configuredEnvironment: configured,
-    secrets: Object.fromEntries(secrets),
+    // What the user has configured under these names wins.
+    secrets: { ...omit(telemetry?.headers, configured), ...Object.fromEntries(secrets) },
+    wantsTelemetry: configuration.telemetry,
+    ...(telemetry ? { telemetry: telemetry.target } : {}),
     ...(apiKey === undefined ? {} : { apiKey: reader('api_key', apiKey) }),
     probe: probeWith(harness, settings, { ...context.environment, ...configured }, context.monotonicMs, Object.keys(configuration.secrets)),
   };
@@ -99,6 +107,10 @@ function refusePlaces(id: string, harness: Harness, secrets: HarnessConfiguratio
       hint: `put it into harnesses.${id}.env`,
     },
   );
+}
+
+function omit<T>(entries: Readonly<Record<string, T>> = {}, names: object): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(entries).filter(([name]) => !(name in names)));
 }
 
 /** What the plugin's CLI gets of the user's environment beside the allowlist. */

@@ -47,7 +47,7 @@ const agent = write('bin/agent', '#!/bin/sh\necho "agent 1.2.3"\n', 0o755);
 const load = (plugin: string, set: Partial<HarnessConfiguration> = {}) =>
   loadPlugin(
     'agent',
-    { plugin, env: {}, secrets: {}, args: [], options: {}, ...set },
+    { plugin, env: {}, secrets: {}, args: [], options: {}, telemetry: false, ...set },
     {
       resolveFrom: [installed, own],
       environment: { PATH: join(folder, 'bin') },

@@ -99,7 +99,6 @@ describe('what a request asks for', () => {
       ],
       labels: { team: 'a' },
       priority: -3,
-      traceparent: '00-a',
     };
     expect(spec(request)).toStrictEqual({
       title: 't',
@@ -140,7 +139,6 @@ describe('what a request asks for', () => {
       },
       labels: { team: 'a' },
       priority: -3,
-      traceparent: '00-a',
     });
   });
 

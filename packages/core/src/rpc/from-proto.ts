@@ -93,7 +93,6 @@ export function specFrom(request: CreateTaskRequest, defaults: TaskDefaults, plu
     retry: retryFrom(request.retry, defaults.retry),
     labels: request.labels,
     priority: request.priority,
-    ...opt('traceparent', request.traceparent),
   };
 }
 

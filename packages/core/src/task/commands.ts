@@ -43,6 +43,7 @@ export type Command =
       readonly prompt: NonNullable<Attempt['prompt']>;
       readonly decoderVersion: number;
       readonly apiKeyVariable?: string;
+      readonly spansTellUsage?: true;
       readonly baseline?: NonNullable<Attempt['baseline']>;
       /** What the probe has against the CLI although it may run; told with the task's first attempt. */
       readonly warning?: string;

@@ -66,6 +66,8 @@ export interface TaskSpec {
   readonly priority: number;
   /** The caller's trace, as a W3C traceparent. */
   readonly traceparent?: string;
+  /** What the systems along that trace have written beside it, as a W3C tracestate. */
+  readonly tracestate?: string;
 }
 
 /** A file's path is relative to the workspace and is read when the prompt is rendered. */
@@ -206,6 +208,8 @@ export interface Attempt {
   readonly decoderVersion?: number;
   /** The variable in which the harness expects its key: what a second shim must be handed again. Never the key. */
   readonly apiKeyVariable?: string;
+  /** The harness sends its own spans, and they tell its usage. */
+  readonly spansTellUsage?: true;
   readonly directory?: string;
   /** As far as its shim got with it; absent before there is a shim. */
   readonly sandbox?: SandboxLevel;

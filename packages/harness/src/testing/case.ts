@@ -28,6 +28,7 @@ export const rules = [
   'settings',
   'trust',
   'metered',
+  'telemetry',
   'executables',
   'one output',
   'probe',

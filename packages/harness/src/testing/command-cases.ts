@@ -1,4 +1,12 @@
-import { RefusedAttempt, type AttemptContext, type Command, type Harness, type HarnessSettings, type PermissionMode } from '../contract.ts';
+import {
+  RefusedAttempt,
+  type AttemptContext,
+  type Command,
+  type Harness,
+  type HarnessSettings,
+  type PermissionMode,
+  type TelemetryTarget,
+} from '../contract.ts';
 import type { ConformanceCase, Subject } from './case.ts';
 import type { Fixture } from './fixtures.ts';
 import { check, play, same } from './play.ts';
@@ -86,6 +94,23 @@ export function commandCases({ harness, fixtures }: Subject): ConformanceCase[] 
           fixtures.some((fixture) => tellsEarly(harness, fixture)),
           'no recording has a call with its output, not provisional, before the total or ending that counts it: a limit would be met too late',
         );
+      },
+    },
+    {
+      rule: 'telemetry',
+      name: 'its own traces go where they are told to, marked as they are told to, and nowhere unless they are',
+      run: () => {
+        const { telemetry: own } = capabilities;
+        check(!visible(build(harness, {})).includes('OTEL_EXPORTER'), 'the command line switches on what nobody has asked for');
+        if (!own) return;
+        check(own.transports.length > 0, 'telemetry is declared, and no transport');
+        for (const transport of own.transports) {
+          const telemetry = telemetryBy(transport);
+          const command = build(harness, { telemetry });
+          check(visible(command).includes('127.0.0.1:4799'), `the command line does not say where they go by ${transport}`);
+          check(visible(command).includes('task-7f3a'), 'the command line does not have the attributes of the resource');
+          check(!(own.headersVariable in command.env), `env sets ${own.headersVariable}, which only the daemon hands over`);
+        }
       },
     },
     {
@@ -187,16 +212,24 @@ export function commandCases({ harness, fixtures }: Subject): ConformanceCase[] 
   ];
 }
 
+function telemetryBy(transport: TelemetryTarget['transport']): TelemetryTarget {
+  const endpoint = transport === 'grpc' ? 'http://127.0.0.1:4799' : 'http://127.0.0.1:4799/v1/traces';
+  return { transport, endpoint, timeoutMs: 10_000, resource: { 'singletree.task.id': 'task-7f3a' } };
+}
+
 /** Each of them is a command line of its own. */
 function waysToAsk({ capabilities }: Harness): readonly (readonly [string, Partial<AttemptContext>])[] {
   const resumed: Partial<AttemptContext> = capabilities.resume ? { session: { kind: 'resume', id: sessionId } } : {};
+  const transport = capabilities.telemetry?.transports[0];
+  const sending: Partial<AttemptContext> = transport === undefined ? {} : { telemetry: telemetryBy(transport) };
   return [
     ['as usual', {}],
     ['metered', { metered: true }],
     ['in a trusted workspace', { trusted: true }],
     ['as root', { root: true }],
     ['resumed', resumed],
-    ['all of that at once', { metered: true, trusted: true, root: true, ...resumed }],
+    ['with its own traces', sending],
+    ['all of that at once', { metered: true, trusted: true, root: true, ...resumed, ...sending }],
   ];
 }
 

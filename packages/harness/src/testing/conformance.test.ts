@@ -58,6 +58,11 @@ const capabilities: Capabilities = {
   permissionModes: ['all', 'read'],
 };
 
+const sendingTraces: Capabilities = {
+  ...capabilities,
+  telemetry: { traces: 'links', transports: ['http'], headersVariable: 'TOY_HEADERS' },
+};
+
 const before = (baseline: Baseline | undefined): number => countOf(baseline?.data['tokens']) ?? 0;
 
 const toy: Harness = defineHarness<unknown>({
@@ -350,6 +355,20 @@ const mutants: readonly [fault: string, rule: Rule, Partial<Harness>][] = [
             : [event],
         ),
       ),
+    },
+  ],
+  [
+    'traces that nobody asked for',
+    'telemetry',
+    { command: (attempt, settings) => ({ ...toy.command(attempt, settings), env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://maker' } }) },
+  ],
+  ['traces that are only declared', 'telemetry', { capabilities: sendingTraces }],
+  [
+    'traces of nobody',
+    'telemetry',
+    {
+      capabilities: sendingTraces,
+      command: (attempt, settings) => withArgument(attempt.telemetry !== undefined, attempt.telemetry?.endpoint ?? '', attempt, settings),
     },
   ],
   [

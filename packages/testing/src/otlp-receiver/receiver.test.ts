@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
-import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
+import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { expect, test } from 'vitest';
 import { until } from '../until.ts';
 import { dropping, startOtlpReceiver } from './receiver.ts';
@@ -109,6 +109,24 @@ test('refuses every cut of a request, and other bytes', () => {
   const bytes = serialise(span('00f067aa0ba902b7', { attributes: { a: 'b' } }));
   for (let length = 1; length < bytes.length; length++) expect(() => decodeSpans(bytes.subarray(0, length))).toThrow('not protobuf');
   expect(() => decodeSpans(Buffer.from('{"resourceSpans":[]}'))).toThrow('not protobuf');
+});
+
+test('reads spans in JSON as it reads them in protobuf', async () => {
+  await using receiver = await startOtlpReceiver();
+  const written = span('00f067aa0ba902b8', {
+    kind: SpanKind.CLIENT,
+    parentSpanContext: { traceId, spanId: '00f067aa0ba902b7', traceFlags: 1 },
+    attributes: { text: 'grün', no: false, int: -42, big: 2 ** 40, half: 0.5, list: ['a', 'b'] },
+    status: { code: SpanStatusCode.ERROR, message: 'gate failed' },
+    events: [{ name: 'kill', time: [1_790_000_001, 1], attributes: { signal: 9 }, droppedAttributesCount: 0 }],
+    links: [{ context: { traceId, spanId: 'aaaaaaaaaaaaaaaa', traceFlags: 1 }, attributes: { why: 'rerun' }, droppedAttributesCount: 0 }],
+  });
+  const json = JsonTraceSerializer.serializeRequest([written]);
+  await post(receiver.url, new Uint8Array(json ?? []), { 'content-type': 'application/json' });
+  await post(receiver.url, serialise(written));
+  const [inJson, inProtobuf] = receiver.spans();
+  expect(inJson).toMatchObject({ name: 'invoke_agent', kind: 'client', attributes: { big: 2 ** 40 } });
+  expect(inJson).toEqual(inProtobuf);
 });
 
 test('keeps the bytes, uncompressed, and acknowledges them', async () => {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { decodeJsonSpans } from './json.ts';
 import { decodePoints, type ReceivedPoint } from './points.ts';
 import { decodeSpans } from './spans.ts';
 import type { ReceivedSpan } from './spans.ts';
@@ -64,7 +65,7 @@ export function dropping(...numbers: readonly number[]): Behaviour {
 }
 
 /**
- * Starts an OTLP receiver on loopback that takes http/protobuf and misbehaves as told. It keeps every body as it was received, so
+ * Starts an OTLP receiver on loopback that takes OTLP by HTTP, traces in JSON too, and misbehaves as told. It keeps every body as it was received, so
  * that a test can compare what came twice byte for byte.
  */
 export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
@@ -124,13 +125,17 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     url: `http://127.0.0.1:${port}`,
     port,
     requests,
-    spans: () => requests.filter(({ path }) => path === '/v1/traces').flatMap(({ body }) => decodeSpans(body)),
+    spans: () => requests.filter(({ path }) => path === '/v1/traces').flatMap(spansIn),
     points: () => decodePoints(requests.findLast(({ path }) => path === '/v1/metrics')?.body ?? new Uint8Array()),
     setBehaviour: (next) => void (behaviour = next),
     close,
     reopen: async () => void (await listen(port)),
     [Symbol.asyncDispose]: close,
   };
+}
+
+function spansIn({ contentType, body }: OtlpRequest): readonly ReceivedSpan[] {
+  return contentType.startsWith('application/json') ? decodeJsonSpans(body) : decodeSpans(body);
 }
 
 function headersOf({ headers }: IncomingMessage): Readonly<Record<string, string | undefined>> {

@@ -35,10 +35,10 @@ export interface ReceivedSpan {
   readonly scope: { readonly name: string; readonly version: string };
 }
 
-const spanKinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+export const spanKinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 export type SpanKind = (typeof spanKinds)[number];
 
-const statusCodes = ['unset', 'ok', 'error'] as const;
+export const statusCodes = ['unset', 'ok', 'error'] as const;
 export type StatusCode = (typeof statusCodes)[number];
 
 // Field numbers of opentelemetry-proto 1.x, which are stable: collector/trace/v1, trace/v1, common/v1.
