@@ -1,15 +1,18 @@
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { spawn } from 'node:child_process';
+import { cpSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { found, lineOf, prepareGo, preparePython } from '../../tools/backends/languages.ts';
 import { caseNames, transportNames, type Cell, type MatrixProtocol, type MatrixTransport } from '../matrix/cases.ts';
 import { matrixSettings, startMatrix, type Matrix } from '../matrix/daemon.ts';
-import { exampleTests } from '../support/example.testsuite.ts';
+import { exampleTests, startScene, type Scene } from '../support/example.testsuite.ts';
+import { blocksOf, programOf } from '../support/page.ts';
 
 /** Clients that others write: generated from the proto files, compiled, and run against the daemon. */
 
-const examples = join(import.meta.dirname, '../../examples');
+const root = join(import.meta.dirname, '../..');
+const examples = join(root, 'examples');
 const drivers = join(import.meta.dirname, '../matrix/drivers');
 const python = await preparePython(console.error);
 const go = await prepareGo(console.error);
@@ -19,15 +22,47 @@ afterAll(() => {
   console.log(lineOf('Go', go));
 });
 
-describe.skipIf('missing' in python)('examples/python', () => {
-  exampleTests(() => {
-    const { interpreter, environment } = found(python);
-    return { command: [interpreter, join(examples, 'python/run.py')], environment, aSecond: '1' };
+describe('examples', () => {
+  const stack = new AsyncDisposableStack();
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = stack.use(await startScene());
   });
-});
+  afterAll(() => stack.disposeAsync());
 
-describe.skipIf('missing' in go)('examples/go', () => {
-  exampleTests(async () => ({ command: [await found(go).build('examples/go')], aSecond: '1s' }));
+  describe.skipIf('missing' in python)('examples/python', () => {
+    exampleTests(
+      () => scene,
+      () => {
+        const { interpreter, environment } = found(python);
+        return { command: [interpreter, join(root, 'examples/python/run.py')], environment, aSecond: '1' };
+      },
+    );
+  });
+
+  describe.skipIf('missing' in go)('examples/go', () => {
+    exampleTests(
+      () => scene,
+      async () => ({ command: [await found(go).build('examples/go')], aSecond: '1s' }),
+    );
+  });
+
+  test.skipIf('missing' in python || 'missing' in go)(
+    'the commands of docs/clients.md, from a checkout of the repository',
+    async () => {
+      const copy = join(scene.home, 'singletree');
+      for (const part of ['proto', 'examples']) cpSync(join(root, part), join(copy, part), { recursive: true, filter: isSource });
+      const script = programOf(blocksOf('docs/clients.md'), 'sh', 'test:backends').replaceAll('/home/me', scene.home);
+      const PATH = [join(root, 'node_modules/.bin'), process.env['PATH']].join(delimiter);
+      // Only the caches are ours: HOME is where the page's reader has the daemon.
+      const environment = { ...process.env, ...found(go).environment, HOME: scene.home, PATH };
+      const run = scene.start(['bash', '-euo', 'pipefail'], environment, `cd '${copy}'\n${script}`);
+      const { code, stdout, stderr } = await run.ended;
+      expect(code, stderr).toBe(0);
+      expect(stdout.match(/"outcome": +"OUTCOME_SUCCESS"/g)).toHaveLength(2);
+    },
+    600_000,
+  );
 });
 
 /** The transports that a library has at all, by protocol: gRPC is HTTP/2 by its definition, and only connect-go speaks it over HTTP/1.1 too. */
@@ -74,3 +109,7 @@ describe('the protocol matrix', () => {
     console.log(`the protocol matrix: ${made.length} cells by ${Object.keys(clients).join(' and ')}`);
   }
 });
+
+function isSource(path: string): boolean {
+  return !['gen', 'node_modules', '__pycache__'].includes(basename(path));
+}
