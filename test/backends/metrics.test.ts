@@ -65,7 +65,7 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
     const costs = await sum('singletree_task_cost_USD_total', 'gen_ai_agent_name');
     expect(costs['fake']).toBeCloseTo(total(({ completion }) => completion?.actualCostUsdMicros) / 1_000_000, 6);
     const gates = await sum('singletree_quality_gate_duration_seconds_count', 'cicd_pipeline_task_run_result');
-    expect(gates).toEqual({ success: 3, failure: 2 });
+    expect(gates).toEqual({ success: 3, failure: 2, error: 1 });
   });
 
   test('by the Collector, which it scrapes: the same names, the same values', async () => {

@@ -80,6 +80,7 @@ describe.each(ways)('one trace a task: $way', ({ needs, protocol, of }) => {
       const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined);
       expect(roots).toMatchObject([rootOf(task)]);
       const root = roots[0]!;
+      expect(root.attributes['singletree.cost_usd_micros'], 'absent where it is unknown').toBe(task.completion?.actualCostUsdMicros);
       expect(spans.filter((span) => span !== root && span.parentSpanId !== root.spanId)).toEqual([]);
       const named = (prefix: string): StoredSpan[] => spans.filter((span) => span.name.startsWith(prefix));
       expect(named('invoke_agent ')).toMatchObject(task.attempts.map((attempt) => attemptOf(task, attempt)));
@@ -196,7 +197,6 @@ function rootOf(task: Task): object {
       'singletree.task.retry_count': event.retryCount,
       'singletree.usage.input_tokens': event.actualInputTokens,
       'singletree.usage.output_tokens': event.actualOutputTokens,
-      'singletree.cost_usd_micros': event.actualCostUsdMicros,
       'singletree.quality_gate.run_count': event.qualityGatesRun.length,
       'singletree.quality_gate.failed_count': event.qualityGatesFailed.length,
     },
@@ -218,7 +218,7 @@ function gateOf(task: Task, gate: Task['gateResults'][number]): object {
     failed: gate.status !== 'passed',
     attributes: {
       'cicd.pipeline.task.name': gate.name,
-      'cicd.pipeline.task.run.result': gate.status === 'passed' ? 'success' : 'failure',
+      'cicd.pipeline.task.run.result': { passed: 'success', failed: 'failure', errored: 'error' }[gate.status],
       'singletree.attempt.number': gate.attempt,
       'singletree.task.id': task.id,
     },

@@ -22,7 +22,7 @@ test.each(Object.entries(generated))('%s is fresh: else run `pnpm generate`', (f
 const queries = rows.flatMap(({ panels }) =>
   panels.flatMap(({ title, queries: each }) => each.map(({ expression }) => [title, expression] as const)),
 );
-const functions = ['absent_over_time', 'and', 'by', 'histogram_quantile', 'increase', 'le', 'max', 'on', 'sum'];
+const functions = ['absent_over_time', 'and', 'by', 'histogram_quantile', 'increase', 'le', 'max', 'on', 'or', 'sum'];
 
 test.each([
   ...queries,

@@ -1,5 +1,5 @@
 /** What the dashboard shows; grafana.ts gives it Grafana's form. */
-import { labelName, max, promql, quantile, ratio, sum } from './promql.ts';
+import { labelName, max, promql, quantile, ratio, share, sum } from './promql.ts';
 
 export interface Panel {
   readonly title: string;
@@ -82,20 +82,20 @@ export const rows: readonly Row[] = [
         'Success',
         'Share of the finished tasks that gave all that was asked for.',
         'percentunit',
-        ratio(sum(grown(completions, range, success)), sum(grown(completions, range))),
+        share(sum(grown(completions, range, success)), sum(grown(completions, range))),
       ),
       number(
         'Failed',
         'Share of the finished tasks that failed or ran out of time.',
         'percentunit',
-        ratio(sum(grown(completions, range, failure)), sum(grown(completions, range))),
+        share(sum(grown(completions, range, failure)), sum(grown(completions, range))),
       ),
       number('Spent', 'On finished tasks, at list prices, as far as it is known.', 'currencyUSD', sum(grown(cost, range))),
       number(
         'Gates passed',
         'Share of the runs of gates.',
         'percentunit',
-        ratio(sum(counted(gates, range, { [result]: '=success' })), sum(counted(gates, range))),
+        share(sum(counted(gates, range, { [result]: '=success' })), sum(counted(gates, range))),
       ),
       number('Active', 'Tasks that are being worked on now.', 'none', sum(now('singletree.task.active'))),
       number('Queued', 'Tasks that wait for their turn now.', 'none', sum(now('singletree.task.queued'))),
@@ -154,7 +154,7 @@ export const rows: readonly Row[] = [
         'Input that came from a cache',
         'Share of the input tokens.',
         named(
-          ratio(
+          share(
             sum(grown('singletree.task.usage.cache_read.input_tokens', window), [model]),
             sum(grown('singletree.task.usage.input_tokens', window), [model]),
           ),
@@ -178,7 +178,7 @@ export const rows: readonly Row[] = [
         'percentunit',
         'Money',
         'Share of what was spent that went to tasks without success.',
-        column('without success', ratio(sum(grown(cost, window, unsuccessful)), sum(grown(cost, window)))),
+        column('without success', share(sum(grown(cost, window, unsuccessful)), sum(grown(cost, window)))),
       ),
       panel(
         'table',
@@ -213,7 +213,7 @@ export const rows: readonly Row[] = [
         'percentunit',
         'Runs that passed',
         'Share of the runs of each gate.',
-        named(ratio(sum(counted(gates, window, { [result]: '=success' }), [gate]), sum(counted(gates, window), [gate])), gate),
+        named(share(sum(counted(gates, window, { [result]: '=success' }), [gate]), sum(counted(gates, window), [gate])), gate),
       ),
       panel(
         'table',
@@ -232,7 +232,7 @@ export const rows: readonly Row[] = [
         'Share of the finished tasks of which gates gave a verdict.',
         column(
           'passed',
-          ratio(
+          share(
             sum(grown(completions, window, { 'singletree.quality_gate.passed': '=true' })),
             sum(grown(completions, window, { 'singletree.quality_gate.passed': '=~true|false' })),
           ),

@@ -72,7 +72,12 @@ export function quantile<Of extends string>(share: number, { text }: Expression<
   return `histogram_quantile(${share}, sum${grouping(['le', ...by])}(${text}))`;
 }
 
-/** Nothing, and not infinity, where the divisor is 0. */
+/** What part has of whole; 0 where there is no part at all, nothing where there is no whole. */
+export function share(part: string, whole: string): string {
+  return `(${part} or 0 * ${whole}) / (${whole} > 0)`;
+}
+
+/** Nothing where the dividend is unknown, and nothing, not infinity, where the divisor is 0. */
 export function ratio(dividend: string, divisor: string): string {
   return `${dividend} / (${divisor} > 0)`;
 }

@@ -1,5 +1,5 @@
 /** What Prometheus reckons and warns of by itself. deploy/prometheus/rules.yaml is made of it. */
-import { max, promql, ratio, sum } from './promql.ts';
+import { max, promql, ratio, share, sum } from './promql.ts';
 
 export interface Recording {
   readonly record: string;
@@ -36,14 +36,14 @@ const passed = { 'cicd.pipeline.task.run.result': '=success' } as const;
 
 export const recordings: readonly Recording[] = [
   { record: 'singletree:task_completions:increase1h', expression: sum(grown(completions, '1h'), [harness, type, outcome]) },
-  { record: 'singletree:task_failures:ratio1h', expression: ratio(sum(grown(completions, '1h', failure)), sum(grown(completions, '1h'))) },
+  { record: 'singletree:task_failures:ratio1h', expression: share(sum(grown(completions, '1h', failure)), sum(grown(completions, '1h'))) },
   { record: 'singletree:task_cost_usd:increase1h', expression: sum(grown(cost, '1h')) },
   {
     record: 'singletree:task_cost_usd_per_success:ratio1d',
     expression: ratio(sum(grown(cost, '1d'), [harness, type]), sum(grown(completions, '1d', { [outcome]: '=success' }), [harness, type])),
   },
   { record: 'singletree:gate_runs:increase1h', expression: sum(counted(gates, '1h')) },
-  { record: 'singletree:gate_runs_passed:ratio1h', expression: ratio(sum(counted(gates, '1h', passed)), sum(counted(gates, '1h'))) },
+  { record: 'singletree:gate_runs_passed:ratio1h', expression: share(sum(counted(gates, '1h', passed)), sum(counted(gates, '1h'))) },
 ];
 
 export const alerts: readonly Alert[] = [

@@ -6,6 +6,7 @@ import { aTask, finished, TestDaemon } from '../../support/daemon.ts';
 const change = { write: { path: 'a.txt', content: 'after\n' } };
 const passing = { name: 'test', command: 'grep after a.txt' };
 const failing = { name: 'lint', command: 'echo "line 3 is too long"; exit 1' };
+const impossible = { name: 'scan', command: 'exit 127', required: false };
 /** Less than the 1,000 tokens of the context window. */
 const call = { call: { input: 200, cacheRead: 300, cacheWrite: 40, output: 50, reasoning: 20, costUsd: 0.25 } };
 
@@ -14,7 +15,8 @@ const script: FakeScript = {
   prompts: [
     { match: 'SUCCEED', script: [call, { compaction: { before: 900, after: 300 } }, call, change, { say: 'Done.' }] },
     { match: 'BREAK A GATE', script: [call, change, { say: 'Done.' }] },
-    { match: 'LOOK ONLY', script: [call, { say: 'It looks good.' }] },
+    // Nobody says what it costs.
+    { match: 'LOOK ONLY', script: [{ call: { input: 200, output: 50 } }, { say: 'It looks good.' }] },
     { match: 'HANG', script: [call, { hang: true }] },
     { match: 'CRASH', script: [call, { exit: 3 }] },
     // What a session is told that is resumed after a crash.
@@ -26,7 +28,7 @@ const script: FakeScript = {
 const tasks = {
   success: { instructions: 'SUCCEED', taskType: 'implementation', complexity: 'medium', gates: [passing] },
   /** Something is kept, though a gate is red. */
-  partial: { instructions: 'BREAK A GATE', taskType: 'debugging', gates: [passing, failing], limits: { maxAttempts: 1 } },
+  partial: { instructions: 'BREAK A GATE', taskType: 'debugging', gates: [passing, failing, impossible], limits: { maxAttempts: 1 } },
   /** Nothing is kept. */
   gateFailed: { instructions: 'LOOK ONLY', taskType: 'code_review', gates: [failing], limits: { maxAttempts: 1 } },
   timeout: { instructions: 'HANG', taskType: 'testing', limits: { timeoutMs: 1_500 } },
@@ -50,6 +52,8 @@ export const outcomes: Readonly<Record<FixtureName, Outcome>> = {
 
 export interface Scene extends AsyncDisposable {
   readonly folder: string;
+  /** A repository for tasks. */
+  readonly workspace: string;
   readonly daemon: TestDaemon;
   /** Runs the tasks, all at once, and waits for their ends. */
   run(client: Singletree): Promise<Fixture>;
@@ -65,6 +69,7 @@ export async function openScene(): Promise<Scene> {
   daemon.follow(script);
   return {
     folder,
+    workspace,
     daemon,
     async run(client) {
       const created = await Promise.all(
