@@ -16,7 +16,10 @@ const lastWordsMs = 200;
  */
 export async function runDaemon({ logTo, onReady, ...options }: RunOptions): Promise<number> {
   const log = pino({ base: { pid: process.pid }, level: options.environment['SINGLETREE_LOG_LEVEL'] ?? 'info' }, logTo);
-  const daemon = await startDaemon({ ...options, log });
+  const daemon = await startDaemon({ ...options, log }).catch((error: unknown) => {
+    endSoon();
+    throw error;
+  });
   let asked = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (asked) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
@@ -32,11 +35,15 @@ export async function runDaemon({ logTo, onReady, ...options }: RunOptions): Pro
   } catch (error) {
     // A store that failed a sync must not be asked again: end, and recover from what is on disk.
     log.fatal({ err: error }, 'the daemon ends');
-    // What still listens, watches and drives would hold the process for ever, with a store that answers nobody.
-    setTimeout(() => process.exit(process.exitCode ?? 1), lastWordsMs).unref();
+    endSoon();
     return 1;
   } finally {
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
   }
+}
+
+/** What still listens, watches and drives would hold the process for ever: half a daemon, which answers nobody. */
+function endSoon(): void {
+  setTimeout(() => process.exit(process.exitCode ?? 1), lastWordsMs).unref();
 }

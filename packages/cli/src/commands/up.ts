@@ -53,11 +53,14 @@ Examples:
   },
 };
 
+/** A daemon that takes connections and answers none is no reason to wait for ever. */
+const statusLimitMs = 10_000;
+
 async function detach(call: Call, options: { state: string; config: string | undefined; idle: string | undefined }): Promise<ExitCode> {
   await refuseSecond(options.state);
   const { warnings } = await startDetached({ ...options, env: call.world.env });
   for (const warning of warnings) call.warn(warning);
-  const status = await connect({ state: options.state, env: {} }).daemon.status();
+  const status = await connect({ state: options.state, env: {} }).daemon.status({ timeoutMs: statusLimitMs });
   if (call.json) call.printJson(toJson(status));
   else if (!call.quiet) {
     const { version, pid, harnesses, telemetry } = status;
