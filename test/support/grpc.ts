@@ -9,26 +9,33 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type CallOptions, type ServiceError } from '@grpc/grpc-js';
 import { ErrorInfoSchema, StatusSchema, type ErrorInfo } from '@singletree/protocol';
 
 /** A stock gRPC client: Google's own stack for Node, with the messages of the proto files and nothing else of ours. */
 export class GrpcClient implements Disposable {
   readonly #client: Client;
+  readonly #metadata = new Metadata();
 
-  /** `unix:` and the path of a socket, as grpc-js and the daemon's address file both write it. */
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure());
+  /**
+   * `unix:` and the path of a socket, as grpc-js and the daemon's address file both write it, or a host and a port; with TLS if an authority is
+   * named.
+   */
+  constructor(address: string, { ca, token }: { readonly ca?: Buffer | undefined; readonly token?: string | undefined } = {}) {
+    this.#client = new Client(address, ca === undefined ? credentials.createInsecure() : credentials.createSsl(ca));
+    if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`);
   }
 
   /** Rejects with the `ServiceError` of grpc-js. */
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
+    options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
       const [path, serialize, deserialize] = wireOf(method);
-      this.#client.makeUnaryRequest(path, serialize, deserialize, create(method.input, request), (error, answer) =>
+      const message = create(method.input, request);
+      this.#client.makeUnaryRequest(path, serialize, deserialize, message, this.#metadata, options, (error, answer) =>
         answer === undefined ? reject(error ?? new Error('neither answer nor error')) : resolve(answer),
       );
     });
@@ -43,6 +50,7 @@ export class GrpcClient implements Disposable {
         (raw: Uint8Array) => Buffer.from(raw),
         deserialize,
         bytes,
+        this.#metadata,
         (error, answer) => (error ? reject(error) : resolve(answer)),
       );
     });
@@ -51,9 +59,10 @@ export class GrpcClient implements Disposable {
   stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
-  ): AsyncIterable<MessageShape<O>> {
+    options: CallOptions = {},
+  ): AsyncIterable<MessageShape<O>> & { cancel(): void } {
     const [path, serialize, deserialize] = wireOf(method);
-    return this.#client.makeServerStreamRequest(path, serialize, deserialize, create(method.input, request));
+    return this.#client.makeServerStreamRequest(path, serialize, deserialize, create(method.input, request), this.#metadata, options);
   }
 
   [Symbol.dispose](): void {

@@ -20,7 +20,7 @@ beforeAll(async () => {
     requests.push(request.headers);
     response.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   });
-  stack.defer(() => new Promise((done) => void server.close(done)));
+  stack.defer(async () => void (await new Promise((done) => void server.close(done))));
   stack.defer(() => server.closeAllConnections());
   await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
   const bound = server.address();
