@@ -26,7 +26,13 @@ export interface RawAnswer {
 
 /** One request on a connection of its own, without any client's help; trailers come with the headers. Rejects if nothing is answered. */
 export async function ask(target: Target, request: RawRequest): Promise<RawAnswer> {
-  return target.version === 1 ? await askHttp1(target, request) : await askHttp2(target, request);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000);
+  try {
+    return await Promise.race([late, target.version === 1 ? askHttp1(target, request) : askHttp2(target, request)]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function askHttp1(target: Target, { method = 'POST', path, headers = {}, body = '' }: RawRequest): Promise<RawAnswer> {

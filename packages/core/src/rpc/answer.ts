@@ -1,5 +1,5 @@
 import { constants } from 'node:http2';
-import { Code, ConnectError, createConnectRouter, createContextValues, type ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError, createConnectRouter, createContextValues, type ConnectRouter, type Interceptor } from '@connectrpc/connect';
 import {
   compressionBrotli,
   compressionGzip,
@@ -36,6 +36,7 @@ export interface AnswerParts {
   readonly limits: Limits;
   readonly shutdown: AbortSignal;
   readonly log: Logger;
+  readonly interceptors: readonly Interceptor[];
 }
 
 export interface Answers {
@@ -84,9 +85,9 @@ export function createAnswers(parts: AnswerParts): Answers {
   };
 }
 
-function destinationsOf({ routes, texts, limits, shutdown, log }: AnswerParts): ReadonlyMap<string, Answer> {
+function destinationsOf({ routes, texts, limits, shutdown, log, interceptors }: AnswerParts): ReadonlyMap<string, Answer> {
   const router = createConnectRouter({
-    interceptors: [edge({ log, shutdown, slowReaderMs: limits.slowReaderMs })],
+    interceptors: [...interceptors, edge({ log, shutdown, slowReaderMs: limits.slowReaderMs })],
     jsonOptions,
     readMaxBytes: limits.requestBytes,
     maxTimeoutMs: limits.longestTimeoutMs,
@@ -214,11 +215,12 @@ function limitBody(request: Request, response: Response, call: Call, { bodyMs }:
     const error = new DomainError('DEADLINE_EXCEEDED', `the request did not end within ${bodyMs / 1_000} s`);
     call.code = codeToString(Code.DeadlineExceeded);
     if (response.headersSent) return request.stream.close(constants.NGHTTP2_CANCEL);
-    response.once('finish', () => request.stream.close(constants.NGHTTP2_NO_ERROR));
     refuse(request, response, { error: toConnectError(error) });
   }, bodyMs);
   request.once('end', () => clearTimeout(timer));
   response.once('close', () => clearTimeout(timer));
+  // Who is answered before the end of the request may stop sending it. Trailers are the last of an answer, and have to be on their way.
+  request.stream.once('wantTrailers', () => setImmediate(() => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR)));
 }
 
 function answerText(text: () => Promise<string>, response: Response, call: Call, log: Logger): void {

@@ -17,6 +17,9 @@ export interface Speaker {
   close(): void;
 }
 
+/** How HTTP/2 begins, and no request of HTTP/1.1: PROPFIND is one. */
+const preface = Buffer.from('PRI ');
+
 /** HTTP/1.1 and HTTP/2 for one handler, with the limits of the wire. */
 export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Speaker {
   const one = http.createServer(
@@ -56,14 +59,19 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
     http2: speakTwo,
     plain(socket) {
       socket.setTimeout(limits.headersMs, () => socket.destroy());
-      socket.once('readable', () => {
+      let first = Buffer.alloc(0);
+      const look = (): void => {
         // Reading and unshifting on `readable` keeps the bytes for whoever takes over; with `data` and pause the first frames get lost.
-        const first: unknown = socket.read();
-        if (!Buffer.isBuffer(first)) return;
+        const more: unknown = socket.read();
+        if (!Buffer.isBuffer(more)) return void socket.once('readable', look);
+        first = Buffer.concat([first, more]);
+        const isTwo = first.subarray(0, preface.length).equals(preface);
+        if (!isTwo && preface.subarray(0, first.length).equals(first)) return void socket.once('readable', look);
         socket.setTimeout(0).removeAllListeners('timeout');
         socket.unshift(first);
-        (first.subarray(0, 2).toString('latin1') === 'PR' ? speakTwo : speakOne)(socket);
-      });
+        (isTwo ? speakTwo : speakOne)(socket);
+      };
+      socket.once('readable', look);
     },
     close() {
       one.close();
