@@ -33,7 +33,7 @@ export function statusLines(status: DaemonStatus, look: Look, now: number): stri
         place === 0 ? 'telemetry' : '',
         / (PAUSED|FULL): /.test(line) ? paint(look, 'red', line) : line,
       ]),
-      ...bindings(status),
+      ...bindings({ ...status, tcp: status.tcpAddress }),
       ['log', statePaths(status.state).log],
     ]),
   ];

@@ -69,7 +69,11 @@ async function detach(call: Call, options: { state: string; config: string | und
       ...telemetryLines(telemetry).map((line, place) => [place === 0 ? 'telemetry' : '', line] as const),
       ['log', statePaths(options.state).log],
     ] as const;
-    call.print([`  singletree ${version} · pid ${pid}`, '', ...labelled(call.look, [...bindings(status), ...rest])]);
+    call.print([
+      `  singletree ${version} · pid ${pid}`,
+      '',
+      ...labelled(call.look, [...bindings({ ...status, tcp: status.tcpAddress }), ...rest]),
+    ]);
   }
   return exitCodes.success;
 }

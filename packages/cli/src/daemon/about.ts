@@ -6,10 +6,19 @@ import { oneLine } from '../terminal/text.ts';
 type Pair = readonly [label: string, value: string | undefined];
 type Telemetry = { readonly [K in keyof DaemonStatus['telemetry']]?: DaemonStatus['telemetry'][K] | undefined };
 
+interface Bound {
+  readonly address: string;
+  readonly tcp?: string | undefined;
+  readonly state: string;
+  readonly configFile?: string | undefined;
+}
+
 /** What a daemon is really bound to, for `up` and `status`. */
-export function bindings({ address, state, configFile }: { address: string; state: string; configFile?: string | undefined }): Pair[] {
+export function bindings({ address, tcp, state, configFile }: Bound): Pair[] {
   return [
-    ['socket', address],
+    // Without a socket the address is the one over TCP.
+    ['socket', address === tcp ? undefined : address],
+    ['tcp', tcp],
     ['state', state],
     ['config', configFile ?? 'none; everything has its default'],
   ];
