@@ -59,15 +59,31 @@ describe('examples', () => {
       const run = scene.start(['bash', '-euo', 'pipefail'], environment, `cd '${copy}'\n${script}`);
       const { code, stdout, stderr } = await run.ended;
       expect(code, stderr).toBe(0);
-      expect(stdout.match(/"outcome": +"OUTCOME_SUCCESS"/g)).toHaveLength(2);
+      expect(stdout.match(/"outcome": *"OUTCOME_SUCCESS"/g)).toHaveLength(2);
     },
     600_000,
   );
 });
 
-/** The transports that a library has at all, by protocol: gRPC is HTTP/2 by its definition, and only connect-go speaks it over HTTP/1.1 too. */
-type Ways = Readonly<Partial<Record<MatrixProtocol, readonly MatrixTransport[]>>>;
-const two = transportNames.filter((name) => !name.endsWith(' h1'));
+const protocols: readonly MatrixProtocol[] = ['connect', 'grpc', 'grpc-web'];
+
+interface Impossible {
+  readonly clients: readonly string[];
+  readonly protocols: readonly MatrixProtocol[];
+  readonly transports: readonly MatrixTransport[];
+  readonly why: string;
+}
+
+/** What no user of a library can do either. connect-go speaks everything over everything. */
+const impossible: readonly Impossible[] = [
+  { clients: ['grpcio', 'grpc-go'], protocols: ['connect', 'grpc-web'], transports: transportNames, why: 'they speak gRPC only' },
+  {
+    clients: ['grpcio', 'grpc-go'],
+    protocols: ['grpc'],
+    transports: ['socket h1', 'tcp h1', 'tls h1'],
+    why: 'they speak HTTP/2 only, as gRPC is defined',
+  },
+];
 
 describe('the protocol matrix', () => {
   const stack = new AsyncDisposableStack();
@@ -81,13 +97,12 @@ describe('the protocol matrix', () => {
     const { interpreter, environment } = found(python);
     const paths = [join(examples, 'python'), environment['PYTHONPATH']].join(delimiter);
     const cells = await driven([interpreter, join(drivers, 'python/drive.py')], { ...environment, PYTHONPATH: paths });
-    expectAll(cells, { grpcio: { grpc: two } });
+    expectAll(cells, ['grpcio']);
   });
 
   test.skipIf('missing' in go)('Go drives all that grpc-go and connect-go can', async () => {
     const cells = await driven([await found(go).build('test/matrix/drivers/go')]);
-    const connectGo = { connect: transportNames, grpc: transportNames, 'grpc-web': transportNames };
-    expectAll(cells, { 'grpc-go': { grpc: two }, 'connect-go': connectGo });
+    expectAll(cells, ['grpc-go', 'connect-go']);
   });
 
   async function driven([file = '', ...args]: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Cell[]> {
@@ -97,18 +112,24 @@ describe('the protocol matrix', () => {
     return lines.map((line) => JSON.parse(line) as Cell);
   }
 
-  function expectAll(cells: readonly Cell[], clients: Readonly<Record<string, Ways>>): void {
+  function expectAll(cells: readonly Cell[], clients: readonly string[]): void {
     expect(cells.filter(({ ok }) => !ok)).toEqual([]);
-    const wanted = Object.entries(clients).flatMap(([client, ways]) =>
-      Object.entries(ways).flatMap(([protocol, transports]) =>
-        transports.flatMap((transport) => caseNames.map((name) => [client, protocol, transport, name].join(' · '))),
+    const wanted = clients.flatMap((client) =>
+      protocols.flatMap((protocol) =>
+        transportNames
+          .filter((transport) => !isImpossible(client, protocol, transport))
+          .flatMap((transport) => caseNames.map((name) => [client, protocol, transport, name].join(' · '))),
       ),
     );
     const made = cells.map(({ client, protocol, transport, case: name }) => [client, protocol, transport, name].join(' · '));
     expect(made.toSorted()).toEqual(wanted.toSorted());
-    console.log(`the protocol matrix: ${made.length} cells by ${Object.keys(clients).join(' and ')}`);
+    console.log(`the protocol matrix: ${made.length} cells by ${clients.join(' and ')}`);
   }
 });
+
+function isImpossible(client: string, protocol: MatrixProtocol, transport: MatrixTransport): boolean {
+  return impossible.some((row) => row.clients.includes(client) && row.protocols.includes(protocol) && row.transports.includes(transport));
+}
 
 function isSource(path: string): boolean {
   return !['gen', 'node_modules', '__pycache__'].includes(basename(path));
