@@ -23,7 +23,7 @@ export function zerosBeside(points: readonly Point[], { harnesses }: Known, priv
   const types = [undefined, ...members['singletree.task.type']];
   const completions = harnesses.flatMap((harness) =>
     members['singletree.task.outcome'].flatMap((outcome) =>
-      types.map((type) => ({ 'singletree.task.type': type, 'singletree.task.outcome': outcome, 'gen_ai.agent.name': harness })),
+      types.map((type) => ({ 'gen_ai.agent.name': harness, 'singletree.task.outcome': outcome, 'singletree.task.type': type })),
     ),
   );
   const known = new Set(points.map(seriesOf));
