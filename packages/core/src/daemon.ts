@@ -11,12 +11,13 @@ import { Control } from './control.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
 import { KillSwitches } from './engine/kill-switches.ts';
+import type { Health } from './health/health.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
 import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
 import { harnessExport } from './outbox/harness-export.ts';
-import { openOutbox, type OutboxParts } from './outbox/outbox.ts';
+import { openOutbox, type Outbox, type OutboxParts } from './outbox/outbox.ts';
 import { roomIn } from './outbox/room.ts';
 import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';
@@ -25,6 +26,7 @@ import { createCatalogue, type Catalogue } from './plugins/catalogue.ts';
 import { createLookout } from './lookout.ts';
 import { createPrices } from './pricing/price-list.ts';
 import { unknownPredictor } from './prediction/predictor.ts';
+import { callSpans } from './rpc/call-spans.ts';
 import type { DaemonFacts } from './rpc/daemon-service.ts';
 import type { TaskDefaults } from './rpc/from-proto.ts';
 import { routes } from './rpc/routes.ts';
@@ -78,6 +80,9 @@ export interface Daemon {
 
 /** How long the relay may go on sending while the daemon stops. */
 const deliveryGraceMs = 3_000;
+
+/** How long the daemon's own spans and figures may still be sent. They are worth no wait. */
+const healthGraceMs = 1_000;
 
 /** Composes a daemon from its rooms and starts it. The only place where they meet. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
@@ -153,11 +158,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log,
     });
 
+    const health = await openHealth(configuration.telemetry.health, outbox);
     const wire = await openWire({
       listen: configuration.listen,
       socketPath: socketPath(folder.paths.root, environment),
       tokens: () => openTokens(folder.paths),
       log,
+      interceptors: health ? [callSpans(health.tracer)] : [],
     });
     const facts: DaemonFacts = {
       pid: process.pid,
@@ -241,7 +248,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await lookout.close();
       await hostCalls.end();
       await retention.stop();
-      await outbox.stop(deliveryGraceMs);
+      await Promise.all([outbox.stop(deliveryGraceMs), health?.stop(healthGraceMs)]);
       await store.close();
       folder.release();
     };
@@ -323,6 +330,11 @@ function openRetention(
 function unsentTraces(plugins: Catalogue, why: string): string[] {
   const wanted = plugins.all().filter(({ wantsTelemetry }) => wantsTelemetry);
   return wanted.map(({ id }) => `harnesses.${id}.telemetry: its traces are not sent: ${why}`);
+}
+
+/** OpenTelemetry's SDK takes a quarter of a second to load, so only who asks for it does. */
+async function openHealth(isOn: boolean, outbox: Outbox): Promise<Health | undefined> {
+  return isOn ? (await import('./health/health.ts')).startHealth({ version, ...(await outbox.forHealth()) }) : undefined;
 }
 
 function spansOf({ spans, max_spans: most }: LoadedConfiguration['configuration']['telemetry']): OutboxParts['spans'] {

@@ -236,6 +236,8 @@ export const configurationSchema = z.strictObject({
     .prefault({}),
   telemetry: z
     .strictObject({
+      /** Whether the daemon tells of itself: a span for each call, and figures of its process. */
+      health: truth.default(false),
       /** What traces show of an attempt beside itself. */
       spans: z.array(z.enum(['tools', 'model_calls'])).default([]),
       /** How many of these one trace may hold; the rest is counted. */

@@ -96,7 +96,7 @@ export async function senderFor(destination: Otlp, signal: Signal, { now, versio
 }
 
 /** As the specification has it: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#periodic-exporting-metricreader */
-function intervalOf(environment: Environment): number {
+export function intervalOf(environment: Environment): number {
   const ms = Number(variable(environment, 'OTEL_METRIC_EXPORT_INTERVAL') ?? 60_000);
   return Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, 100), 3_600_000) : 60_000;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { assertSame, hashed, type ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
@@ -6,8 +7,8 @@ import type { DestinationStanding, HistoryWanted, OutboxStore, QueueChange, Reco
 import type { Instant } from '../task/task.ts';
 import type { ProbeReport } from '../telemetry-probe.ts';
 import type { Privacy } from './attributes.ts';
-import { openChannels, senderFor, type Channel, type ChannelEvent } from './channels.ts';
-import { signals, type Destination, type DestinationSettings } from './destination.ts';
+import { intervalOf, openChannels, senderFor, type Channel, type ChannelEvent } from './channels.ts';
+import { otlpName, signals, type Destination, type DestinationSettings } from './destination.ts';
 import { readDestinations } from './destinations.ts';
 import type { MetricsState } from './metrics/exporter.ts';
 import { createSnapshots } from './metrics/snapshots.ts';
@@ -15,6 +16,7 @@ import { prometheusText } from './metrics/text.ts';
 import type { Environment } from './pairs.ts';
 import { probe } from './probe/probe.ts';
 import type { RelayState } from './relay.ts';
+import type { Send } from './send.ts';
 import { readSender, serialise, type FinishedTask } from './serialise.ts';
 
 export interface OutboxParts {
@@ -59,8 +61,17 @@ export interface Outbox {
   preview(finished: Omit<FinishedTask, 'history'>): Promise<Preview>;
   /** Sends a probe to every destination and tells what came of each. Nothing that waits is touched. */
   probe(): Promise<ProbeReport[]>;
+  /** For what the daemon tells of itself: connections of its own to where the OTEL_ variables say. */
+  forHealth(): Promise<HealthExport>;
   /** The totals as Prometheus reads them, everything counted that has finished. */
   metricsText(): Promise<string>;
+}
+
+export interface HealthExport {
+  readonly resource: Readonly<Record<string, string>>;
+  /** Absent while the signal is not exported. */
+  readonly traces?: Send;
+  readonly metrics?: { readonly post: Send; readonly intervalMs: number };
 }
 
 export type QueueWish = Pick<QueueChange, 'from' | 'since' | 'taskId' | 'to'>;
@@ -161,6 +172,17 @@ export async function openOutbox(parts: OutboxParts): Promise<Outbox> {
         all.flatMap(({ name, by }) => signals.map((signal) => ({ name, signal, destination: by[signal] }))),
         { ...parts, sender: own.sender, senderFor: (to, signal) => senderFor(to, signal, parts) },
       ),
+    async forHealth() {
+      const otlp = all.find(({ name }) => name === otlpName)?.by;
+      const [post, figures] = await Promise.all(
+        signals.map(async (signal) => (otlp?.[signal].kind === 'otlp' ? await senderFor(otlp[signal], signal, parts) : undefined)),
+      );
+      return {
+        resource: { ...own.sender.resource, 'service.instance.id': randomUUID() },
+        ...(post ? { traces: post } : {}),
+        ...(figures ? { metrics: { post: figures, intervalMs: intervalOf(environment) } } : {}),
+      };
+    },
     metricsText: async () => prometheusText(await snapshot()),
     async status() {
       const standing = await store.standing();

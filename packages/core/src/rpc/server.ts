@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import type { ConnectRouter } from '@connectrpc/connect';
+import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
 import type { Logger } from 'pino';
 import type { Listen } from '../config/listen.ts';
 import { DomainError } from '../errors.ts';
@@ -24,6 +24,8 @@ export interface WireParts {
   readonly tokens: () => Readonly<Record<Scope, string>>;
   readonly log: Logger;
   readonly limits?: Limits;
+  /** Asked about each call, around everything else. */
+  readonly interceptors?: readonly Interceptor[];
 }
 
 /** Bound, and silent until there is something to say: who connects meanwhile is answered then. */
@@ -46,7 +48,7 @@ export interface Server {
  * Listens where the configuration says, to Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2 on each address. Throws DomainError
  * LISTEN_REFUSED, and StateFolderRefused for tokens that others may know.
  */
-export async function openWire({ listen, socketPath, tokens, log, limits = usualLimits }: WireParts): Promise<Wire> {
+export async function openWire({ listen, socketPath, tokens, log, limits = usualLimits, interceptors = [] }: WireParts): Promise<Wire> {
   const doors: { readonly listener: Listener; readonly door: Door }[] = [];
   let tcp: string | undefined;
   if (listen.tcp) {
@@ -66,7 +68,7 @@ export async function openWire({ listen, socketPath, tokens, log, limits = usual
     ...(tcp === undefined ? {} : { tcp }),
     serve(routes, texts) {
       const shutdown = new AbortController();
-      const answers = createAnswers({ routes, texts, limits, log, shutdown: shutdown.signal });
+      const answers = createAnswers({ routes, texts, limits, log, interceptors, shutdown: shutdown.signal });
       const speakers = doors.map(({ listener, door }) => {
         const speaker = createSpeaker(answers.through(door), limits, log);
         listener.serve(speaker);
