@@ -124,8 +124,9 @@ export function errorIn({ headers, body }: RawAnswer): WireError | undefined {
 }
 
 function errorOfTrailers(headers: Readonly<Record<string, string>>): WireError | undefined {
-  const code = Number(headers['grpc-status'] ?? Code.Unknown);
-  if (code === 0) return undefined;
+  const status = Number(headers['grpc-status'] ?? Code.Unknown);
+  if (status === 0) return undefined;
+  const code = Object.values(Code).find((value): value is Code => value === status) ?? Code.Unknown;
   const { details } = fromBinary(StatusSchema, Buffer.from(headers['grpc-status-details-bin'] ?? '', 'base64'));
   const infos = details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).filter((info) => info !== undefined);
   return { code, message: decodeURIComponent(headers['grpc-message'] ?? ''), infos, details: details.length };

@@ -130,9 +130,23 @@ async function answerMethod(handler: UniversalHandler, request: Request, respons
   const values = createContextValues().set(callKey, call);
   // It becomes part of a URL that nobody reads, and on a socket it may be none: gRPC's C core sends the path of the socket there.
   request.headers['stream' in request ? ':authority' : 'host'] = 'localhost';
-  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+  const asked = universalRequestFromNodeRequest(request, response, undefined, values);
+  const answer = await handler({ ...asked, body: unendedBody(request), signal: goneSignal(asked.signal) });
   const body = answer.body && told(answer.body, response, call, limits);
   await universalResponseToNodeResponse({ ...answer, ...(body ? { body } : {}) }, response);
+}
+
+/** Whoever stops reading it would destroy the request, and what is still to come could not be thrown away. */
+function unendedBody(request: Request): AsyncIterable<Uint8Array> {
+  const chunks = request[Symbol.asyncIterator]();
+  return { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
+}
+
+/** Callers who leave give the oddest reasons: whichever it is, the call was canceled. */
+function goneSignal(signal: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  signal.addEventListener('abort', () => gone.abort(new ConnectError('the caller has gone', Code.Canceled)), { once: true });
+  return gone.signal;
 }
 
 /** Counts what is sent, and cuts off who takes nothing of it. */
@@ -208,9 +222,13 @@ function refuseCall(request: Request, response: Response, call: Call, thrown: un
   }
 }
 
-/** A request that does not end holds memory and a place among the calls. That of HTTP/1.1 is ended by its server. */
+/** A request that does not end holds memory and a place among the calls. That of HTTP/1.1 is timed by its server. */
 function limitBody(request: Request, response: Response, call: Call, { bodyMs }: Limits): void {
-  if (!('stream' in request)) return;
+  if (!('stream' in request)) {
+    // What nobody reads any more would be taken for the beginning of the next request, or keep that from being read.
+    response.once('finish', () => request.complete || request.removeAllListeners('readable').resume());
+    return;
+  }
   const timer = setTimeout(() => {
     const error = new DomainError('DEADLINE_EXCEEDED', `the request did not end within ${bodyMs / 1_000} s`);
     call.code = codeToString(Code.DeadlineExceeded);
