@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startCollector, type Collector } from './support/collector.ts';
 import { fixtureNames, openScene, outcomes, type Fixture, type Scene } from './support/fixture.ts';
 import { startPrometheus, type Prometheus, type Sample } from './support/prometheus.ts';
-import { missing } from './support/server.ts';
+import { freePorts, missing } from './support/server.ts';
 
 /** A real Prometheus is fed in each of the ways that there are, from the same totals. */
 
@@ -26,12 +26,21 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
   let tasks: Fixture;
 
   beforeAll(async () => {
-    scene = stack.use(await openScene());
+    const { tcp } = await freePorts('tcp');
+    scene = stack.use(await openScene({ listen: { tcp: `127.0.0.1:${tcp}` } }));
     collector = stack.use(await startCollector(join(scene.folder, 'collector'), {}));
     prometheus = stack.use(
       await startPrometheus(join(scene.folder, 'prometheus'), {
         // Without the time window of deploy/: it refuses what is older than what it has.
-        scrape_configs: [{ job_name: 'collector', scrape_interval: '1s', static_configs: [{ targets: [collector.scrape] }] }],
+        scrape_configs: [
+          { job_name: 'collector', scrape_interval: '1s', static_configs: [{ targets: [collector.scrape] }] },
+          {
+            job_name: 'daemon',
+            scrape_interval: '1s',
+            authorization: { credentials_file: join(scene.daemon.state, 'token.read') },
+            static_configs: [{ targets: [`127.0.0.1:${tcp}`] }],
+          },
+        ],
       }),
     );
     client = await scene.daemon.start({ ...everySecond, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: prometheus.otlp });
@@ -78,9 +87,14 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
     await arrived('job="collector"');
     const expected = samplesOf(await metricsPage(scene));
     expect(seriesOf(await prometheus.query(`${ours},job="collector"}`))).toEqual(expected);
-    const names = (job: string): Promise<string[]> =>
-      prometheus.get(`/api/v1/label/__name__/values?${new URLSearchParams({ 'match[]': `${ours},job="${job}"}` }).toString()}`);
     expect(await names('collector')).toEqual(await names('singletree'));
+  });
+
+  test('by the daemon itself, which it scrapes over TCP with a token: the same names, the same values', async () => {
+    await arrived('job="daemon"');
+    const expected = samplesOf(await metricsPage(scene));
+    expect(seriesOf(await prometheus.query(`${ours},job="daemon"}`))).toEqual(expected);
+    expect(await names('daemon')).toEqual(await names('singletree'));
   });
 
   test('a daemon that was killed counts on where it was: no reset, nothing twice', async () => {
@@ -90,7 +104,7 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
     const all = 2 * fixtureNames.length;
     await arrived('job="singletree"', all);
     expect(await prometheus.query('sum(resets(singletree_task_completions_total{job="singletree"}[1h]))')).toMatchObject([{ value: 0 }]);
-    expect(await prometheus.query('count(singletree_task_completions_total) by (instance)')).toHaveLength(2);
+    expect(await prometheus.query('count by (instance) (singletree_task_completions_total{job="singletree"})')).toHaveLength(1);
     // The zero at the start of each series counts its first value too; what is over is Prometheus's extrapolation to the ends of the hour.
     const [increase] = await prometheus.query('sum(increase(singletree_task_completions_total{job="singletree"}[1h]))');
     expect(increase!.value).toBeGreaterThanOrEqual(all);
@@ -111,6 +125,10 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
     expect(scene.daemon.log.split('\n').filter((line) => line.includes('"kind":"metrics"') && line.includes('failing'))).toEqual([]);
     expect(seriesOf(await prometheus.query(`${ours},job="singletree"}`))).toEqual(samplesOf(await metricsPage(scene)));
   });
+
+  function names(job: string): Promise<string[]> {
+    return prometheus.get(`/api/v1/label/__name__/values?${new URLSearchParams({ 'match[]': `${ours},job="${job}"}` }).toString()}`);
+  }
 
   /** Waits until all finished tasks are counted there. */
   async function arrived(where: string, count: number = fixtureNames.length): Promise<void> {
@@ -153,6 +171,26 @@ function samplesOf(page: string): Map<string, number> {
     }),
   );
 }
+
+describe.skipIf(missing('prometheus') !== undefined)('Prometheus as it comes', () => {
+  test('the first value of every series counts, without a feature that has to be switched on', async () => {
+    await using scene = await openScene();
+    await using prometheus = await startPrometheus(join(scene.folder, 'prometheus'), {}, []);
+    await using proxy = await startProxy(prometheus.otlp);
+    const client = await scene.daemon.start({ ...everySecond, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: proxy.url });
+    await until(() => proxy.answers.length > 0, { what: 'a snapshot before the first task', timeoutMs: arrivalLimitMs });
+    const tasks = await scene.run(client);
+    const completions = 'singletree_task_completions_total';
+    const count = async (expression: string): Promise<number> => (await prometheus.query(expression))[0]?.value ?? 0;
+    await until(async () => (await count(`sum(${completions})`)) === fixtureNames.length, { what: 'the tasks', timeoutMs: arrivalLimitMs });
+    // Extrapolation to the ends of the hour only adds.
+    expect(await count(`sum(increase(${completions}[1h]))`)).toBeGreaterThanOrEqual(fixtureNames.length);
+    const cost = fixtureNames.reduce((all, name) => all + (tasks[name].completion?.actualCostUsdMicros ?? 0), 0) / 1_000_000;
+    expect(await count('sum(increase(singletree_task_cost_USD_total[1h]))')).toBeGreaterThanOrEqual(cost);
+    expect(await count('sum(increase(gen_ai_invoke_workflow_duration_seconds_count[1h]))')).toBeGreaterThanOrEqual(fixtureNames.length);
+    expect(proxy.answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+});
 
 interface Proxy extends AsyncDisposable {
   readonly url: string;

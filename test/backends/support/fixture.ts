@@ -59,13 +59,17 @@ export interface Scene extends AsyncDisposable {
   run(client: Singletree): Promise<Fixture>;
 }
 
-/** A daemon with a repository for its tasks; not started yet. */
-export async function openScene(): Promise<Scene> {
+/**
+ * A daemon with a repository for its tasks; not started yet.
+ *
+ * @param configuration parts of its configuration
+ */
+export async function openScene(configuration: Readonly<Record<string, unknown>> = {}): Promise<Scene> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
   const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
   const fake = { plugin: '@singletree/testing/fake-harness', options: { script: join(folder, 'script.json'), contextWindow: 1_000 } };
-  const daemon = stack.use(new TestDaemon({ folder, configuration: { harnesses: { fake } } }));
+  const daemon = stack.use(new TestDaemon({ folder, configuration: { harnesses: { fake }, ...configuration } }));
   daemon.follow(script);
   return {
     folder,

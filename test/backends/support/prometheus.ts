@@ -17,8 +17,17 @@ export interface Prometheus extends Server {
   get<Data>(path: string): Promise<Data>;
 }
 
-/** Prometheus with its storage in `folder`; `configuration` as in its file. */
-export async function startPrometheus(folder: string, configuration: object): Promise<Prometheus> {
+/**
+ * Prometheus with its storage in `folder`.
+ *
+ * @param configuration as in its file
+ * @param features as deploy/compose.yaml switches them on, if absent
+ */
+export async function startPrometheus(
+  folder: string,
+  configuration: object,
+  features: readonly string[] = ['created-timestamp-zero-ingestion'],
+): Promise<Prometheus> {
   mkdirSync(folder, { recursive: true });
   const { web } = await freePorts('web');
   const file = join(folder, 'prometheus.yaml');
@@ -31,9 +40,8 @@ export async function startPrometheus(folder: string, configuration: object): Pr
       `--config.file=${file}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=127.0.0.1:${web}`,
-      // As deploy/compose.yaml starts it.
       '--web.enable-otlp-receiver',
-      '--enable-feature=created-timestamp-zero-ingestion',
+      ...features.map((feature) => `--enable-feature=${feature}`),
       '--log.level=warn',
     ],
     ready: `${url}/-/ready`,
