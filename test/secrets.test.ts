@@ -105,24 +105,3 @@ test('a named secret is in the environment of the agent, and nowhere else', asyn
 function linesOf(path: string): string[] {
   return readFileSync(path, 'utf8').trimEnd().split('\n');
 }
-
-test.runIf(process.env['SINGLETREE_TEST_FULL'] === '1')(
-  'an agent that was prepared for other secrets than the next daemon has is prepared anew',
-  async () => {
-    await using folder = await temporaryFolder();
-    await using repo = await repository({ files: { 'a.txt': 'before\n' } });
-    const file = join(folder.path, 'secret');
-    writeFileSync(file, 'sesame');
-    const script = join(folder.path, 'script.json');
-    const fake = { plugin: '@singletree/testing/fake-harness', options: { script } };
-    await using daemon = new TestDaemon({ folder: folder.path, configuration: { harnesses: { fake } } });
-    daemon.follow([{ run: `printf %s "$LATE" > '${folder.path}/told'` }]);
-    const client = await daemon.start({ SINGLETREE_FAILPOINTS: 'supervision.spawn.before=kill' });
-    const { id } = await client.tasks.create(aTask(repo.path));
-    await daemon.ended();
-    daemon.configure({ harnesses: { fake: { ...fake, secrets: { LATE: { file } } } } });
-    const task = await finished(await daemon.start(), id);
-    expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 0 } });
-    expect(readFileSync(join(folder.path, 'told'), 'utf8')).toBe('sesame');
-  },
-);

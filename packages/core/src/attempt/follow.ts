@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { readSpec } from '../supervision/look.ts';
 import type { Command } from '../task/commands.ts';
 import { newestAttempt, openProcess, type LimitStop, type LiveProgress, type Task } from '../task/task.ts';
 import { Concerns } from './concerns.ts';
@@ -94,18 +93,12 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
     return stop;
   };
 
-  // A key that has gone since the attempt was prepared revokes it, and so do others than it was prepared for, which another configuration names: the
-  // next preparation goes by what there is, or says what is wrong.
-  const secrets = async () => {
-    try {
-      const given = await secretsOf(plugin, attempt.apiKeyVariable);
-      const { record: spec } = await readSpec(directory);
-      return spec && isSame(spec.secretNames, Object.keys(given)) ? given : undefined;
-    } catch (error) {
+  // A key that has gone since the attempt was prepared revokes it: the next preparation says what is wrong.
+  const secrets = () =>
+    secretsOf(plugin, attempt.apiKeyVariable).catch((error: unknown) => {
       if (error instanceof StepFailure) return undefined;
       throw error;
-    }
-  };
+    });
   // What is about to begin may be there in an instant; what has begun long since is looked at without waiting for anybody.
   if (process.state === 'open') await watching?.ready;
   const ended = await supervise(task, process, rooms, { secrets, onHint, onOutput: record, ownStop });
@@ -114,8 +107,4 @@ export async function follow(task: Task, rooms: Rooms): Promise<Command> {
   for (const concern of concerns.drifts()) await tell(concern);
   if (ended.kind !== 'exited') return withoutExit(ended, process.directory);
   return { kind: 'exited', directory: process.directory, exit: exitOf(ended.exit) };
-}
-
-function isSame(names: readonly string[], others: readonly string[]): boolean {
-  return names.length === others.length && names.every((name) => others.includes(name));
 }
