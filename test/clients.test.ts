@@ -41,6 +41,7 @@ describe('docs/clients.md', () => {
     expect(stdout.trim().split('\n')).toEqual([
       'success cost unknown',
       'success true',
+      '$0 that is known',
       'failed_precondition ILLEGAL_TRANSITION true',
       scene.tcp(),
     ]);
