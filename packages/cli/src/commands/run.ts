@@ -7,6 +7,7 @@ import { ensureDaemon } from '../daemon/ensure.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { badInput, CommandFailure, failureFrom } from '../failure.ts';
 import { callersTrace } from '../input/callers-trace.ts';
+import { refusePathsOfHere } from '../input/other-machine.ts';
 import { readPrompt } from '../input/prompt.ts';
 import { defineTaskFlags, taskFrom, type TaskFlags } from '../input/task-flags.ts';
 import { leave, watchAll } from './watching.ts';
@@ -53,15 +54,18 @@ Examples:
 async function wantedTasks(call: Call, command: Command, flags: RunFlags): Promise<CreateTask[]> {
   const { cwd, stdin } = call.world;
   const [prompt] = command.args;
+  const machine = await call.otherMachine();
   if (flags.file !== undefined) {
     if (prompt !== undefined) throw badInput('a prompt and --file are two sources', 'give one of them');
     const { readTasksFile } = await import('../input/tasks-file.ts');
     const tasks = readTasksFile(resolve(cwd, flags.file));
     if (tasks.length > 1 && flags.requestId !== undefined)
       throw badInput(`--request-id names one task, but ${flags.file} holds ${tasks.length}`, 'put request_id into the file');
+    if (machine !== undefined) tasks.forEach((task) => refusePathsOfHere(machine, flags, task.workspace));
     return await Promise.all(tasks.map((task) => taskFrom({ ...task, instructions: task.instructions ?? '' }, flags, cwd)));
   }
   if (prompt === undefined) throw badInput('what should be done is missing', 'singletree run "make the failing test pass"', 'EMPTY_PROMPT');
+  if (machine !== undefined) refusePathsOfHere(machine, flags, undefined);
   return [await taskFrom({ instructions: await readPrompt(prompt, stdin) }, flags, cwd)];
 }
 
