@@ -11,7 +11,7 @@ export class Connections {
   readonly https: HttpsAgent = new HttpsAgent({ keepAlive: true });
 }
 
-/** HTTP/1.1, because connect-node never settles a call on an HTTP/2 session that a dying server closed in good order. */
+/** HTTP/1.1, because with an HTTP/2 session that dies connect-node ends all its calls as if they had been cancelled. */
 export function transportTo({ to, token }: Called, tls: TlsFiles, connections: Connections): Transport {
   // Compression would only cost time where nothing leaves the machine.
   const uncompressed = to.isLocal ? { acceptCompression: [] } : {};
