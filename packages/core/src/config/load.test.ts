@@ -28,7 +28,7 @@ function refusal(text: string, environment: NodeJS.ProcessEnv = {}): string {
   throw new Error('the configuration was accepted');
 }
 
-const topKeys = 'known keys: version, concurrency, defaults, retry, prices, watchdogs, supervision, telemetry, harnesses';
+const topKeys = 'known keys: version, listen, concurrency, defaults, retry, prices, watchdogs, supervision, telemetry, harnesses';
 const retriable =
   'unauthenticated, rate_limited, quota_exhausted, transient_api_error, context_exhausted, stalled, no_first_output, attempt_timeout, ' +
   'disk_full, gate_failed, no_change_made, no_progress, permission_denied, harness_failed, harness_crashed, harness_never_ended, ' +
@@ -63,7 +63,17 @@ describe('a configuration', () => {
           end_grace: 120_000,
         },
         supervision: { containment: 'auto', unsupervised_limit: 600_000 },
-        telemetry: { spans: [], max_spans: 500, content: false, redact: [] },
+        telemetry: {
+          health: false,
+          spans: [],
+          max_spans: 500,
+          content: false,
+          redact: [],
+          destinations: {},
+          retain: 2_592_000_000,
+          max_pending: 50_000,
+        },
+        listen: { socket: true, hosts: [] },
         harnesses: {},
       },
       plugins: { claude_code: '@singletree/harness-claude', codex: '@singletree/harness-codex', opencode: '@singletree/harness-opencode' },
@@ -268,10 +278,26 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'supervision: { unsupervised_limit: 999ms }\n',
       'supervision.unsupervised_limit in FILE, line 1: must be at least 1s: a daemon that is well takes up to a quarter of a second to vouch again',
     ],
+    [
+      'telemetry:\n  destinations:\n    otlp: { endpoint: "http://h" }\n',
+      'telemetry.destinations.otlp in FILE, line 3: otlp is the destination that the OTEL_ variables speak of: call this one otherwise',
+    ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "h:4318" }\n',
+      'telemetry.destinations.lab.endpoint in FILE, line 3: expected an http or https URL',
+    ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "http://h", headers: { key: secret } }\n',
+      'telemetry.destinations.lab.headers.key in FILE, line 3: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
+    ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "https://h", certificate: ca.pem }\n',
+      'telemetry.destinations.lab.certificate in FILE, line 3: a PEM file is named by an absolute path',
+    ],
     ['defaults: { blocked_limit: 366d }\n', 'defaults.blocked_limit in FILE, line 1: a duration must be at most 365d'],
     [
       'harnesses:\n  codex:\n    modle:\n      gpt-5\n',
-      'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, secrets, args, options\ndid you mean model?',
+      'unknown key "harnesses.codex.modle" in FILE, line 3\nknown keys: plugin, executable, model, base_url, api_key, env, secrets, args, options, telemetry\ndid you mean model?',
     ],
     ['harnesses:\n  claud:\n    model: x\n', `unknown harness "claud" in FILE, line 2\n${builtIn}\ndid you mean claude_code?`],
     ['defaults:\n  timeout: 1h\n  harness: codx\n', `unknown harness "codx" in FILE, line 3\n${builtIn}\ndid you mean codex?`],

@@ -124,6 +124,8 @@ const pattern = z.string('expected a regular expression').superRefine((text, con
   }
 });
 
+const pemFile = z.string().regex(/^\//, 'a PEM file is named by an absolute path');
+
 /** A receiver of telemetry beside the one that the OTEL_ variables speak of. */
 const destination = z.strictObject(
   {
@@ -135,9 +137,9 @@ const destination = z.strictObject(
     compression: z.enum(['gzip', 'none']).default('none'),
     timeout: duration.prefault('10s'),
     /** PEM files: whom to believe, and who we are. */
-    certificate: z.string().min(1).optional(),
-    client_certificate: z.string().min(1).optional(),
-    client_key: z.string().min(1).optional(),
+    certificate: pemFile.optional(),
+    client_certificate: pemFile.optional(),
+    client_key: pemFile.optional(),
     signals: z.array(z.enum(['traces', 'metrics'])).default(['traces', 'metrics']),
   },
   'expected a mapping such as { endpoint: "http://localhost:4318" }',

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { DomainError } from '../errors.ts';
-import { readDestination, type Otlp } from './destination.ts';
+import { configuredDestination, readDestination, type DestinationSettings, type Otlp } from './destination.ts';
 import type { Environment } from './pairs.ts';
 
 const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
@@ -179,5 +179,64 @@ describe('secrets', () => {
     const choice = readDestination(environment, 'traces');
     expect(choice.destination).toMatchObject({ target: 'https://host/otlp/v1/traces' });
     expect(inspect(choice, { depth: 9 }) + JSON.stringify(choice)).not.toContain('sesame');
+  });
+});
+
+describe('a destination of the configuration', () => {
+  const lab: DestinationSettings = { endpoint: 'https://lab/otlp', signals: ['traces', 'metrics'] };
+
+  test.each<[string, Partial<DestinationSettings>, object, string]>([
+    [
+      'by HTTP, with the path of the signal',
+      {},
+      { protocol: 'http/protobuf', timeoutMs: 10_000, compression: 'none' },
+      'https://lab/otlp/v1/metrics',
+    ],
+    [
+      'by gRPC',
+      { protocol: 'grpc', compression: 'gzip', timeoutMs: 500 },
+      { protocol: 'grpc', timeoutMs: 500, compression: 'gzip' },
+      'https://lab',
+    ],
+  ])('%s', (_, settings, expected, target) => {
+    const { destination, names } = configuredDestination('lab', { ...lab, ...settings }, 'metrics');
+    expect([destination, names]).toMatchObject([{ kind: 'otlp', target, ...expected }, ['lab']]);
+  });
+
+  test('for a signal that it does not take it is off', () => {
+    expect(configuredDestination('lab', { ...lab, signals: ['traces'] }, 'metrics')).toMatchObject({
+      destination: { kind: 'off', why: 'telemetry.destinations.lab.signals does not name metrics' },
+      names: [],
+    });
+  });
+
+  test('its headers are told to nobody but the receiver', () => {
+    const { destination } = configuredDestination('lab', { ...lab, headers: { Authorization: 'Bearer secret-1' } }, 'traces');
+    if (destination.kind === 'off') throw new Error(destination.why);
+    expect(destination.connection().headers).toEqual({ authorization: 'Bearer secret-1' });
+    expect(inspect(destination, { depth: 9 })).not.toContain('secret-1');
+  });
+
+  test.each<[Partial<DestinationSettings>, RegExp, RegExp]>([
+    [{ headers: { key: 'a\nb' } }, /^telemetry\.destinations\.lab\.headers: header "key" has a name or value/, /tokens/],
+    [{ certificate: '/nowhere/ca.pem' }, /^telemetry\.destinations\.lab\.certificate: \/nowhere\/ca\.pem cannot be read/, /PEM/],
+    [
+      { clientKey: import.meta.filename },
+      /^telemetry\.destinations\.lab\.client_key: a client certificate and its key/,
+      /destinations\.lab\.client_certificate as well/,
+    ],
+  ])('%j is refused by the name of its key', (settings, problem, hint) => {
+    const refused = ((): unknown => {
+      try {
+        return configuredDestination('lab', { ...lab, ...settings }, 'traces');
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(refused).toMatchObject({
+      reason: 'INVALID_CONFIGURATION',
+      message: expect.stringMatching(problem),
+      hint: expect.stringMatching(hint),
+    });
   });
 });

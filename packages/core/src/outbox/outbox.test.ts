@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { withoutContent } from './attributes.ts';
-import { openOutbox, type Outbox } from './outbox.ts';
+import { openOutbox, type Outbox, type OutboxParts } from './outbox.ts';
 import { aGate, anAttempt, aTask, fields, MemoryOutbox, noMetrics, noon, spanBytes } from './stand-ins.testsuite.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -37,11 +37,16 @@ async function aReceiver(dropped: number): Promise<Receiver> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies };
 }
 
-async function started(store: MemoryOutbox, environment: Record<string, string>, version = '1.0.0'): Promise<Outbox> {
+async function started(
+  store: MemoryOutbox,
+  environment: Record<string, string>,
+  version = '1.0.0',
+  destinations: OutboxParts['destinations'] = {},
+): Promise<Outbox> {
   const outbox = await openOutbox({
     environment: { OTEL_METRICS_EXPORTER: 'none', ...environment },
     version,
-    destinations: {},
+    destinations,
     harnesses: [],
     store,
     metrics: noMetrics,
@@ -150,6 +155,36 @@ test('the receiver comes back and is found without a restart', async () => {
   expect(receiver.bodies).toHaveLength(3);
   expect(receiver.bodies[1]?.equals(receiver.bodies[0]!)).toBe(true);
   expect(await outbox.status()).toMatchObject({ state: 'ok', destinations: [{ delivered: 2 }] });
+});
+
+test('one that never answers holds up no other, and has its own row', async () => {
+  const silent = createServer(() => {});
+  await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+  closing.push(() => {
+    silent.closeAllConnections();
+    return new Promise((resolve) => silent.close(resolve));
+  });
+  const receiver = await aReceiver(0);
+  const store = new MemoryOutbox();
+  for (let number = 1; number <= 3; number++) store.add(aTask(number), ['otlp', 'lab']);
+  const outbox = await started(
+    store,
+    { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` },
+    '1.0.0',
+    {
+      lab: { endpoint: receiver.url, signals: ['traces'] },
+    },
+  );
+  expect(outbox.destinations).toEqual(['otlp', 'lab']);
+  await until(() => receiver.bodies.length === 3);
+  await until(async () => (await outbox.status()).pending === 3);
+  expect(await outbox.status()).toMatchObject({
+    state: 'ok',
+    destinations: [
+      { name: 'otlp', pending: 3, delivered: 0 },
+      { name: 'lab', pending: 0, delivered: 3, metrics: { state: 'off', why: 'telemetry.destinations.lab.signals does not name metrics' } },
+    ],
+  });
 });
 
 test('a configuration that could not work is refused before anything runs', async () => {

@@ -8,7 +8,7 @@ import { scopesOf } from '../../task/scopes.ts';
 import { StoreFailed, StoreRefused } from '../errors.ts';
 import { assertSqliteVersion, openDatabase, type Database } from './database.ts';
 import { migrations, type Migration } from './migrations.ts';
-import { countPending, countUndirected, deliveredBefore, pendingRows, undirectedRows } from './sqlite-outbox.ts';
+import { countPending, countUndirected, deliveredBefore, pendingRows, SqliteOutbox, undirectedRows } from './sqlite-outbox.ts';
 import { completionsInOrder, dueTasks, ledgerOfAttempt, ledgerOfTask, nextDueTime, SqliteStore } from './sqlite-store.ts';
 
 let folder: string;
@@ -115,6 +115,28 @@ describe('an older schema', () => {
     expect(await store.commit({ task, expectedVersion: 1, events: [], ledger })).toBe('committed');
     expect(await store.ledger({ taskId: doc.id, skip: 0, limit: 10 })).toEqual([entry]);
     await store.close();
+  });
+
+  test('from before several destinations keeps the bytes of its records, and counts what became of them', async () => {
+    const before = migrations.findIndex(({ name }) => name === 'several destinations');
+    open(migrations.slice(0, before)).close();
+    const { spec, ...doc } = created();
+    tamper(`
+      INSERT INTO tasks (id, state, priority, created_at, fence, version, sequence, harness, doc)
+        VALUES (${quoted(doc.id)}, 'completed', 0, 0, 0, 1, 1, ${quoted(spec.harness)}, ${quoted(doc)});
+      INSERT INTO specs VALUES (${quoted(doc.id)}, ${quoted(spec)});
+      INSERT INTO completions (task_id, doc) VALUES (${quoted(doc.id)}, '{}');
+      INSERT INTO outbox (task_id, destination, signal, state, created_at, due_at, delivered_at, payload)
+        VALUES (${quoted(doc.id)}, 'otlp', 'traces', 'delivered', 1, 1, 2, x'0102')`);
+    const database = open();
+    const outbox = new SqliteOutbox(database);
+    expect(await outbox.record(doc.id)).toEqual({
+      rows: [{ destination: 'otlp', state: 'delivered', deliveredAt: 2 }],
+      payload: Uint8Array.of(1, 2),
+    });
+    const ever = { delivered: 1, dead: 0, rejectedSpans: 0 };
+    expect((await outbox.standing()).destinations).toEqual([{ destination: 'otlp', pending: 0, dead: 0, ever }]);
+    database.close();
   });
 
   test('stays whole if one of several steps fails', () => {

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { roomIn } from './room.ts';
+
+const owing = (rows: number) => ({ owed: async (_: readonly string[], most: number) => Math.min(rows, most) });
+
+test.each([
+  ['there is room for one', 4, ['otlp'], 5],
+  ['there is no limit', 1_000_000, ['otlp'], 0],
+  ['nothing is sent anywhere', 5, [], 5],
+])('a task is taken where %s', async (_, rows, destinations, most) => {
+  await expect(roomIn(owing(rows), destinations, most)).resolves.toBeUndefined();
+});
+
+test.each([5, 6])('where %i of 5 wait, none is taken', async (rows) => {
+  await expect(roomIn(owing(rows), ['otlp'], 5)).rejects.toMatchObject({ reason: 'OUTBOX_FULL', metadata: { limit: '5' } });
+});
