@@ -6,8 +6,6 @@ export interface Patience {
   readonly refillMs: number;
 }
 
-export const patience: Patience = { burst: 20, refillMs: 1_000 };
-
 /** More addresses than this are not remembered: the one that was seen longest ago is forgotten. */
 const mostAddresses = 4_096;
 
@@ -18,9 +16,9 @@ export class FailedTries {
   readonly #now: () => number;
 
   /** `now` in milliseconds, monotonic. */
-  constructor(now: () => number, limits: Patience = patience) {
+  constructor(now: () => number, patience: Patience) {
     this.#now = now;
-    this.#patience = limits;
+    this.#patience = patience;
   }
 
   /** Notes one. Gives the milliseconds until the next one is worth an answer, if this one was not. */

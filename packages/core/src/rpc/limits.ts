@@ -1,3 +1,5 @@
+import type { Patience } from './failed-tries.ts';
+
 /** What the wire bears. Tests have smaller ones. */
 export interface Limits {
   /** Of a request, compressed or not: prompt, context and their envelope. */
@@ -20,6 +22,8 @@ export interface Limits {
   readonly idleMs: number;
   /** How long the reader of a stream may take nothing. At twice as much its stream is cut off. */
   readonly slowReaderMs: number;
+  /** How often who is nobody may try. */
+  readonly failedTries: Patience;
 }
 
 export const limits: Limits = {
@@ -33,4 +37,5 @@ export const limits: Limits = {
   bodyMs: 60_000,
   idleMs: 300_000,
   slowReaderMs: 30_000,
+  failedTries: { burst: 20, refillMs: 1_000 },
 };

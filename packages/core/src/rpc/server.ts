@@ -57,7 +57,10 @@ export async function openWire({ listen, socketPath, tokens, log, limits = usual
     const principal = byToken(tokens());
     const { listener, bound } = await listenOnTcp(listen.tcp, secure, limits, log);
     tcp = `${secure ? 'https' : 'http'}://${authorityOf(bound)}`;
-    doors.push({ listener, door: { hosts: hostsOf(listen.hosts, bound), principal, tries: new FailedTries(() => performance.now()) } });
+    doors.push({
+      listener,
+      door: { hosts: hostsOf(listen.hosts, bound), principal, tries: new FailedTries(() => performance.now(), limits.failedTries) },
+    });
   }
   if (listen.socket) {
     const listener = await listenOnSocket(socketPath, limits, log);
