@@ -14,8 +14,13 @@ import { ErrorInfoSchema, StatusSchema, TaskService, type ErrorInfo, type TaskEv
 import { setTimeout as sleep } from 'node:timers/promises';
 import { grpcTarget, type Daemon } from './daemon.ts';
 
-// A daemon that is started again is back in a second; grpc-js would look after it every two minutes in the end.
-const options = { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2_000 };
+const options = {
+  // A daemon that is started again is back in a second; grpc-js would look after it every two minutes in the end.
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // A machine that is switched off says no word.
+  'grpc.keepalive_time_ms': 20_000,
+};
 
 /** grpc-js with the messages of @singletree/protocol: method descriptors say path, input and output. */
 export class DaemonClient implements Disposable {

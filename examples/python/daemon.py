@@ -56,8 +56,13 @@ def _here(address: str) -> str:
     return address.replace("//localhost:", "//127.0.0.1:")
 
 
-# A daemon that is started again is back in a second; grpcio would look after it every two minutes in the end.
-OPTIONS = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000)]
+OPTIONS = [
+    # A daemon that is started again is back in a second; grpcio would look after it every two minutes in the end.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A machine that is switched off says no word.
+    ("grpc.keepalive_time_ms", 20_000),
+]
 
 
 def connect(daemon: Daemon) -> grpc.Channel:

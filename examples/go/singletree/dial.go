@@ -14,13 +14,18 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 )
 
 // Dial makes a channel to the daemon; it connects at the first call.
 func Dial(daemon Daemon) (*grpc.ClientConn, error) {
 	// A daemon that is started again is back in a second; grpc would look after it every two minutes in the end.
 	wait := backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
-	options := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{Backoff: wait, MinConnectTimeout: 5 * time.Second})}
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: wait, MinConnectTimeout: 5 * time.Second}),
+		// A machine that is switched off says no word.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second}),
+	}
 	target, transport := daemon.Address, insecure.NewCredentials()
 	if !strings.HasPrefix(daemon.Address, "unix:") {
 		at, err := url.Parse(daemon.Address)
