@@ -52,7 +52,13 @@ test('harnesses show tells all about one, without a daemon and without a value o
   writeFileSync(executable, '#!/bin/sh\necho "2.1.197 (Claude Code)"\n');
   chmodSync(executable, 0o755);
   const config = join(machine.path, 'show.yaml');
-  const claude = { executable, api_key: { env: 'CLAUDE_KEY' }, env: { PROXY: 'http://u:secret@proxy' }, options: { allow_root: false } };
+  const claude = {
+    executable,
+    api_key: { env: 'CLAUDE_KEY' },
+    env: { PROXY: 'http://u:secret@proxy' },
+    options: { allow_root: false },
+    telemetry: true,
+  };
   writeFileSync(config, JSON.stringify({ harnesses: { claude_code: claude } }));
   const typing = { env: { SINGLETREE_CONFIG: config, CLAUDE_KEY: 'a-secret-key' } };
   const shown = await machine.type(['harnesses', 'show', 'claude_code', '--json'], typing);
@@ -66,7 +72,13 @@ test('harnesses show tells all about one, without a daemon and without a value o
     version: '2.1.197',
     supported_versions: expect.stringContaining('2.1.329') as string,
     executable,
-    capabilities: { resume: true, usage: { scope: 'model_call', counts: 'delta' }, session_files: true },
+    capabilities: {
+      resume: true,
+      usage: { scope: 'model_call', counts: 'delta' },
+      session_files: true,
+      telemetry: { traces: 'joins', transports: ['http', 'grpc'] },
+    },
+    telemetry: true,
     permission_modes: ['all', 'edits', 'read'],
     options: { allow_root: false },
     options_schema: { type: 'object', properties: { allow_root: { type: 'boolean', default: true } }, additionalProperties: false },
@@ -76,6 +88,7 @@ test('harnesses show tells all about one, without a daemon and without a value o
   });
   const { stdout } = await machine.type(['harnesses', 'show', 'claude_code'], typing);
   expect(stdout).toMatch(/✓ claude_code · Claude Code · ready · 2\.1\.197\n/);
+  expect(stdout).toMatch(/its own traces +join those of the task, below its attempts; on, by harnesses\.claude_code\.telemetry\n/);
   expect(stdout).toMatch(/options +allow_root = false \(boolean\) · /);
   expect(stdout).toMatch(/^ +2\.1\.197: /m);
 });

@@ -3,12 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
 
 let machine: Machine;
-/** A task that ended while export was off. */
+/** A task that ended while export was off. It was created by a step of somebody's trace. */
 let id: string;
+const caller = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 
 beforeAll(async () => {
   machine = await Machine.make();
-  const { stdout } = await machine.type(['run', '--json', '--title', 'A secret title', '--gate', 'test=true', 'x']);
+  const env = { TRACEPARENT: `00-${caller.traceId}-${caller.spanId}-01` };
+  const { stdout } = await machine.type(['run', '--json', '--title', 'A secret title', '--gate', 'test=true', 'x'], { env });
   id = JSON.parse(stdout).task_id;
 });
 afterAll(async () => await machine[Symbol.asyncDispose]());
@@ -16,7 +18,7 @@ afterAll(async () => await machine[Symbol.asyncDispose]());
 test('preview prints what would leave the machine, although export is off', async () => {
   const { code, stdout } = await machine.type(['telemetry', 'preview', '-']);
   expect(code).toBe(0);
-  expect(stdout).toMatch(new RegExp(`^  task +${id}\n  trace +${id.replaceAll('-', '')}\n`));
+  expect(stdout).toMatch(new RegExp(`^  task +${id}\n  trace +${caller.traceId}\n`));
   expect(stdout).toMatch(/\n  record +kept without a destination\n  to +nowhere: export is off\n  resource +service\.name=singletree\n/);
   expect(stdout).toMatch(/\ninvoke_workflow +success +\d+\.\d s\n│    gen_ai\.operation\.name +invoke_workflow\n/);
   expect(stdout).toMatch(new RegExp(`\n└─ gate test +passed .*\n( {8}.*\n)* {8}singletree\\.task\\.id +${id}\n`));
@@ -29,14 +31,19 @@ test('preview --json is one object', async () => {
   const told = JSON.parse(stdout);
   expect(told).toMatchObject({
     task_id: id,
-    trace_id: id.replaceAll('-', ''),
+    trace_id: caller.traceId,
     frozen: false,
     state: 'undirected',
     resource: { 'service.name': 'singletree' },
     scope: { name: 'singletree' },
   });
   const [root, ...others] = told.spans;
-  expect(root).toMatchObject({ name: 'invoke_workflow', kind: 'internal', attributes: { 'singletree.task.outcome': 'success' } });
+  expect(root).toMatchObject({
+    name: 'invoke_workflow',
+    parent_span_id: caller.spanId,
+    kind: 'internal',
+    attributes: { 'singletree.task.outcome': 'success' },
+  });
   expect(others.map(({ name }: { name: string }) => name)).toEqual(['invoke_agent fake', 'gate test', 'wait queue']);
   expect(new Set(others.map((span: { parent_span_id: string }) => span.parent_span_id))).toEqual(new Set([root.span_id]));
 });

@@ -19,11 +19,19 @@ export class GrpcClient implements Disposable {
 
   /**
    * `unix:` and the path of a socket, as grpc-js and the daemon's address file both write it, or a host and a port; with TLS if an authority is
-   * named.
+   * named. `metadata` goes with each call.
    */
-  constructor(address: string, { ca, token }: { readonly ca?: Buffer | undefined; readonly token?: string | undefined } = {}) {
+  constructor(
+    address: string,
+    {
+      ca,
+      token,
+      metadata = {},
+    }: { readonly ca?: Buffer | undefined; readonly token?: string | undefined; readonly metadata?: Readonly<Record<string, string>> } = {},
+  ) {
     this.#client = new Client(address, ca === undefined ? credentials.createInsecure() : credentials.createSsl(ca));
     if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`);
+    for (const [name, value] of Object.entries(metadata)) this.#metadata.set(name, value);
   }
 
   /** Rejects with the `ServiceError` of grpc-js. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { attemptSpanId, gateSpanId, rootSpanId, traceOf, validSpanId } from './trace.ts';
+import { attemptSpanId, gateSpanId, rootSpanId, traceContext, traceOf, validSpanId } from './trace.ts';
 
 const id = '0199c1d4-7f3a-7b11-a2c4-0d9e8f7a6b5c';
 const own = { traceId: '0199c1d47f3a7b11a2c40d9e8f7a6b5c' };
@@ -55,4 +55,15 @@ test('span ids are the first 8 bytes of a SHA-256 over task, role and ordinal', 
 test('a span id is never all zeroes, which would mean none', () => {
   expect(validSpanId('0000000000000000')).toBe('0000000000000001');
   expect(validSpanId('00f067aa0ba902b7')).toBe('00f067aa0ba902b7');
+});
+
+test("a process hears of its span in the task's trace, and of the caller's state only where the caller's trace goes on", () => {
+  const span = attemptSpanId(id, 1);
+  const context = (spec: { traceparent?: string; tracestate?: string }) => traceContext({ id, spec }, span);
+  expect(context({})).toEqual({ traceparent: `00-${own.traceId}-${span}-01` });
+  expect(context({ traceparent: `00-${caller}-00f067aa0ba902b7-00`, tracestate: 'a=1' })).toEqual({
+    traceparent: `00-${caller}-${span}-01`,
+    tracestate: 'a=1',
+  });
+  expect(context({ traceparent: 'nonsense', tracestate: 'a=1' })).toEqual({ traceparent: `00-${own.traceId}-${span}-01` });
 });

@@ -60,7 +60,9 @@ async function described(plugin: Plugin, location: string, children: Readonly<Re
       cost: can.cost,
       session_files: harness.reconcile !== undefined,
       untold,
+      telemetry: can.telemetry && { traces: can.telemetry.traces, transports: can.telemetry.transports },
     },
+    telemetry: plugin.wantsTelemetry,
     permission_modes: permissionModes,
     model: settings.model,
     base_url: settings.baseUrl,
@@ -74,6 +76,7 @@ async function described(plugin: Plugin, location: string, children: Readonly<Re
         ...Object.keys(plugin.configuredEnvironment),
         ...Object.keys(plugin.secrets),
         ...commandVariables(plugin),
+        'TRACEPARENT',
       ]),
     ].toSorted(),
     known_limits: (harness.knownLimits ?? []).map((limit) => ({ ...limit, applies: appliesTo(limit, version) })),
@@ -148,6 +151,7 @@ function lines(shown: Shown, { look }: Pick<Call, 'look'>): string[] {
       ],
       ['tells', toldText(capabilities) || 'nothing else'],
       ['does not tell', capabilities.untold.map((what) => what.replaceAll('_', ' ')).join(', ') || undefined],
+      ['its own traces', tracesText(shown)],
       ['session', capabilities.resume ? 'can be resumed' : 'cannot be resumed'],
       ['environment', shown.environment.join(' ')],
       ['key', shown.api_key_variable && `handed over as ${shown.api_key_variable}`],
@@ -165,6 +169,13 @@ function toldText({ context_window, compaction, cost, session_files }: Shown['ca
   return Object.entries(told)
     .flatMap(([name, is]) => (is ? [name] : []))
     .join(', ');
+}
+
+function tracesText({ id, capabilities: { telemetry: own }, telemetry }: Shown): string {
+  if (!own) return 'none that could be switched on';
+  const what =
+    own.traces === 'joins' ? 'join those of the task, below its attempts' : "have the task's id among the attributes of their resource";
+  return `${what}; ${telemetry ? 'on' : 'off'}, by harnesses.${id}.telemetry`;
 }
 
 /** `allow_root = true (boolean)`, from the plugin's own schema. */

@@ -194,6 +194,18 @@ describe('the trace of a task that was sent back once', () => {
     });
   });
 
+  test('tells the same under names of ours where the spans of the harness tell its usage: whoever sums up a trace counts once', () => {
+    const [, told] = traceOfTask({ ...reworked, attempts: reworked.attempts.map((attempt) => ({ ...attempt, spansTellUsage: true })) });
+    expect(Object.keys(told?.attributes ?? {}).filter((name) => name.startsWith('gen_ai.usage'))).toEqual([]);
+    expect(told?.attributes).toMatchObject({
+      'singletree.usage.input_tokens': 4_320,
+      'singletree.usage.output_tokens': 650_000,
+      'singletree.usage.cache_read.input_tokens': 300,
+      'singletree.usage.cache_write.input_tokens': 4_000,
+      'singletree.usage.reasoning.output_tokens': 600_000,
+    });
+  });
+
   test('tells of each gate what it was and how it went', () => {
     const both = {
       'cicd.pipeline.task.name': 'test',

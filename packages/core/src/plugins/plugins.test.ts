@@ -9,6 +9,7 @@ import { findExecutable } from './executable.ts';
 import { keyReader, type KeySource } from './key.ts';
 import { loadPlugin, type HarnessConfiguration } from './load.ts';
 import { probeWith } from './probe.ts';
+import type { HarnessExport } from './telemetry.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'singletree-plugins-')));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +45,7 @@ write(
 write('own/node_modules/import-only/x.js', pluginNamed('agent'));
 const agent = write('bin/agent', '#!/bin/sh\necho "agent 1.2.3"\n', 0o755);
 
-const load = (plugin: string, set: Partial<HarnessConfiguration> = {}) =>
+const load = (plugin: string, set: Partial<HarnessConfiguration> = {}, telemetry?: HarnessExport) =>
   loadPlugin(
     'agent',
     { plugin, env: {}, secrets: {}, args: [], options: {}, telemetry: false, ...set },
@@ -53,6 +54,7 @@ const load = (plugin: string, set: Partial<HarnessConfiguration> = {}) =>
       environment: { PATH: join(folder, 'bin') },
       ownEnvironment: { KEY: 'k' },
       monotonicMs: () => 0,
+      telemetry,
     },
   );
 
@@ -149,6 +151,51 @@ describe('a plugin', () => {
   test('gets the variables of the user that it asks for; configured ones win', async () => {
     const source = write('asking.mjs', pluginNamed('agent', "environment: ['KEY', 'NOBODY', 'A']"));
     expect((await load(source, { env: { A: '1' } })).configuredEnvironment).toEqual({ KEY: 'k', A: '1' });
+  });
+
+  describe('with traces of its own', () => {
+    const target = { transport: 'http', endpoint: 'http://collector:4318/v1/traces', timeoutMs: 10_000, resource: {} } as const;
+    const to = { target, headers: { authorization: 'Bearer a,b', 'x-share': '100%' } };
+    const by = (transport: 'http' | 'grpc'): string =>
+      write(
+        `sends-${transport}.mjs`,
+        pluginNamed(
+          'agent',
+          `capabilities: { telemetry: { traces: 'joins', transports: ['${transport}'], headersVariable: 'AGENT_HEADERS' } }`,
+        ),
+      );
+    const sending = (set: Partial<HarnessConfiguration> = {}) => load(by('http'), { telemetry: true, ...set }, to);
+
+    test('is told where they go; the headers are secrets', async () => {
+      const plugin = await sending();
+      expect(plugin).toMatchObject({ wantsTelemetry: true, telemetry: target });
+      expect(JSON.stringify(plugin)).not.toContain('Bearer');
+      expect(await plugin.secrets['AGENT_HEADERS']?.()).toBe('authorization=Bearer a%2Cb,x-share=100%25');
+    });
+
+    test('keeps what the user has configured under the same name', async () => {
+      expect((await sending({ env: { AGENT_HEADERS: 'mine=1' } })).secrets).toEqual({});
+      const { secrets } = await sending({ secrets: { AGENT_HEADERS: { env: 'KEY' } } });
+      expect(await secrets['AGENT_HEADERS']?.()).toBe('k');
+    });
+
+    test('is told nothing where it is not switched on, or where nothing is sent', async () => {
+      const off = await sending({ telemetry: false });
+      expect([off.wantsTelemetry, off.telemetry, off.secrets]).toEqual([false, undefined, {}]);
+      const nowhere = await load(by('http'), { telemetry: true });
+      expect([nowhere.wantsTelemetry, nowhere.telemetry, nowhere.secrets]).toEqual([true, undefined, {}]);
+    });
+
+    test('is refused where it could not send them, or has none', async () => {
+      await expect(load(by('grpc'), { telemetry: true }, to)).rejects.toMatchObject({
+        message: 'harnesses.agent.telemetry: Agent cannot send its traces by http',
+        hint: 'set OTEL_EXPORTER_OTLP_PROTOCOL to grpc, with the address for it, or leave the key out',
+      });
+      await expect(load('agent-plugin', { telemetry: true })).rejects.toMatchObject({
+        reason: 'INVALID_CONFIGURATION',
+        message: 'harnesses.agent.telemetry: the plugin of Agent knows no traces of its own to switch on',
+      });
+    });
   });
 
   test('has no secret in the place of a variable that says where its files are', async () => {

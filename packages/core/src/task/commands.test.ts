@@ -40,7 +40,14 @@ describe('a start', () => {
 
   test('opens the harness with all that the attempt has to remember', () => {
     const baseline = { version: 1, data: { bytes: 9 } };
-    const begun = start(1, { session: { id: 's', resumed: true }, prompt: 'continue', decoderVersion: 4, apiKeyVariable: 'KEY', baseline });
+    const begun = start(1, {
+      session: { id: 's', resumed: true },
+      prompt: 'continue',
+      decoderVersion: 4,
+      apiKeyVariable: 'KEY',
+      spansTellUsage: true,
+      baseline,
+    });
     const { task, events } = decided(situations['assigned, base']!, begun);
     expect(task.attempts[0]).toMatchObject({
       state: 'prepared',
@@ -49,6 +56,7 @@ describe('a start', () => {
       prompt: 'continue',
       decoderVersion: 4,
       apiKeyVariable: 'KEY',
+      spansTellUsage: true,
       baseline,
     });
     expect(task.attempts[0]).not.toHaveProperty('kind');
