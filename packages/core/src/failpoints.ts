@@ -118,7 +118,8 @@ export function failpointSync(name: FailpointName): void {
 
 async function act(name: FailpointName, points: Map<FailpointName, Failpoint>): Promise<void> {
   const go = reach(name, points);
-  while (go !== undefined && !existsSync(go)) await sleep(20);
+  // What is held here for ever must not keep a daemon alive that has ended all else.
+  while (go !== undefined && !existsSync(go)) await sleep(20, undefined, { ref: false });
 }
 
 /** Kills or throws; gives the file to wait for where the point holds. */
