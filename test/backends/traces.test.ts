@@ -128,6 +128,27 @@ describe.each(ways)('one trace a task: $way', ({ needs, protocol, of }) => {
   });
 });
 
+const reasons = (['jaeger', 'collector'] as const).flatMap((name) => missing(name) ?? []);
+
+describe.skipIf(reasons.length > 0)(`the Collector${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`, () => {
+  test('what it has acknowledged outlives it, while the store is away', async () => {
+    await using stack = new AsyncDisposableStack();
+    const scene = stack.use(await openScene());
+    const folder = join(scene.folder, 'collector');
+    const first = stack.use(await startCollector(folder, {}));
+    const client = await scene.daemon.start({ OTEL_EXPORTER_OTLP_ENDPOINT: first.http, OTEL_METRICS_EXPORTER: 'none' });
+    const tasks = await scene.run(client);
+    await delivered(client);
+    await first.kill();
+    const jaeger = stack.use(await startJaeger(join(scene.folder, 'jaeger')));
+    stack.use(await startCollector(folder, { traces: jaeger.http }));
+    for (const name of fixtureNames) {
+      const sent = await sentOf(client, tasks[name]);
+      expect(await traceOf(jaeger, tasks[name], sent.length)).toEqual(sent);
+    }
+  });
+});
+
 async function delivered(client: Singletree): Promise<void> {
   await until(async () => (await client.daemon.status()).telemetry.undeliveredRows === 0, {
     what: 'an empty outbox',

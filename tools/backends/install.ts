@@ -69,7 +69,7 @@ function runs(program: string, { check }: Backend): boolean {
 async function go(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
   const child = spawn('go', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<string | undefined>((resolve) => {
-    child.on('error', (error) => resolve(error.message));
+    child.on('error', (error) => resolve('code' in error && error.code === 'ENOENT' ? 'there is no `go` on PATH' : error.message));
     child.on('close', (code) => resolve(code === 0 ? undefined : `go ${args.join(' ')}: exit ${code}`));
   });
   const [output, complaints, failure] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
