@@ -6,6 +6,9 @@ test.each([
   ['singletree.task.cost', 'counter', 'USD', 'singletree_task_cost_USD_total'],
   ['singletree.task.phase.duration', 'counter', 's', 'singletree_task_phase_duration_seconds_total'],
   ['gen_ai.invoke_workflow.duration', 'histogram', 's', 'gen_ai_invoke_workflow_duration_seconds'],
+  ['singletree.task.active', 'updowncounter', '{task}', 'singletree_task_active'],
+  ['singletree.outbox.oldest_age', 'gauge', 's', 'singletree_outbox_oldest_age_seconds'],
+  ['a.share', 'gauge', '1', 'a_share_ratio'],
   ['singletree.task.context.utilization', 'histogram', '1', 'singletree_task_context_utilization'],
 ])('%s is named as the OTLP receiver of Prometheus names it', (metric, instrument, unit, name) => {
   expect(prometheusName(metric, instrument, unit)).toBe(name);

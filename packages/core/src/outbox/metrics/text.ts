@@ -23,12 +23,17 @@ export function prometheusText({ points }: { readonly points: readonly Point[] }
 
 const unitNames: Readonly<Record<string, string>> = { s: 'seconds' };
 
-/** A unit in braces is no unit, and neither is 1 of a histogram. Of gauges none has the unit 1, which would be a ratio. */
+/** A unit in braces is no unit; 1 is one of a gauge only, and makes it a ratio. */
 export function prometheusName(metric: string, instrument: string, unit: string): string {
   const base = metric.replaceAll(/[^a-zA-Z0-9_]/g, '_');
-  const suffix = unit.startsWith('{') || unit === '1' ? '' : `_${unitNames[unit] ?? unit}`;
+  const suffix = suffixOf(instrument, unit);
   const named = base.endsWith(suffix) ? base : `${base}${suffix}`;
   return instrument === 'counter' ? `${named.replace(/_total$/, '')}_total` : named;
+}
+
+function suffixOf(instrument: string, unit: string): string {
+  if (unit === '1') return instrument === 'gauge' ? '_ratio' : '';
+  return unit.startsWith('{') ? '' : `_${unitNames[unit] ?? unit}`;
 }
 
 function histogram(name: string, { labels, count, sum, buckets = [] }: Point, scale: number, ends: readonly number[]): string[] {
