@@ -105,7 +105,8 @@ describe('each case by each client over each protocol and transport', () => {
   });
 
   test('the daemons have noticed the end of each watch, and are the same as before', async () => {
-    const watches = 4 * ways.length * rounds;
+    // Those to which a message came. What ended at its deadline may never have come to the daemon, on a busy machine.
+    const watches = 3 * ways.length * rounds;
     const codes = await until(
       () => {
         const seen = matrix.daemons.flatMap(({ log }) => codesOfWatches(log));
@@ -113,7 +114,8 @@ describe('each case by each client over each protocol and transport', () => {
       },
       { what: `the end of ${watches} watches`, timeoutMs: 10_000, everyMs: 100 },
     );
-    expect(codes.filter((code) => code !== 'ok').length).toBeGreaterThanOrEqual(2 * ways.length * rounds);
+    expect(codes.filter((code) => code === 'canceled').length).toBeGreaterThanOrEqual(ways.length * rounds);
+    expect(codes).not.toContain('internal');
     expect(matrix.daemons.map(({ hasEnded }) => hasEnded)).toEqual([false, false]);
   });
 });

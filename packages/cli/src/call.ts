@@ -101,6 +101,15 @@ export class Call {
     return client;
   }
 
+  /** A client of the daemon of a state folder here, whichever one the variables name: of them it takes only whom to trust. */
+  async clientHere(state: string): Promise<Singletree> {
+    const { connect } = await import('@singletree/sdk');
+    const trusting = /^SINGLETREE_(CA|CLIENT_CERTIFICATE|CLIENT_KEY)_FILE$/;
+    const env = Object.fromEntries(Object.entries(this.world.env).filter(([name]) => trusting.test(name)));
+    const { caFile } = this.target;
+    return connect({ state, env, ...(caFile === undefined ? {} : { caFile }) });
+  }
+
   /** Results for people, laid out already. */
   print(lines: readonly string[]): void {
     if (lines.length > 0) this.world.stdout.write(lines.map((line) => `${typeset(this.look, line)}\n`).join(''));

@@ -48,8 +48,8 @@ export class NoDaemonError extends SingletreeError {
 export class ConnectionLostError extends SingletreeError {
   override readonly name = 'ConnectionLostError';
 
-  constructor(message: string, cause?: unknown) {
-    super(message, { code: 'unavailable', reason: 'CONNECTION_LOST', cause });
+  constructor(message: string, details: Details = {}) {
+    super(message, { code: 'unavailable', reason: 'CONNECTION_LOST', ...details });
   }
 }
 

@@ -34,9 +34,13 @@ function refusal(error: ConnectError, { token }: Called): SingletreeError {
 }
 
 /** An answer of HTTP alone, or one that broke off. */
-function noAnswer(error: ConnectError, { address }: Called): SingletreeError {
+function noAnswer(error: ConnectError, { address, to }: Called): SingletreeError {
   const isAnother = /^(HTTP \d+$|unsupported content type)/.test(error.rawMessage);
-  if (!isAnother) return new ConnectionLostError(`lost the daemon at ${address}: ${wordsOf(error)}`, error);
+  if (!isAnother) {
+    // Whoever speaks TLS hangs up on HTTP without a word.
+    const hint = to.kind === 'http' ? `if it speaks TLS: https://${to.url.host}` : undefined;
+    return new ConnectionLostError(`lost the daemon at ${address}: ${wordsOf(error)}`, { hint, cause: error });
+  }
   if (error.code === Code.Unauthenticated) return new TokenError(`${address} refuses the token`, { reason: 'TOKEN_INVALID', cause: error });
   return new SingletreeError(`${address} answers, but not as this daemon does (${error.rawMessage})`, {
     code: nameOf(error.code),

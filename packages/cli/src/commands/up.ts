@@ -2,7 +2,7 @@ import { openSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readAddress, statePaths } from '@singletree/core/local';
 import type { Daemon } from '@singletree/core';
-import { connect, stateFolder, toJson } from '@singletree/sdk';
+import { stateFolder, toJson } from '@singletree/sdk';
 import type { Call, CommandModule, CommonFlags } from '../call.ts';
 import { bindings, harnessesLine, telemetryLine, telemetryLines } from '../daemon/about.ts';
 import { answering } from '../daemon/answering.ts';
@@ -60,7 +60,7 @@ async function detach(call: Call, options: { state: string; config: string | und
   await refuseSecond(options.state);
   const { warnings } = await startDetached({ ...options, env: call.world.env });
   for (const warning of warnings) call.warn(warning);
-  const status = await connect({ state: options.state, env: {} }).daemon.status({ timeoutMs: statusLimitMs });
+  const status = await (await call.clientHere(options.state)).daemon.status({ timeoutMs: statusLimitMs });
   if (call.json) call.printJson(toJson(status));
   else if (!call.quiet) {
     const { version, pid, harnesses, telemetry } = status;
@@ -139,7 +139,7 @@ async function announce(call: Call, daemon: Daemon): Promise<void> {
     else call.warn(warning);
   }
   if (call.quiet) return;
-  const client = connect({ state: facts.state, env: {} });
+  const client = await call.clientHere(facts.state);
   if (call.json) return call.printJson(toJson(await client.daemon.status()));
   const known = [
     ...bindings(facts),
