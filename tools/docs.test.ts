@@ -81,7 +81,7 @@ describe('docs/configuration.md', () => {
     for (const [key, cell] of told.filter(([, each]) => each !== '–')) {
       const path = key.replace('ID', 'claude_code').split('.');
       const text = cell.replaceAll('`', '');
-      const value: unknown = /[a-z]/i.test(text) && text !== 'false' ? text : JSON.parse(text);
+      const value: unknown = /[a-z]/i.test(text) && text !== 'false' && text !== 'true' ? text : JSON.parse(text);
       const above = path.slice(0, -1).reduce<Tree>((at, name) => (at[name] ??= {}) as Tree, tree);
       above[path.at(-1)!] = value;
     }
