@@ -120,9 +120,41 @@ test('while it fails, the rows behind wait too, and hints change nothing', async
   await settle();
   expect(sent).toEqual(['1']);
   await clock.skip();
-  expect(sent).toEqual(['1', '1']);
+  expect(sent).toEqual(['1', '2']);
   await clock.skip();
-  expect(sent).toEqual(['1', '1', '1', '2', '3', '4']);
+  expect(sent).toEqual(['1', '2', '3', '4', '1', '2']);
+});
+
+test('a row that fails whenever it is sent stops no other', async () => {
+  const sent: string[] = [];
+  const { relay, store, clock } = aRelay(20, [], {
+    send: async (payload) => {
+      sent.push(Buffer.from(payload).toString());
+      return sent.at(-1) === '1' || sent.at(-1) === '2' ? down : ok;
+    },
+    serialise: ({ taskId }) => Buffer.from(String(Number.parseInt(taskId.slice(-2), 16))),
+  });
+  relay.start();
+  await settle();
+  await clock.skip();
+  for (let turns = 0; turns < 10; turns++) await settle();
+  await clock.skip();
+  expect(sent.slice(0, 4)).toEqual(['1', '2', '3', '4']);
+  expect(store.states.filter((state) => state === 'pending')).toHaveLength(2);
+  store.add(aTask(21));
+  for (const _ of ['1', '2']) await clock.skip();
+  expect(store.states.at(-1)).toBe('delivered');
+});
+
+test('a clock that is set back while a row waits does not make it wait longer', async () => {
+  const { relay, store, clock, sent } = aRelay(1, [down, ok]);
+  relay.start();
+  await settle();
+  await relay.stop(0);
+  const later = aRelay(1, [ok], { now: () => clock.now() - 600_000 }, store);
+  later.relay.start();
+  await settle();
+  expect([sent, later.sent, store.states]).toEqual([['1'], ['1'], ['delivered']]);
 });
 
 test('Retry-After is obeyed, also when our own wait would be longer or shorter', async () => {

@@ -41,11 +41,15 @@ type Wait = { readonly kind: 'none' } | { readonly kind: 'idle' | 'backoff'; rea
 const backoff = { initialMs: 1_000, factor: 2, capMs: 300_000 } as const;
 /** A person has to act, and a receiver may lock out who knocks too often with a wrong key. */
 const pausedAtLeastMs = 60_000;
+/** They are read with each row that is sent, and after an outage many have failed. */
+const mostPassedOver = 16;
+/** By whatever clock, also one that is set back meanwhile. */
+const atOnce: Instant = 0;
 /** Hints may be lost, and other processes may write the store. */
 const lookAgainMs = 30_000;
 
 /**
- * Sends the rows of one destination, oldest first and one at a time, until each is acknowledged. It writes nothing but the outbox, and
+ * Sends the rows of one destination, oldest first but for those that failed, and one at a time, until each is acknowledged. It writes nothing but the outbox, and
  * nothing waits for it. Its only memory is the pace: a new relay begins at once where a dead one stopped, with the bytes that
  * were committed before their first send.
  */
@@ -58,6 +62,8 @@ export class Relay {
   /** The wait that is under way. */
   #nap: { readonly kind: 'idle' | 'backoff'; readonly end: () => void } | undefined;
   #failures = 0;
+  /** Rows that have failed. */
+  readonly #passedOver = new Set<string>();
   #health: RelayHealth = { state: 'ok' };
 
   constructor(parts: RelayParts) {
@@ -108,12 +114,25 @@ export class Relay {
   /** One row, or how long there is nothing to do. */
   async #step(): Promise<Wait> {
     const { store, destination, now } = this.#parts;
-    const [row] = await store.pending(destination, now(), 1);
+    const row = await this.#next();
     if (row) return await this.#deliver(row);
     const next = await store.nextPending(destination);
     if (next !== undefined) return { kind: 'idle', ms: Math.min(lookAgainMs, Math.max(1, next - now())) };
     this.#recovered();
     return { kind: 'idle', ms: lookAgainMs };
+  }
+
+  /**
+   * The oldest row that has not failed; once there is none left, the oldest. Nobody can tell a receiver that is away from one that a certain row brings
+   * down: so that no row stops those behind it, each failure is followed by another row.
+   */
+  async #next(): Promise<OutboxRow | undefined> {
+    const { store, destination, now } = this.#parts;
+    if (this.#passedOver.size >= mostPassedOver) this.#passedOver.clear();
+    const rows = await store.pending(destination, now(), this.#passedOver.size + 1);
+    const other = rows.find(({ taskId }) => !this.#passedOver.has(taskId));
+    if (!other) this.#passedOver.clear();
+    return other ?? rows[0];
   }
 
   async #deliver(row: OutboxRow): Promise<Wait> {
@@ -132,14 +151,15 @@ export class Relay {
         return { kind: 'none' };
       case 'retry': {
         if (this.#abort.signal.aborted) return { kind: 'none' };
+        this.#passedOver.add(row.taskId);
         const after = result.after === undefined ? undefined : Math.min(result.after, mostRetryAfterMs);
         const wait = this.#failed('failing', result.error, after);
         // What the receiver asked for outlives this process; our own pace does not, so that a restart tries at once.
-        await store.retryAt(row, now() + (after ?? 0), result.error);
+        await store.retryAt(row, after === undefined ? atOnce : now() + after, result.error);
         return wait;
       }
       case 'misconfigured':
-        await store.retryAt(row, now(), result.error);
+        await store.retryAt(row, atOnce, result.error);
         return this.#failed('paused', result.error);
       case 'refused':
         // It answered: what stood in the way before is gone.
