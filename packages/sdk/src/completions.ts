@@ -10,7 +10,6 @@ import {
   TaskType,
 } from '@singletree/protocol';
 import { Bounds, type CallSettings } from './deadline.ts';
-import { isPassing, NoDaemonError } from './errors.ts';
 import type { Link } from './link.ts';
 import { Retry } from './retry.ts';
 import type * as words from './types.ts';
@@ -86,9 +85,7 @@ async function* exported(link: Link, settings: ExportCompletions): AsyncGenerato
       }
       return;
     } catch (error) {
-      // A daemon that never answered is not waited for.
-      if (!isPassing(error) && !(error instanceof NoDaemonError && link.reached)) throw error;
-      if (!(await retry.wait(bounds))) throw error;
+      if (!link.mayComeBack(error) || !(await retry.wait(bounds))) throw error;
     }
   }
 }

@@ -5,29 +5,42 @@ import { ScriptedDaemon, type Script } from '../test/scripted-daemon.ts';
 import { connect, type Singletree } from './client.ts';
 import type { CallSettings } from './deadline.ts';
 import { DeadlineError } from './errors.ts';
+import { Tasks } from './tasks.ts';
 
-/** Every call of the client, as far as it can be bounded. */
+/** Every call of the client but `run`, whose signal cancels the task, by where it is found. */
 const calls: Readonly<Record<string, (client: Singletree, settings: CallSettings) => Promise<unknown>>> = {
-  create: (client, settings) => client.tasks.create({ instructions: 'x', workspace: '/w' }, settings),
-  get: (client, settings) => client.tasks.get('a', settings),
-  list: (client, settings) => all(client.tasks.list(settings)),
-  page: (client, settings) => client.tasks.page(settings),
-  watch: (client, settings) => all(client.tasks.watch('a', settings)),
-  logs: (client, settings) => all(client.tasks.logs('a', settings)),
-  modelCalls: (client, settings) => all(client.tasks.modelCalls('a', settings)),
-  cancel: (client, settings) => client.tasks.cancel('a', settings),
-  terminate: (client, settings) => client.tasks.terminate('a', settings),
-  unblock: (client, settings) => client.tasks.unblock('a', settings),
-  rerun: (client, settings) => client.tasks.rerun('a', settings),
-  harnesses: (client, settings) => client.harnesses.list(settings),
-  engage: (client, settings) => client.killSwitch.engage('all', settings),
-  release: (client, settings) => client.killSwitch.release('all', settings),
-  killSwitches: (client, settings) => client.killSwitch.list(settings),
-  preview: (client, settings) => client.telemetry.preview('a', settings),
-  send: (client, settings) => client.telemetry.send({ dead: true }, settings),
-  status: (client, settings) => client.daemon.status(settings),
-  stop: (client, settings) => client.daemon.stop(settings),
+  'tasks.create': ({ tasks }, settings) => tasks.create({ instructions: 'x', workspace: '/w' }, settings),
+  'tasks.get': ({ tasks }, settings) => tasks.get('a', settings),
+  'tasks.list': ({ tasks }, settings) => all(tasks.list(settings)),
+  'tasks.page': ({ tasks }, settings) => tasks.page(settings),
+  'tasks.watch': ({ tasks }, settings) => all(tasks.watch('a', settings)),
+  'tasks.logs': ({ tasks }, settings) => all(tasks.logs('a', settings)),
+  'tasks.modelCalls': ({ tasks }, settings) => all(tasks.modelCalls('a', settings)),
+  'tasks.cancel': ({ tasks }, settings) => tasks.cancel('a', settings),
+  'tasks.terminate': ({ tasks }, settings) => tasks.terminate('a', settings),
+  'tasks.unblock': ({ tasks }, settings) => tasks.unblock('a', settings),
+  'tasks.rerun': ({ tasks }, settings) => tasks.rerun('a', settings),
+  'completions.list': ({ completions }, settings) => all(completions.list(settings)),
+  'completions.export': ({ completions }, settings) => all(completions.export({ format: 'csv', ...settings })),
+  'harnesses.list': ({ harnesses }, settings) => harnesses.list(settings),
+  'killSwitch.engage': ({ killSwitch }, settings) => killSwitch.engage('all', settings),
+  'killSwitch.release': ({ killSwitch }, settings) => killSwitch.release('all', settings),
+  'killSwitch.list': ({ killSwitch }, settings) => killSwitch.list(settings),
+  'telemetry.preview': ({ telemetry }, settings) => telemetry.preview('a', settings),
+  'telemetry.send': ({ telemetry }, settings) => telemetry.send({ dead: true }, settings),
+  'telemetry.probe': ({ telemetry }, settings) => telemetry.probe(settings),
+  'daemon.status': ({ daemon }, settings) => daemon.status(settings),
+  'daemon.stop': ({ daemon }, settings) => daemon.stop(settings),
 };
+
+test('none is forgotten here', () => {
+  const client = connect({ address: 'unix:/nowhere' });
+  const methods = Object.entries(client).flatMap(([room, object]: [string, object]) => {
+    const own = object instanceof Tasks ? Object.getOwnPropertyNames(Tasks.prototype) : Object.keys(object);
+    return own.map((name) => `${room}.${name}`);
+  });
+  expect(Object.keys(calls).toSorted()).toEqual(methods.filter((name) => !/\.(constructor|run)$/.test(name)).toSorted());
+});
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
@@ -56,7 +69,8 @@ const silent: Script = {
   },
   harnesses: { listHarnesses: never },
   control: { engageKillSwitch: never, releaseKillSwitch: never, listKillSwitches: never },
-  telemetry: { previewTelemetry: never, sendTelemetry: never },
+  telemetry: { previewTelemetry: never, sendTelemetry: never, probeTelemetry: never },
+  completions: { listCompletions: never, exportCompletions: neither },
   daemon: { getStatus: never, stopDaemon: never },
 };
 
@@ -101,9 +115,12 @@ test('the time of a call holds for all its tries', async () => {
     daemon.cut();
     return await sleep(1_000, undefined as never, { ref: false });
   };
-  await using daemon = await ScriptedDaemon.start({ tasks: { cancelTask: cut, readLogs: cut as never, watchTask: cut as never } });
+  await using daemon = await ScriptedDaemon.start({
+    tasks: { cancelTask: cut, readLogs: cut as never, watchTask: cut as never },
+    completions: { exportCompletions: cut as never },
+  });
   const client = connect({ address: daemon.address });
-  for (const call of ['cancel', 'logs', 'watch']) {
+  for (const call of ['tasks.cancel', 'tasks.logs', 'tasks.watch', 'completions.export']) {
     tries = 0;
     const begin = performance.now();
     await expect(calls[call]?.(client, { timeoutMs: 250 })).rejects.toThrow(DeadlineError);
@@ -120,8 +137,8 @@ test('the time of a list holds for all its pages', async () => {
     },
   });
   const client = connect({ address: daemon.address });
-  await expect(calls['list']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
-  await expect(calls['modelCalls']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
+  await expect(calls['tasks.list']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
+  await expect(calls['tasks.modelCalls']?.(client, { timeoutMs: 120 })).rejects.toThrow(DeadlineError);
 });
 
 test('no time is left from the beginning, and more than the daemon takes is none', async () => {

@@ -28,9 +28,9 @@ export class Link {
     this.#options = options;
   }
 
-  /** Whether a daemon has ever answered. One that has is worth waiting for when it is gone. */
-  get reached(): boolean {
-    return this.#reached;
+  /** Whether a stream that ended with this error may be taken up again in a moment. A daemon that never answered is not waited for. */
+  mayComeBack(error: unknown): boolean {
+    return isPassing(error) || (error instanceof NoDaemonError && this.#reached);
   }
 
   /** Makes one call. What it throws is a `SingletreeError` wherever the call is to blame, and the signal's reason if it was aborted. */

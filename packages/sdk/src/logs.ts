@@ -1,6 +1,5 @@
 import { ProcessRole, ReadLogsResponseSchema, TaskService, type ReadLogsResponse } from '@singletree/protocol';
 import { Bounds, type CallSettings } from './deadline.ts';
-import { isPassing, NoDaemonError } from './errors.ts';
 import type { Link } from './link.ts';
 import { Retry } from './retry.ts';
 import type * as words from './types.ts';
@@ -36,9 +35,7 @@ export async function* logs(link: Link, taskId: string, options: LogOptions): As
       }
       return;
     } catch (error) {
-      // A daemon that never answered is not waited for.
-      if (!isPassing(error) && !(error instanceof NoDaemonError && link.reached)) throw error;
-      if (!(await retry.wait(bounds))) throw error;
+      if (!link.mayComeBack(error) || !(await retry.wait(bounds))) throw error;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { TaskEventSchema, TaskSchema, TaskService, WatchHeartbeatSchema, type WatchTaskResponse } from '@singletree/protocol';
 import { Bounds, type CallSettings } from './deadline.ts';
-import { ConnectionLostError, isPassing, NoDaemonError, TaskBlockedError } from './errors.ts';
+import { ConnectionLostError, TaskBlockedError } from './errors.ts';
 import type { Link } from './link.ts';
 import { Retry } from './retry.ts';
 import type { Heartbeat, Task, TaskEvent } from './types.ts';
@@ -59,8 +59,7 @@ export async function* watch(link: Link, taskId: string, options: WatchOptions =
         }
       }
     } catch (error) {
-      // A daemon that never answered is not waited for.
-      if (!isPassing(error) && !(error instanceof NoDaemonError && link.reached)) throw error;
+      if (!link.mayComeBack(error)) throw error;
       cut = error;
     }
     onReconnect?.(cut);

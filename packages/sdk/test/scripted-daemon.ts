@@ -8,6 +8,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { ConnectError, type Code, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import {
+  CompletionService,
   ControlService,
   DaemonService,
   ErrorInfoSchema,
@@ -25,6 +26,7 @@ export interface Script {
   readonly control?: Partial<ServiceImpl<typeof ControlService>>;
   readonly daemon?: Partial<ServiceImpl<typeof DaemonService>>;
   readonly telemetry?: Partial<ServiceImpl<typeof TelemetryService>>;
+  readonly completions?: Partial<ServiceImpl<typeof CompletionService>>;
 }
 
 /** Where a scripted daemon listens, if not on a unix socket: a host of this machine, with TLS or without. */
@@ -72,6 +74,7 @@ export class ScriptedDaemon implements AsyncDisposable {
         router.service(ControlService, script.control ?? {});
         router.service(DaemonService, script.daemon ?? {});
         router.service(TelemetryService, script.telemetry ?? {});
+        router.service(CompletionService, script.completions ?? {});
       },
     });
     const noted: typeof handler = (request, response) => {

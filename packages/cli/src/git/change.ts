@@ -16,7 +16,7 @@ export interface Change {
  * the repository is there, unless the same lies here at the same path.
  */
 export async function changeOf(task: Task, env: NodeJS.ProcessEnv, machine?: string): Promise<Change> {
-  const { baseCommit, frozenCommit, frozenRef, state, workspace } = task;
+  const { baseCommit, frozenCommit, state, workspace } = task;
   if (baseCommit === undefined || frozenCommit === undefined) {
     throw new CommandFailure(
       `task ${task.id} is ${state.replaceAll('_', ' ')}, and nothing of it was kept${task.completion ? '' : ' yet'}`,
