@@ -194,3 +194,20 @@ test('no change is nothing, and a missing git is said', async () => {
   expect(await applyChange(await changeOf(same, env))).toBe('nothing');
   await expect(changeOf(task, { ...env, PATH: '/nonexistent' })).rejects.toMatchObject({ reason: 'GIT_MISSING' });
 });
+
+describe('of a daemon on another machine', () => {
+  test('the repository is looked for there', async () => {
+    const there = { ...task, workspace: { ...task.workspace, path: '/srv/shop' } };
+    await expect(changeOf(there, env, 'build.example')).rejects.toMatchObject({
+      reason: 'OTHER_MACHINE',
+      message: 'what task t made is in the repository /srv/shop on build.example, with the daemon',
+      hint: 'type this on build.example, or bring it here: git fetch build.example:/srv/shop refs/singletree/t/1',
+    });
+    const another = { ...task, frozenCommit: '0'.repeat(40) };
+    await expect(changeOf(another, env, 'build.example')).rejects.toMatchObject({ reason: 'OTHER_MACHINE' });
+  });
+
+  test('the same repository at the same path here will do', async () => {
+    expect((await changeOf(task, env, 'build.example')).repository.directory).toBe(repo.path);
+  });
+});
