@@ -172,7 +172,7 @@ async function failingTelemetry(client: Singletree) {
 function outboxRows(state: string): object[] {
   using database = new DatabaseSync(join(state, 'singletree.db'), { readOnly: true });
   return database
-    .prepare('SELECT task_id, destination, state FROM outbox')
+    .prepare('SELECT task_id, destination, state FROM outbox ORDER BY created_at')
     .all()
     .map((row) => ({ ...row }));
 }

@@ -207,7 +207,7 @@ function expectMonotone(receiver: OtlpReceiver): void {
   let time = 0n;
   for (const { path, body } of receiver.requests) {
     if (path !== '/v1/metrics') continue;
-    const totals = decodePoints(body).filter(({ cumulative }) => cumulative);
+    const totals = decodePoints(body).filter(({ cumulative, monotonic, kind }) => cumulative && (monotonic || kind === 'histogram'));
     const now = new Map(totals.map((point) => [seriesOf(point), point]));
     expect(
       [...before.keys()].filter((series) => !now.has(series)),
