@@ -71,7 +71,7 @@ test('one daemon a state folder: a second is refused with its pid; after kill -9
 });
 
 test('up says what it is bound to, is quiet then, and Ctrl-C ends it; a daemon without work ends by itself', async () => {
-  const { child, said, ended } = machine.start(['up']);
+  const { child, said, ended } = machine.start(['up'], { env: { SINGLETREE_HARNESSES_CODEX_TELEMETRY: 'true' } });
   await until(() => said.stdout.includes('harnesses'), { what: 'the banner', timeoutMs: 20_000 });
   expect(said.stdout).toMatch(
     new RegExp(
@@ -82,7 +82,8 @@ test('up says what it is bound to, is quiet then, and Ctrl-C ends it; a daemon w
   const banner = said.stdout;
   expect((await machine.type(['run', 'x'])).code).toBe(0);
   child.kill('SIGINT');
-  expect(await ended).toEqual({ code: 0, stdout: banner, stderr: '' });
+  const unsent = 'warning: harnesses.codex.telemetry: its traces are not sent: no OTEL_EXPORTER_OTLP_ENDPOINT\n';
+  expect(await ended).toEqual({ code: 0, stdout: banner, stderr: unsent });
 
   await machine.type(['up', '--detach', '--quiet', '--idle', '300ms']);
   await until(() => machine.daemons().length === 0, { what: 'the idle daemon to end' });
@@ -109,15 +110,23 @@ test('a bad configuration is named with file, line and what was meant, whoever r
     // The page of the configuration is held against the list of keys.
     const [what, known, meant] = stderr.split('\n');
     expect([what, meant]).toEqual([`error: unknown key "concurency" in ${machine.config}, line 2`, '  did you mean concurrency?']);
-    expect(known).toMatch(/^ {2}known keys: version, concurrency, /);
+    expect(known).toMatch(/^ {2}known keys: version, listen, concurrency, /);
     expect(code).toBe(78);
   }
-  machine.configure({ harnesses: { fake: { plugin: '@singletree/none' } } });
-  const { code, stderr } = await machine.type(['run', '--json', 'x']);
-  expect(JSON.parse(stderr)).toMatchObject({
-    error: { reason: 'INVALID_CONFIGURATION', message: expect.stringContaining('@singletree/none') },
-  });
-  expect(code).toBe(78);
+  for (const [set, message] of [
+    [{ plugin: '@singletree/none' }, '@singletree/none'],
+    [
+      { plugin: '@singletree/testing/fake-harness', options: { script: machine.script }, telemetry: true },
+      'harnesses.fake.telemetry: the plugin of Fake Agent knows no traces',
+    ],
+  ] as const) {
+    machine.configure({ harnesses: { fake: set } });
+    const { code, stderr } = await machine.type(['run', '--json', 'x']);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { reason: 'INVALID_CONFIGURATION', message: expect.stringContaining(message) as string },
+    });
+    expect(code).toBe(78);
+  }
 });
 
 test('a state folder that cannot be trusted is refused, and nothing is written into it', async () => {
