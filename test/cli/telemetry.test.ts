@@ -1,3 +1,5 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { startOtlpReceiver, until } from '@singletree/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
@@ -48,6 +50,30 @@ test('preview --json is one object', async () => {
   expect(new Set(others.map((span: { parent_span_id: string }) => span.parent_span_id))).toEqual(new Set([root.span_id]));
 });
 
+test('the record of a finished task is exported, to the byte as it is printed, or as a table', async () => {
+  const { completion } = JSON.parse((await machine.type(['get', id, '--json'])).stdout);
+  expect(await machine.type(['completions', 'export'])).toMatchObject({ code: 0, stdout: `${JSON.stringify(completion)}\n`, stderr: '' });
+  const file = join(machine.path, 'all.csv');
+  const written = await machine.type(['completions', 'export', '--format', 'csv', '--since', '1h', '--out', file, '--json']);
+  expect(JSON.parse(written.stdout)).toEqual({ file, bytes: statSync(file).size, last_event_id: id });
+  const [header = '', line = '', ...rest] = readFileSync(file, 'utf8').split('\r\n');
+  expect([header.split(',')[0], line.split(',')[0], rest]).toEqual(['event_id', id, ['']]);
+  const none = await machine.type([
+    'completions',
+    'export',
+    '--after',
+    id,
+    '--outcome',
+    'failure',
+    'timeout',
+    '--type',
+    'testing',
+    '--until',
+    '1h',
+  ]);
+  expect(none).toMatchObject({ code: 0, stdout: '' });
+});
+
 test('of a task that has not ended nothing can be told', async () => {
   machine.follow([{ sleep: 60_000 }]);
   const { stdout } = await machine.type(['run', '--detach', 'x']);
@@ -60,6 +86,13 @@ test('of a task that has not ended nothing can be told', async () => {
 });
 
 test('what was kept is not sent while export is off, and then it is, the same bytes as were shown', async () => {
+  const tried = await machine.type(['doctor', 'telemetry', '--json']);
+  expect(tried.code).toBe(1);
+  expect(JSON.parse(tried.stdout)).toMatchObject({
+    status: 'error',
+    by: 'daemon',
+    probes: [{ id: 'telemetry.otlp.traces', status: 'skipped', result: 'off' }, {}],
+  });
   expect(await machine.type(['telemetry', 'send', '--since', '1h'])).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/^error: traces are not exported: no OTEL_EXPORTER_OTLP_ENDPOINT\n.*OTEL_EXPORTER_OTLP_ENDPOINT set/),
@@ -67,6 +100,13 @@ test('what was kept is not sent while export is off, and then it is, the same by
   await machine.type(['down']);
   machine.configure({ telemetry: { content: true, redact: ['secret'] } });
   await using receiver = await startOtlpReceiver();
+  const alone = await machine.type(['doctor', 'telemetry'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
+  expect(alone).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/no daemon runs.*\n\n  otlp\n  ✓ traces .*has taken it.*\n  ✓ metrics .*has taken it/),
+  });
+  expect(receiver.spans()).toMatchObject([{ name: 'probe', attributes: { 'singletree.probe': true } }]);
+  const probes = receiver.requests.length;
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' };
   await machine.type(['up', '--detach'], { env });
   const shown = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'], { env })).stdout);
@@ -77,15 +117,15 @@ test('what was kept is not sent while export is off, and then it is, the same by
     code: 0,
     stdout: '1 record put into the queue\n',
   });
-  await until(() => receiver.requests.length === 1, { what: 'the record' });
-  const spans = receiver.spans();
+  await until(() => receiver.requests.length === probes + 1, { what: 'the record' });
+  const spans = receiver.spans().slice(1);
   expect(spans.map(({ spanId }) => spanId)).toEqual(shown.spans.map((span: { span_id: string }) => span.span_id));
-  expect(receiver.requests[0]?.body.byteLength).toBe(shown.bytes);
+  expect(receiver.requests[probes]?.body.byteLength).toBe(shown.bytes);
   expect(await machine.type(['telemetry', 'send', '--since', '1h', '--json'], { env })).toMatchObject({
     code: 0,
     stdout: `{"rows":${kept - 1}}\n`,
   });
-  await until(() => receiver.requests.length === kept, { what: 'the other records' });
+  await until(() => receiver.requests.length === probes + kept, { what: 'the other records' });
   const after = await until(
     async () => {
       const told = JSON.parse((await machine.type(['telemetry', 'preview', id, '--json'], { env })).stdout);
