@@ -24,57 +24,81 @@ export interface RawAnswer {
   readonly body: Buffer;
 }
 
-/** One request on a connection of its own, without any client's help; trailers come with the headers. Rejects if nothing is answered. */
+/** A connection, or as many as HTTP/1.1 needs, for requests that are sent without any client's help. */
+export interface Connection extends Disposable {
+  /** Trailers come with the headers. Rejects if nothing is answered. */
+  ask(request: RawRequest): Promise<RawAnswer>;
+}
+
+export function open(target: Target): Connection {
+  return target.version === 1 ? openHttp1(target) : openHttp2(target);
+}
+
+/** One request on a connection of its own. */
 export async function ask(target: Target, request: RawRequest): Promise<RawAnswer> {
+  using connection = open(target);
+  return await connection.ask(request);
+}
+
+const patienceMs = 10_000;
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000);
+  const timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs} ms`)), patienceMs);
   try {
-    return await Promise.race([late, target.version === 1 ? askHttp1(target, request) : askHttp2(target, request)]);
+    return await Promise.race([late, answer]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-function askHttp1(target: Target, { method = 'POST', path, headers = {}, body = '' }: RawRequest): Promise<RawAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+function openHttp1(target: Target): Connection {
+  const agent = new http.Agent({ keepAlive: true });
   const where = 'path' in target ? { socketPath: target.path } : { host: '127.0.0.1', port: target.port };
-  const given = { 'content-length': String(Buffer.byteLength(body)), ...headers };
-  const request = http.request({ ...where, method, path, headers: given, setHost: false, agent: false }, (response) => {
-    const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk));
-    response.on('error', reject);
-    response.on('end', () => resolve(answerOf(response.statusCode ?? 0, { ...response.headers, ...response.trailers }, chunks)));
-  });
-  request.on('error', reject);
-  request.end(body);
-  return promise;
+  return {
+    ask({ method = 'POST', path, headers = {}, body = '' }) {
+      const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+      const given = { 'content-length': String(Buffer.byteLength(body)), ...headers };
+      const request = http.request({ ...where, method, path, headers: given, setHost: false, agent }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => resolve(answerOf(response.statusCode ?? 0, { ...response.headers, ...response.trailers }, chunks)));
+      });
+      request.on('error', reject);
+      request.end(body);
+      return inTime(promise);
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
 }
 
-async function askHttp2(target: Target, { method = 'POST', path, headers = {}, body = '' }: RawRequest): Promise<RawAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
-  const { host = 'localhost', ...others } = headers;
+function openHttp2(target: Target): Connection {
   const session = http2.connect('http://localhost', { createConnection: () => connectTo(target) });
-  session.on('error', reject);
-  session.on('close', () => reject(new Error('the session ended without an answer')));
-  const authority = typeof host === 'string' ? host : host.join();
-  const stream = session.request({ ':method': method, ':path': path, ':authority': authority, ...others }, { endStream: false });
-  let seen: http2.IncomingHttpHeaders = {};
-  const chunks: Buffer[] = [];
-  stream.on('response', (given) => (seen = given));
-  stream.on('trailers', (given) => (seen = { ...seen, ...given }));
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  stream.on('error', reject);
-  stream.on('close', () =>
-    seen[':status'] === undefined
-      ? reject(new Error(`reset with code ${stream.rstCode}`))
-      : resolve(answerOf(Number(seen[':status']), seen, chunks)),
-  );
-  stream.end(body);
-  try {
-    return await promise;
-  } finally {
-    session.destroy();
-  }
+  // Each request that it ends hears of it.
+  session.on('error', () => undefined);
+  return {
+    ask({ method = 'POST', path, headers = {}, body = '' }) {
+      const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+      const { host = 'localhost', ...others } = headers;
+      const authority = typeof host === 'string' ? host : host.join();
+      const stream = session.request({ ':method': method, ':path': path, ':authority': authority, ...others }, { endStream: false });
+      let seen: http2.IncomingHttpHeaders = {};
+      const chunks: Buffer[] = [];
+      stream.on('response', (given) => (seen = given));
+      stream.on('trailers', (given) => (seen = { ...seen, ...given }));
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('error', reject);
+      stream.on('close', () =>
+        seen[':status'] === undefined
+          ? reject(new Error(`reset with code ${stream.rstCode}`))
+          : resolve(answerOf(Number(seen[':status']), seen, chunks)),
+      );
+      stream.end(body);
+      return inTime(promise);
+    },
+    [Symbol.dispose]: () => session.destroy(),
+  };
 }
 
 export function connectTo(target: Target): net.Socket {
@@ -126,7 +150,7 @@ export function errorIn({ headers, body }: RawAnswer): WireError | undefined {
 function errorOfTrailers(headers: Readonly<Record<string, string>>): WireError | undefined {
   const status = Number(headers['grpc-status'] ?? Code.Unknown);
   if (status === 0) return undefined;
-  const code = Object.values(Code).find((value): value is Code => value === status) ?? Code.Unknown;
+  const code = Object.values(Code).find((value): value is Code => Number(value) === status) ?? Code.Unknown;
   const { details } = fromBinary(StatusSchema, Buffer.from(headers['grpc-status-details-bin'] ?? '', 'base64'));
   const infos = details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).filter((info) => info !== undefined);
   return { code, message: decodeURIComponent(headers['grpc-message'] ?? ''), infos, details: details.length };

@@ -32,6 +32,7 @@ export interface TestWireOptions {
 /** The wire of a daemon without the daemon: on a socket and a free port of loopback, in a folder of its own. */
 export async function openTestWire(routes: (router: ConnectRouter) => void, options: TestWireOptions = {}): Promise<TestWire> {
   const folder = mkdtempSync(join(tmpdir(), 'singletree-wire-'));
+  const remove = (): void => rmSync(folder, { recursive: true });
   const log: string[] = [];
   const tokens = openTokens(statePaths(folder));
   const path = join(folder, 'wire.sock');
@@ -41,6 +42,9 @@ export async function openTestWire(routes: (router: ConnectRouter) => void, opti
     tokens: () => tokens,
     log: pino({ level: 'debug' }, { write: (line: string) => void log.push(line) }),
     limits: { ...limits, ...options.limits },
+  }).catch((error: unknown) => {
+    remove();
+    throw error;
   });
   const server = wire.serve(routes, options.texts ?? {});
   const url = wire.tcp ?? wire.address;
@@ -55,7 +59,7 @@ export async function openTestWire(routes: (router: ConnectRouter) => void, opti
     calls: () => log.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>).filter(({ msg }) => msg === 'call'),
     async [Symbol.asyncDispose]() {
       await server.close();
-      rmSync(folder, { recursive: true });
+      remove();
     },
   };
 }
