@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { CreateTask, Outcome, Singletree, TaskEvent } from '@singletree/sdk';
 import { repository, startOtlpReceiver, temporaryFolder, until, type OtlpReceiver } from '@singletree/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { aTask, finished, TestDaemon } from '../support/daemon.ts';
+import { httpReceiver } from '../../packages/core/src/outbox/receivers.testsuite.ts';
+import { aTask, finished, TestDaemon, type DaemonFixture } from '../support/daemon.ts';
 import { eventsOf } from '../support/promises.ts';
 
 /**
@@ -31,42 +32,61 @@ beforeAll(async () => {
 }, 120_000);
 
 describe('relay and exporter paused for ever', () => {
-  test.each((full ? pauses : pauses.slice(2, 3)).map(([relay, exporter]) => ({ relay, exporter })))(
-    'at $relay and $exporter: tasks end with the same commits as without telemetry',
-    { timeout: 180_000 },
-    async ({ relay, exporter }) => {
-      await using receiver = await startOtlpReceiver();
-      await using scene = await openScene();
-      const { daemon, folder } = scene;
-      const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: '100' };
-      const held = `${relay}=hold:${folder},${exporter}=hold:${folder}`;
-      const client = await daemon.start({ ...environment, SINGLETREE_FAILPOINTS: held });
-      // One before, so that both are held before those that count begin.
-      await finished(client, (await client.tasks.create(aTask(scene.workspace, kinds[0].wish))).id);
-      for (const place of [relay, exporter])
-        await until(() => existsSync(join(folder, `${place}.hit`)), { what: `${place} to be reached`, timeoutMs: reachLimitMs });
-      const seen = receiver.requests.length;
+  test('at several destinations, one held before it sends, another that never answers', { timeout: 180_000 }, async () => {
+    await using silent = await httpReceiver(() => 'silence');
+    await using receiver = await startOtlpReceiver();
+    const endpoint = `http://127.0.0.1:${silent.port}`;
+    // Whichever of the two comes first is held, and the other gets no answer.
+    const destinations = { second: { endpoint, timeout: '10m' } };
+    await using scene = await openScene({ telemetry: { destinations } });
+    const never = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_TIMEOUT: '600000' };
+    await expectUnnoticed(scene, never, ['outbox.send.before', 'metrics.send.before'], 2);
+    scene.daemon.configure({});
+    await expectDelivered(scene, receiver);
+  });
 
-      expect(await commitsOf(scene, client)).toEqual(expected);
-      expect(receiver.requests.length, 'what was sent meanwhile').toBe(seen);
-      const { telemetry } = await client.daemon.status();
-      expect(telemetry.undeliveredRows).toBeGreaterThanOrEqual(kinds.length);
-
-      // Nor does the daemon wait for them when it stops; and the next one delivers.
-      await daemon.stop();
-      expect(daemon.log).not.toContain('"level":50');
-      const next = await daemon.start(environment);
-      await until(async () => (await next.daemon.status()).telemetry.undeliveredRows === 0, { what: 'delivery', timeoutMs: reachLimitMs });
-      expect(tracesOf(receiver).size).toBe(1 + kinds.length);
-    },
-  );
+  test.runIf(full).each(pauses)('at %s and %s', { timeout: 180_000 }, async (...places) => {
+    await using receiver = await startOtlpReceiver();
+    await using scene = await openScene();
+    await expectUnnoticed(scene, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }, places, 1);
+    await expectDelivered(scene, receiver);
+  });
 });
 
-async function openScene() {
+type Scene = Awaited<ReturnType<typeof openScene>>;
+
+async function expectUnnoticed(
+  { daemon, folder, workspace }: Scene,
+  environment: Readonly<Record<string, string>>,
+  places: readonly string[],
+  destinations: number,
+): Promise<void> {
+  const held = places.map((place) => `${place}=hold:${folder}`).join(',');
+  const client = await daemon.start({ ...environment, OTEL_METRIC_EXPORT_INTERVAL: '100', SINGLETREE_FAILPOINTS: held });
+  // One before, so that both are held before those that count begin.
+  await finished(client, (await client.tasks.create(aTask(workspace, kinds[0].wish))).id);
+  for (const place of places)
+    await until(() => existsSync(join(folder, `${place}.hit`)), { what: `${place} to be reached`, timeoutMs: reachLimitMs });
+  expect(await commitsOf({ workspace }, client)).toEqual(expected);
+  const { telemetry } = await client.daemon.status();
+  expect(telemetry.undeliveredRows).toBeGreaterThanOrEqual(destinations * kinds.length);
+  // Nor does the daemon wait for them when it stops.
+  await daemon.stop();
+  expect(daemon.log).not.toContain('"level":50');
+}
+
+/** By the next daemon. */
+async function expectDelivered({ daemon }: Scene, receiver: OtlpReceiver): Promise<void> {
+  await daemon.start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+  const traces = (): Set<string> => new Set(receiver.spans().map(({ traceId }) => traceId));
+  await until(() => traces().size === 1 + kinds.length, { what: 'delivery', timeoutMs: reachLimitMs });
+}
+
+async function openScene(configuration: DaemonFixture['configuration'] = {}) {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
   const workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
-  const daemon = stack.use(new TestDaemon({ folder }));
+  const daemon = stack.use(new TestDaemon({ folder, configuration }));
   daemon.follow([{ call: { input: 10, output: 5 } }, { write: { path: 'a.txt', content: 'after\n' } }, { say: 'Done.' }]);
   return { folder, workspace, daemon, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
@@ -86,8 +106,4 @@ async function commitsOf({ workspace }: { readonly workspace: string }, client: 
 
 function kindOf(event: TaskEvent): string {
   return event.kind === 'state_changed' ? `${event.stateChanged.edge} to ${event.stateChanged.toState}` : event.kind;
-}
-
-function tracesOf(receiver: OtlpReceiver): Set<string> {
-  return new Set(receiver.spans().map(({ traceId }) => traceId));
 }
