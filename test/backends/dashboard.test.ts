@@ -13,7 +13,8 @@ import { missing } from './support/server.ts';
 /** Every question of the dashboard, the rules and the alerts has an answer in a real Prometheus, once tasks have ended in every way. */
 
 const limitMs = 30_000;
-const rulesFile = join(import.meta.dirname, '../../deploy/prometheus/rules.yaml');
+const deployed = join(import.meta.dirname, '../../deploy/prometheus');
+const everyRule = [...recordings.map(({ record }) => record), ...alerts.map(({ alert }) => alert)].toSorted();
 const reason = missing('prometheus');
 const panels = rows.flatMap(({ panels: each }) => each);
 const questions = panels.flatMap(({ title, kind, queries }) =>
@@ -41,6 +42,10 @@ interface Rule {
   readonly state?: string;
 }
 
+interface Groups {
+  readonly groups: readonly { readonly lastEvaluation: string; readonly rules: readonly Rule[] }[];
+}
+
 describe.skipIf(reason !== undefined)(`the dashboard, rules and alerts${reason === undefined ? '' : ` (${reason})`}`, () => {
   const stack = new AsyncDisposableStack();
   let scene: Scene;
@@ -54,7 +59,7 @@ describe.skipIf(reason !== undefined)(`the dashboard, rules and alerts${reason =
     prometheus = stack.use(
       await startPrometheus(join(scene.folder, 'prometheus'), {
         global: { evaluation_interval: '1s' },
-        rule_files: [rulesFile],
+        rule_files: [join(deployed, 'rules.yaml')],
         storage: { tsdb: { out_of_order_time_window: '2h' } },
       }),
     );
@@ -103,11 +108,15 @@ describe.skipIf(reason !== undefined)(`the dashboard, rules and alerts${reason =
 
   test('no rule has an error, and no alert is raised', async () => {
     const found = await rules();
-    expect(found.map(({ name }) => name).toSorted()).toEqual(
-      [...recordings.map(({ record }) => record), ...alerts.map(({ alert }) => alert)].toSorted(),
-    );
+    expect(found.map(({ name }) => name).toSorted()).toEqual(everyRule);
     expect(found.filter(({ health }) => health !== 'ok')).toEqual([]);
     expect(found.filter(({ type, state }) => type === 'alerting' && state !== 'inactive')).toEqual([]);
+  });
+
+  test('the configuration of deploy/ loads them', async () => {
+    await using other = await startPrometheus(join(scene.folder, 'deployed'), join(deployed, 'prometheus.yaml'));
+    const { groups: loaded } = await other.get<Groups>('/api/v1/rules');
+    expect(loaded.flatMap((group) => group.rules.map(({ name }) => name)).toSorted()).toEqual(everyRule);
   });
 
   test('alerts are raised when most tasks fail, when a receiver refuses records, and when no metrics come', async () => {
@@ -152,8 +161,8 @@ describe.skipIf(reason !== undefined)(`the dashboard, rules and alerts${reason =
     });
   }
 
-  async function groups(): Promise<{ lastEvaluation: string; rules: Rule[] }[]> {
-    return (await prometheus.get<{ groups: { lastEvaluation: string; rules: Rule[] }[] }>('/api/v1/rules')).groups;
+  async function groups(): Promise<Groups['groups']> {
+    return (await prometheus.get<Groups>('/api/v1/rules')).groups;
   }
 
   async function rules(): Promise<Rule[]> {

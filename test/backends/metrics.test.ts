@@ -105,7 +105,7 @@ describe.skipIf(reasons.length > 0)(`Prometheus${reasons.length > 0 ? ` (${reaso
     await arrived('job="singletree"', all);
     expect(await prometheus.query('sum(resets(singletree_task_completions_total{job="singletree"}[1h]))')).toMatchObject([{ value: 0 }]);
     expect(await prometheus.query('count by (instance) (singletree_task_completions_total{job="singletree"})')).toHaveLength(1);
-    // The zero at the start of each series counts its first value too; what is over is Prometheus's extrapolation to the ends of the hour.
+    // What is over is Prometheus's extrapolation to the ends of the hour.
     const [increase] = await prometheus.query('sum(increase(singletree_task_completions_total{job="singletree"}[1h]))');
     expect(increase!.value).toBeGreaterThanOrEqual(all);
     expect(seriesOf(await prometheus.query(`${ours},job="singletree"}`))).toEqual(samplesOf(await metricsPage(scene)));
@@ -172,24 +172,30 @@ function samplesOf(page: string): Map<string, number> {
   );
 }
 
-describe.skipIf(missing('prometheus') !== undefined)('Prometheus as it comes', () => {
-  test('the first value of every series counts, without a feature that has to be switched on', async () => {
-    await using scene = await openScene();
-    await using prometheus = await startPrometheus(join(scene.folder, 'prometheus'), {}, []);
-    await using proxy = await startProxy(prometheus.otlp);
-    const client = await scene.daemon.start({ ...everySecond, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: proxy.url });
-    await until(() => proxy.answers.length > 0, { what: 'a snapshot before the first task', timeoutMs: arrivalLimitMs });
-    const tasks = await scene.run(client);
-    const completions = 'singletree_task_completions_total';
-    const count = async (expression: string): Promise<number> => (await prometheus.query(expression))[0]?.value ?? 0;
-    await until(async () => (await count(`sum(${completions})`)) === fixtureNames.length, { what: 'the tasks', timeoutMs: arrivalLimitMs });
-    // Extrapolation to the ends of the hour only adds.
-    expect(await count(`sum(increase(${completions}[1h]))`)).toBeGreaterThanOrEqual(fixtureNames.length);
-    const cost = fixtureNames.reduce((all, name) => all + (tasks[name].completion?.actualCostUsdMicros ?? 0), 0) / 1_000_000;
-    expect(await count('sum(increase(singletree_task_cost_USD_total[1h]))')).toBeGreaterThanOrEqual(cost);
-    expect(await count('sum(increase(gen_ai_invoke_workflow_duration_seconds_count[1h]))')).toBeGreaterThanOrEqual(fixtureNames.length);
-    expect(proxy.answers.filter(({ status }) => status !== 200)).toEqual([]);
-  });
+describe.skipIf(missing('prometheus') !== undefined)('the first value of every series counts', () => {
+  test.each([{ features: [] }, { features: ['created-timestamp-zero-ingestion'] }])(
+    'for Prometheus with the features $features',
+    async ({ features }) => {
+      await using scene = await openScene();
+      await using prometheus = await startPrometheus(join(scene.folder, 'prometheus'), {}, features);
+      await using proxy = await startProxy(prometheus.otlp);
+      const client = await scene.daemon.start({ ...everySecond, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: proxy.url });
+      await until(() => proxy.answers.length > 0, { what: 'a snapshot before the first task', timeoutMs: arrivalLimitMs });
+      const tasks = await scene.run(client);
+      const completions = 'singletree_task_completions_total';
+      const count = async (expression: string): Promise<number> => (await prometheus.query(expression))[0]?.value ?? 0;
+      await until(async () => (await count(`sum(${completions})`)) === fixtureNames.length, {
+        what: 'the tasks',
+        timeoutMs: arrivalLimitMs,
+      });
+      // Extrapolation to the ends of the hour only adds.
+      expect(await count(`sum(increase(${completions}[1h]))`)).toBeGreaterThanOrEqual(fixtureNames.length);
+      const cost = fixtureNames.reduce((all, name) => all + (tasks[name].completion?.actualCostUsdMicros ?? 0), 0) / 1_000_000;
+      expect(await count('sum(increase(singletree_task_cost_USD_total[1h]))')).toBeGreaterThanOrEqual(cost);
+      expect(await count('sum(increase(gen_ai_invoke_workflow_duration_seconds_count[1h]))')).toBeGreaterThanOrEqual(fixtureNames.length);
+      expect(proxy.answers.filter(({ status }) => status !== 200)).toEqual([]);
+    },
+  );
 });
 
 interface Proxy extends AsyncDisposable {

@@ -20,18 +20,14 @@ export interface Prometheus extends Server {
 /**
  * Prometheus with its storage in `folder`.
  *
- * @param configuration as in its file
- * @param features as deploy/compose.yaml switches them on, if absent
+ * @param configuration what its file holds, or the path of one
+ * @param features that are switched on; none, as in deploy/compose.yaml
  */
-export async function startPrometheus(
-  folder: string,
-  configuration: object,
-  features: readonly string[] = ['created-timestamp-zero-ingestion'],
-): Promise<Prometheus> {
+export async function startPrometheus(folder: string, configuration: object, features: readonly string[] = []): Promise<Prometheus> {
   mkdirSync(folder, { recursive: true });
   const { web } = await freePorts('web');
-  const file = join(folder, 'prometheus.yaml');
-  writeFileSync(file, JSON.stringify(configuration)); // JSON is YAML
+  const file = typeof configuration === 'string' ? configuration : join(folder, 'prometheus.yaml');
+  if (typeof configuration === 'object') writeFileSync(file, JSON.stringify(configuration)); // JSON is YAML
   const url = `http://127.0.0.1:${web}`;
   const server = await startServer({
     name: 'prometheus',
