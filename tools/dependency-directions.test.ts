@@ -43,6 +43,7 @@ describe('the rules themselves', () => {
     ['packages/core/src/daemon.ts', "import { x } from '../../harness/src/index.ts';"],
     ['packages/testing/src/index.ts', "export { main } from 'singletree';"],
     ['packages/core/src/engine/engine.ts', "import type { Relay } from '../outbox/relay.ts';"],
+    ['packages/core/src/engine/engine.ts', "import { Retention } from '../upkeep/retention.ts';"],
     ['packages/core/src/outbox/relay.ts', "import { loop } from '../dispatcher/loop.ts';"],
     ['packages/core/src/dispatcher/loop.ts', "import { look } from '../supervision/look.ts';"],
     ['packages/core/src/rpc/service.ts', "import { freeze } from '../workspace/freeze.ts';"],

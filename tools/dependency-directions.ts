@@ -33,6 +33,7 @@ const importRules: readonly Rule[] = [
     'doctor/|(daemon|load-destinations)\\.ts$',
     'only daemon.ts composes the relay, and doctor/ tries what it would send to; everything else meets it in the store',
   ),
+  roomIsUsedBy('upkeep', 'daemon\\.ts$', 'only daemon.ts composes upkeep: it runs beside everything else, and nothing waits for it'),
   roomIsUsedBy('gates', 'attempt/', 'gates belong to the steps of an attempt'),
   roomIsUsedBy(
     'workspace',

@@ -11,6 +11,7 @@ import { Control } from './control.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
 import { KillSwitches } from './engine/kill-switches.ts';
+import { roomIn } from './engine/outbox-room.ts';
 import type { Health } from './health/health.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
@@ -18,7 +19,7 @@ import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
 import { harnessExport } from './outbox/harness-export.ts';
 import { openOutbox, type Outbox, type OutboxParts } from './outbox/outbox.ts';
-import { roomIn } from './outbox/room.ts';
+
 import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { pause } from './pause.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { roomIn } from './room.ts';
+import { roomIn } from './outbox-room.ts';
 
 const owing = (rows: number) => ({ owed: async (_: readonly string[], most: number) => Math.min(rows, most) });
 
