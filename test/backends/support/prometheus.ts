@@ -23,7 +23,11 @@ export interface Prometheus extends Server {
  * @param configuration what its file holds, or the path of one
  * @param features that are switched on; none, as in deploy/compose.yaml
  */
-export async function startPrometheus(folder: string, configuration: object, features: readonly string[] = []): Promise<Prometheus> {
+export async function startPrometheus(
+  folder: string,
+  configuration: object | string,
+  features: readonly string[] = [],
+): Promise<Prometheus> {
   mkdirSync(folder, { recursive: true });
   const { web } = await freePorts('web');
   const file = typeof configuration === 'string' ? configuration : join(folder, 'prometheus.yaml');
