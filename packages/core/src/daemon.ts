@@ -19,7 +19,6 @@ import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
 import { harnessExport } from './outbox/harness-export.ts';
 import { openOutbox, type Outbox, type OutboxParts } from './outbox/outbox.ts';
-
 import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';
 import { pause } from './pause.ts';
