@@ -1,7 +1,10 @@
+import { status, type ServiceError } from '@grpc/grpc-js';
+import { DaemonService, TaskService } from '@singletree/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { ask, envelope, errorIn, open, writeBytes, type RawAnswer, type RawRequest, type Target } from '../support/raw-http.ts';
-import { bearer, body, getTask, jsonHeaders, openWire, reached, told, waysInto } from './quiet-wire.ts';
+import { errorInfosOf, GrpcClient } from '../support/grpc.ts';
+import { bearer, body, getTask, jsonHeaders, openWire, reached, taskId, told, waysInto } from './quiet-wire.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 let wire: TestWire;
@@ -90,6 +93,22 @@ describe('S4 one gate stands before every path: host, origin, token, method, con
     }
     const metrics = await ask({ version: 1, port: wire.port }, { method: 'GET', path: '/metrics', headers: bearer(wire, 'read') });
     expect([metrics.status, metrics.body.toString()]).toEqual([200, 'x 1\n']);
+  });
+
+  test('a stock gRPC client reads why', async () => {
+    const address = `127.0.0.1:${wire.port}`;
+    using nobody = new GrpcClient(address);
+    using reader = new GrpcClient(address, { token: wire.tokens.read });
+    const refused = (call: Promise<unknown>): Promise<ServiceError> =>
+      call.then(
+        () => expect.fail('answered'),
+        (error: ServiceError) => error,
+      );
+    const missing = await refused(nobody.call(TaskService.method.getTask, { taskId }));
+    expect([missing.code, errorInfosOf(missing).map(({ reason }) => reason)]).toEqual([status.UNAUTHENTICATED, ['TOKEN_MISSING']]);
+    const scope = await refused(reader.call(DaemonService.method.stopDaemon, {}));
+    expect([scope.code, errorInfosOf(scope).map(({ reason }) => reason)]).toEqual([status.PERMISSION_DENIED, ['SCOPE_MISSING']]);
+    await reader.call(TaskService.method.getTask, { taskId });
   });
 
   test('a header that is sent twice hides nothing', async () => {

@@ -24,7 +24,7 @@ export const callKey: ContextKey<Call | undefined> = createContextKey<Call | und
  * aborts the context of a call with its error right before it writes that.
  */
 export function endWith(call: Call, error: ConnectError): void {
-  const { code, details } = call.entered ? toConnectError(error) : toRequestError(error);
-  Object.assign(error, { code, details });
+  const { code, details, rawMessage } = call.entered ? toConnectError(error) : toRequestError(error);
+  Object.assign(error, { code, details, rawMessage });
   call.code ??= codeToString(code);
 }

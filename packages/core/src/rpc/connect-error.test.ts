@@ -133,7 +133,7 @@ describe('an error that is no refusal of ours', () => {
       new ConnectError('too large', Code.ResourceExhausted),
       Code.ResourceExhausted,
       'REQUEST_TOO_LARGE',
-      'too large',
+      'the request is larger than 4 MiB',
       false,
     ],
   ])('%s', (_, error, code, reason, message, fault) => {

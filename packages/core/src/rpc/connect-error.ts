@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema, type ErrorReason } from '@singletree/protocol';
 import { DomainError } from '../errors.ts';
+import { limits } from './limits.ts';
 
 type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>;
 
@@ -77,7 +78,8 @@ export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) {
     const hasInfo = error.findDetails(ErrorInfoSchema).length > 0;
     const reason = reasonsOfTheWire[error.code] ?? 'INVALID_REQUEST';
-    return hasInfo ? error : withInfo(codes[reason], reason, error.rawMessage, {});
+    if (hasInfo) return error;
+    return reason === 'REQUEST_TOO_LARGE' ? tooLarge() : withInfo(codes[reason], reason, error.rawMessage, {});
   }
   const reason = reasonOf(error);
   if (error instanceof DomainError && reason) {
@@ -127,6 +129,11 @@ function lackOf(error: unknown): { readonly reason: Reason; readonly message: st
   const code = 'code' in error ? String(error.code) : '';
   const lack = lacks[code];
   return lack ? { ...lack, code } : lackOf(error.cause);
+}
+
+function tooLarge(): ConnectError {
+  const message = `the request is larger than ${limits.requestBytes / 1_048_576} MiB`;
+  return withInfo(Code.ResourceExhausted, 'REQUEST_TOO_LARGE', message, { hint: 'put long context into files of the workspace' });
 }
 
 function withInfo(code: Code, reason: Reason, message: string, metadata: Readonly<Record<string, string>>): ConnectError {

@@ -28,10 +28,13 @@ export function refuse(request: Request, response: Response, { error, status, he
   const type = (request.headers['content-type'] ?? '').toLowerCase();
   const write = (code: number, contentType: string, body: Buffer, more: Readonly<Record<string, string>> = {}): number => {
     response.statusCode = code;
-    const all = { ...headers, ...more, 'content-type': contentType, 'content-length': String(body.length) };
+    const length = body.length === 0 ? {} : { 'content-length': String(body.length) };
+    const all = { ...headers, ...more, 'content-type': contentType, ...length };
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
     if (request.httpVersionMajor === 1 && last) response.setHeader('connection', 'close');
-    response.end(body);
+    // Trailers that come first are such only if nothing comes behind them, not even an empty frame.
+    if (body.length === 0) response.end();
+    else response.end(body);
     return body.length;
   };
   if (type.startsWith('application/grpc')) {
