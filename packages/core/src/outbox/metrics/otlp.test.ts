@@ -32,7 +32,7 @@ test.each<[string, string, Partial<MetricData>, number]>([
 
 test('a series that is new to a receiver was 0 just before it began, whenever that is told', () => {
   for (const later of [at, at + 60_000]) {
-    const [counter, histogram] = metricsOf({ since, at: later, points: [completions, lasted] }, noon - 1);
+    const [counter, histogram] = metricsOf({ since, at: later, points: [completions, lasted] }, noon - 30_000);
     expect(told(counter!)).toEqual([
       [-1, 0],
       [later - noon, 3],
