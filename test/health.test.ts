@@ -23,8 +23,7 @@ beforeAll(async () => {
   const folder = stack.use(await temporaryFolder()).path;
   workspace = stack.use(await repository({ files: { 'a.txt': 'before\n' } })).path;
   receiver = stack.use(await startOtlpReceiver());
-  const pace = { OTEL_METRIC_EXPORT_INTERVAL: '500', OTEL_BSP_SCHEDULE_DELAY: '200' };
-  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, ...pace };
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: '500' };
   daemon = stack.use(new TestDaemon({ folder, environment, configuration: { telemetry: { health: true } } }));
   daemon.follow([{ say: 'Done.' }]);
   client = await daemon.start();

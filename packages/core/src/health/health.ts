@@ -25,8 +25,8 @@ export interface Health {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Longest wait for a receiver. */
-const exportTimeoutMs = 10_000;
+/** Longest wait for a receiver, and how long a span waits for others to go with it. */
+const [exportTimeoutMs, batchMs] = [10_000, 1_000];
 
 /**
  * Starts OpenTelemetry's own SDK for calls and the process. It keeps little and loses it rather than wait: nothing of a task's record passes here. A
@@ -51,7 +51,9 @@ export function startHealth(parts: HealthParts): Health {
     instrumentations: [],
     logRecordProcessors: [],
     // Never by the SDK's own choice of exporters: one of them would open a port.
-    spanProcessors: spans ? [new BatchSpanProcessor({ exporter: spans, exportTimeoutMillis: exportTimeoutMs })] : [],
+    spanProcessors: spans
+      ? [new BatchSpanProcessor({ exporter: spans, exportTimeoutMillis: exportTimeoutMs, scheduledDelayMillis: batchMs })]
+      : [],
     metricReaders:
       points && figures
         ? [
