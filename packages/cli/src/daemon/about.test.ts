@@ -34,7 +34,7 @@ test('several destinations have a line each', () => {
   expect(telemetryLines({ state: 'paused', endpoint, destinations, undeliveredRows: 2, undirectedRows: 1 })).toEqual([
     `otlp ${endpoint}`,
     `lab ${endpoint} · PAUSED: mend the address or the credentials · 2 records to deliver · 401`,
-    'totals http://prometheus:9090/v1/metrics',
+    'totals http://prometheus:9090/v1/metrics · metrics only',
     '1 record kept without a destination',
   ]);
 });

@@ -48,17 +48,18 @@ export const statusWords: Readonly<Record<Harness['status'], string>> = {
 /** Where telemetry goes and what waits, a line for each destination. */
 export function telemetryLines(telemetry: Telemetry): string[] {
   const { destinations = [], undirectedRows } = telemetry;
-  if (destinations.length < 2) return [telemetryLine(telemetry)];
+  if (destinations.length < 2 && destinations.every(({ traces }) => traces.endpoint !== undefined)) return [telemetryLine(telemetry)];
   const kept = told(undirectedRows, 'kept without a destination');
   return [
     ...destinations.map(({ name, traces, metrics, undeliveredRows, deadRows }) =>
       oneLine(
         facts(
-          `${name} ${traces?.endpoint ?? metrics?.endpoint ?? ''}`,
-          (traces?.state === 'paused' || metrics?.state === 'paused') && pausedText,
+          `${name} ${traces.endpoint ?? metrics.endpoint ?? ''}`,
+          traces.endpoint === undefined && 'metrics only',
+          (traces.state === 'paused' || metrics.state === 'paused') && pausedText,
           told(undeliveredRows, 'to deliver'),
           told(deadRows, 'refused for good'),
-          traces?.lastError ?? metrics?.lastError,
+          traces.lastError ?? metrics.lastError,
         ),
       ),
     ),
