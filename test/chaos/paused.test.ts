@@ -9,7 +9,7 @@ import { eventsOf } from '../support/promises.ts';
 
 /**
  * The same tasks are run by a daemon without telemetry, and by one whose relay and exporter stop for ever in the middle of what they do. Nobody may
- * notice. That nothing on a task's path could wait for them is what ../../tools/dependency-directions.test.ts shows of the sources.
+ * notice. That nothing on a task's path could wait for them is what ../../tools/task-path.test.ts shows of the sources.
  */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const relayPlaces = ['freeze.before', 'freeze.after', 'send.before', 'send.after', 'delivered.before', 'delivered.after'];
