@@ -113,7 +113,11 @@ test('what was kept is not sent while export is off, and then it is, the same by
   expect(shown).toMatchObject({ frozen: false, spans: [{ attributes: { 'singletree.task.title': 'A [redacted] title' } }, {}, {}, {}] });
   expect((await machine.type(['status'], { env })).stdout).toMatch(/ telemetry +http\S+ · \d records? kept without a destination\n/);
   const kept: number = JSON.parse((await machine.type(['status', '--json'], { env })).stdout).telemetry.undirected_rows;
-  expect(await machine.type(['telemetry', 'send', '--task', id], { env })).toMatchObject({
+  expect(await machine.type(['telemetry', 'send', '--task', id, '--to', 'lab'], { env })).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^error: traces are not sent to a destination "lab"\n.*there is: otlp/),
+  });
+  expect(await machine.type(['telemetry', 'send', '--task', id, '--to', 'otlp'], { env })).toMatchObject({
     code: 0,
     stdout: '1 record put into the queue\n',
   });
