@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { exitCodes } from '../packages/cli/src/exit-codes.ts';
 import { valuePaths } from '../packages/core/src/config/known-keys.ts';
 import { configurationSchema } from '../packages/core/src/config/schema.ts';
@@ -58,6 +59,12 @@ describe('docs/architecture.md', () => {
     // `stop/1` is in the folder `stop`.
     expect(new Set(cells.flatMap((cell) => cell.match(/(?<=`)[\w.]+(?=[`/])/g)))).toEqual(new Set(union.match(/[\w.]+(?=')/g)));
   });
+});
+
+test('docs/telemetry.md: its examples are configurations', () => {
+  const examples = [...read('docs/telemetry.md').matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text);
+  expect(examples.length).toBeGreaterThan(0);
+  for (const text of examples) expect(configurationSchema.safeParse(parse(text)).error, text).toBeUndefined();
 });
 
 type Tree = Record<string, unknown>;
