@@ -124,8 +124,9 @@ function summedTokens(spans: readonly ReceivedSpan[]): number {
 }
 
 function expectJoined(spans: readonly ReceivedSpan[], own: readonly ReceivedSpan[]): void {
-  for (const attempt of own) {
-    const number = String(attempt.attributes['singletree.attempt.number']);
+  for (const [index, attempt] of own.entries()) {
+    const number = String(index + 1);
+    expect(attempt.attributes['singletree.attempt.number']).toBe(index + 1);
     const theirs = spans.filter(({ resource, traceId }) => resource['singletree.attempt.number'] === number && traceId === attempt.traceId);
     const byId = new Map(theirs.map((span) => [span.spanId, span]));
     const topOf = (span: ReceivedSpan): string | undefined => {

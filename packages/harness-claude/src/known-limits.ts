@@ -63,6 +63,10 @@ export const knownLimits: readonly KnownLimit[] = [
     text: '--max-budget-usd counts each process by itself, and stops after the call that passes it: limits of the task hold over all attempts.',
   },
   {
+    versions: 'all',
+    text: 'Over HTTPS its own traces are sent without the certificates of OTEL_EXPORTER_OTLP_…: whose it believes is for NODE_EXTRA_CA_CERTS to say, its own one for CLAUDE_CODE_CLIENT_CERT and CLAUDE_CODE_CLIENT_KEY in "env".',
+  },
+  {
     versions: '2.1.329',
     text: 'A session keeps the system prompt that it began with, until its context is compacted: a changed append_system_prompt counts from the next session on.',
   },

@@ -31,4 +31,9 @@ export const knownLimits: readonly KnownLimit[] = [
     text: 'The rollout does not tell the last call of a process that was killed: the log does, where it is given.',
   },
   { versions: '0.150.0', text: 'A quota that is used up (429 insufficient_quota) is told as a rate limit.' },
+  {
+    versions: 'all',
+    text: 'Its own traces: some spans are never told to have ended, so that those below them show without a parent, in the trace of the task all the same.',
+  },
+  { versions: '0.150.0', text: 'Its own traces are not sent where the collector wants a client certificate: it cannot read the key.' },
 ];
