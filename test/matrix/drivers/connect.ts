@@ -19,7 +19,8 @@ export const openConnectNode: Open = ({ protocol, transport }, target) => {
     const options = { baseUrl, interceptors, httpVersion: '1.1' as const, nodeOptions };
     return clientOf(protocol === 'connect' ? node.createConnectTransport(options) : node.createGrpcWebTransport(options));
   }
-  const nodeOptions = { ...ca, ...(path === undefined ? {} : { createConnection: () => connectSocket(path) }) };
+  // Node counts what it has not sent of a request that was refused early for as long as the session lives, and of 10 MB takes no more requests.
+  const nodeOptions = { maxSessionMemory: 1_000, ...ca, ...(path === undefined ? {} : { createConnection: () => connectSocket(path) }) };
   const sessionManager = new node.Http2SessionManager(baseUrl, {}, nodeOptions);
   const options = { baseUrl, interceptors, httpVersion: '2' as const, sessionManager };
   const make = { connect: node.createConnectTransport, grpc: node.createGrpcTransport, 'grpc-web': node.createGrpcWebTransport }[protocol];
