@@ -24,8 +24,9 @@ export function healthService(services: readonly DescService[], stopping: AbortS
 
     async *watch({ service }, { signal }) {
       if (names.includes(service)) {
-        yield health();
-        if (!stopping.aborted) {
+        const now = health();
+        yield now;
+        if (now.status === ServingStatus.SERVING) {
           await aborted(AbortSignal.any([signal, stopping]));
           if (!signal.aborted) yield health();
         }
