@@ -4,7 +4,7 @@ import { Code, createClient, createRouterTransport } from '@connectrpc/connect';
 import { CompletionService, ExportFormat, Outcome, TaskType, type ListCompletionsRequestSchema } from '@singletree/protocol';
 import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
-import type { CompletionQuery, StoredCompletion, Store } from '../../store/store.ts';
+import type { CompletionPlace, CompletionQuery, StoredCompletion, Store } from '../../store/store.ts';
 import { completionOf, type CompletionEvent } from '../../task/completion.ts';
 import { created, noon } from '../../task/samples.testsuite.ts';
 import { edge } from '../edge.ts';
@@ -15,18 +15,18 @@ const idOf = (number: number): string => `0199c1d4-7f3a-7b11-a2c4-${number.toStr
 const stored: StoredCompletion[] = [];
 const queries: CompletionQuery[] = [];
 
+const isAfter = (each: CompletionPlace, place: CompletionPlace): boolean =>
+  each.completedAt > place.completedAt || (each.completedAt === place.completedAt && each.taskId > place.taskId);
+
 /** In memory, in the order that the port promises. */
 const store = {
   async completions(query: CompletionQuery) {
     queries.push(query);
     const { since = 0, until = Infinity, after, limit } = query;
-    const key = ({ completedAt, taskId }: { completedAt: number; taskId: string }): string =>
-      `${String(completedAt).padStart(16, '0')}/${taskId}`;
+    const order = (a: CompletionPlace, b: CompletionPlace): number => a.completedAt - b.completedAt || (a.taskId < b.taskId ? -1 : 1);
     return stored
-      .filter(
-        ({ completion }) => completion.completedAt >= since && completion.completedAt < until && (!after || key(completion) > key(after)),
-      )
-      .toSorted((a, b) => (key(a.completion) < key(b.completion) ? -1 : 1))
+      .filter(({ completion: each }) => each.completedAt >= since && each.completedAt < until && (!after || isAfter(each, after)))
+      .toSorted((a, b) => order(a.completion, b.completion))
       .slice(0, limit);
   },
   completion: async (id: string) => stored.find(({ completion }) => completion.taskId === id)?.completion,
@@ -168,6 +168,16 @@ test.each(wrong)('%s is refused', async (_, request) => {
 test('an export says how', async () => {
   await expect(exported(ExportFormat.UNSPECIFIED)).rejects.toMatchObject({ code: Code.InvalidArgument });
   await expect(exported(ExportFormat.CSV, 'x')).rejects.toMatchObject({ code: Code.InvalidArgument });
+});
+
+test('others have their turn while an export looks for what fits', async () => {
+  for (let number = 1; number <= 2_000; number++) add(number);
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 0);
+  const none = client.exportCompletions({ format: ExportFormat.JSONL, filter: { outcomes: [Outcome.TIMEOUT] } });
+  for await (const _ of none) throw new Error('nothing fits');
+  clearInterval(timer);
+  expect(turns).toBeGreaterThanOrEqual(5);
 });
 
 test('an id that no event has is refused', async () => {

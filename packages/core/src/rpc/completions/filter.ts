@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { Outcome, TaskType, type CompletionFilter } from '@singletree/protocol';
 import type { CompletionPlace, Store, StoredCompletion } from '../../store/store.ts';
@@ -59,5 +60,7 @@ export async function* slices(
     after = placeOf(last);
     yield { fit: found.filter(({ completion }) => isWanted(completion, wanted)), read: after };
     if (found.length < size) return;
+    // Reading never waits for anything by itself: others have their turn between two slices.
+    await turn();
   }
 }
