@@ -99,9 +99,11 @@ describe('S4 one gate stands before every path: host, origin, token, method, con
     const address = `127.0.0.1:${wire.port}`;
     using nobody = new GrpcClient(address);
     using reader = new GrpcClient(address, { token: wire.tokens.read });
-    const refused = (call: Promise<unknown>): Promise<ServiceError> =>
-      call.then(
-        () => expect.fail('answered'),
+    const refused = async (call: Promise<unknown>): Promise<ServiceError> =>
+      await call.then(
+        () => {
+          throw new Error('it was answered');
+        },
         (error: ServiceError) => error,
       );
     const missing = await refused(nobody.call(TaskService.method.getTask, { taskId }));

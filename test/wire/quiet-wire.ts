@@ -16,7 +16,10 @@ export const reached: string[] = [];
 /** The sequences that watches were given. */
 export const watched: number[] = [];
 
-/** The wire without a daemon: GetTask answers, WatchTask says much and never ends, and the others do nothing. */
+/** Why CancelTask was given up. */
+export const abandoned: unknown[] = [];
+
+/** The wire without a daemon: GetTask answers, WatchTask says much and never ends, CancelTask never answers, and the others do nothing. */
 export function openWire(options: TestWireOptions = {}): Promise<TestWire> {
   return openTestWire((router) => {
     for (const service of services) if (service !== TaskService) router.service(service, {});
@@ -25,6 +28,14 @@ export function openWire(options: TestWireOptions = {}): Promise<TestWire> {
         reached.push(id);
         return create(GetTaskResponseSchema);
       },
+      // Never answers, and hears when nobody waits any more.
+      cancelTask: (_, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            abandoned.push(signal.reason);
+            reject(new Error('too late to be told'));
+          });
+        }),
       async *watchTask(_, { signal }) {
         for (let sequence = 1; !signal.aborted; sequence++) {
           watched.push(sequence);
@@ -38,6 +49,7 @@ export function openWire(options: TestWireOptions = {}): Promise<TestWire> {
 
 export const taskId = '01890000-0000-7000-8000-000000000000';
 export const getTask = '/singletree.v1.TaskService/GetTask';
+export const cancelTask = '/singletree.v1.TaskService/CancelTask';
 export const watchTask = '/singletree.v1.TaskService/WatchTask';
 export const jsonHeaders = { 'content-type': 'application/json', 'connect-protocol-version': '1' };
 export const body: string = JSON.stringify({ taskId });

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import type http from 'node:http';
+import https from 'node:https';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -10,6 +13,7 @@ import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { openStateFolder } from '../../packages/core/src/state-folder/state-folder.ts';
 import { scopes, type Scope } from '../../packages/core/src/state-folder/tokens.ts';
 import { TestDaemon } from '../support/daemon.ts';
+import { Machine } from '../support/machine.ts';
 import { ask, envelope, errorIn, open, type RawAnswer, type Target } from '../support/raw-http.ts';
 import { bearer, body, getTask, jsonHeaders, openWire, services, taskId, told, waysInto } from './quiet-wire.ts';
 
@@ -72,10 +76,47 @@ describe('S2 TCP is opt-in, on loopback or with TLS, and nothing that is unsafe 
     await expect(refused).rejects.toMatchObject({ reason: 'LISTEN_REFUSED', message: expect.stringMatching(message) as string });
   });
 
+  test('with an authority for clients, only those with a certificate of it are spoken to, and need a token all the same', async () => {
+    const secure = { certificate: at('server.pem'), key: at('server-key.pem'), client_ca: at('ca.pem') };
+    await using strict = await openWire({ listen: { tls: secure } });
+    const options = { host: '127.0.0.1', port: strict.port, ca: readFileSync(at('ca.pem')), method: 'POST', path: getTask, agent: false };
+    const send = async (more: https.RequestOptions): Promise<number | undefined> => {
+      const request = https.request({ ...options, ...more }).end(body);
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    const headers = { ...jsonHeaders, ...bearer(strict) };
+    const own = { cert: readFileSync(at('client.pem')), key: readFileSync(at('client-key.pem')) };
+    const others = { cert: readFileSync(at('self-signed.pem')), key: readFileSync(at('self-signed-key.pem')) };
+    await expect(send({ headers })).rejects.toThrow();
+    await expect(send({ headers, ...others })).rejects.toThrow();
+    expect(await send({ headers: { ...jsonHeaders, host: `127.0.0.1:${strict.port}` }, ...own })).toBe(401);
+    expect(await send({ headers, ...own })).toBe(200);
+  });
+
   test('a port that is in use is told by its number', async () => {
     const refused = openWire({ listen: { tcp: { host: '127.0.0.1', port: wire.port } } });
     const message = `cannot listen on 127.0.0.1:${wire.port}: the port is in use by another program`;
     await expect(refused).rejects.toMatchObject({ reason: 'LISTEN_REFUSED', message });
+  });
+
+  test('the command says what would be right, ends with 78, and leaves nothing running', async () => {
+    const unsafe = [
+      [{ tcp: '0.0.0.0:7470' }, /0\.0\.0\.0 is reached from other machines.*set listen\.tls too/],
+      [{ socket: false }, /without the socket nobody reaches the daemon/],
+      [{ tcp: '127.0.0.1:0', tls: { certificate: at('none.pem'), key: at('server-key.pem') } }, /none\.pem cannot be read/],
+      [{ tcp: `127.0.0.1:${wire.port}` }, /the port is in use/],
+    ] as const;
+    await Promise.all(
+      unsafe.map(async ([listen, message]) => {
+        await using machine = await Machine.make();
+        machine.configure({ listen });
+        const { code, stderr } = await machine.type(['up']);
+        expect([code, stderr]).toEqual([78, expect.stringMatching(message)]);
+        expect(machine.daemons()).toEqual([]);
+      }),
+    );
   });
 });
 
