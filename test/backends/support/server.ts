@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { until } from '@singletree/testing';
-import { inject } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { Backend } from '../../../tools/backends/backends.ts';
 
 /** A real server in a process of its own. Disposed of, it is asked to end, and then made to. */
@@ -30,6 +30,10 @@ export function missing(name: Backend['name']): string | undefined {
   return 'missing' in installed ? installed.missing : undefined;
 }
 
+const started = new Set<Server>();
+/** Nothing of them outlives the file of tests, not even after one that ran out of time. */
+afterAll(() => Promise.all([...started].map((server) => server.kill())));
+
 export async function startServer({ name, args, env = {}, folder, ready }: Start): Promise<Server> {
   const installed = inject('backends')[name];
   if ('missing' in installed) throw new Error(`${name} is not there: ${installed.missing}`);
@@ -46,7 +50,8 @@ export async function startServer({ name, args, env = {}, folder, ready }: Start
     await ended;
     clearTimeout(hard);
   };
-  const server = { kill: () => end('SIGKILL'), [Symbol.asyncDispose]: () => end('SIGTERM') };
+  const server: Server = { kill: () => end('SIGKILL'), [Symbol.asyncDispose]: () => end('SIGTERM') };
+  started.add(server);
   try {
     await until(async () => hasEnded() || (await fetch(ready)).ok, { what: `${name} to be ready`, timeoutMs: 60_000, everyMs: 50 });
     if (hasEnded()) throw new Error(`${name} ended at its start`);
