@@ -3,6 +3,7 @@ import { decoders } from './decoders.ts';
 import { starts } from './starts.ts';
 import { commits } from './store.ts';
 import { tasks } from './tasks.ts';
+import { telemetry } from './telemetry.ts';
 
 /** `node bench/run.ts [NAME ...]`: README.md tells what each measures. SINGLETREE_BENCH_ROUNDS and SINGLETREE_BENCH_TASKS make it longer. */
 const rounds = Number(process.env['SINGLETREE_BENCH_ROUNDS'] ?? 5);
@@ -15,6 +16,7 @@ const benchmarks = {
   decoders: () => decoders(rounds),
   pricing: () => pricing(rounds),
   tasks: () => tasks(rounds, many),
+  telemetry: () => telemetry(rounds),
 };
 
 const wanted = process.argv.slice(2);
