@@ -167,7 +167,7 @@ function errorOfJson({ code, message, details = [] }: Readonly<Record<string, un
 }
 
 /** The messages of a body of envelopes, with their flags. */
-export function* envelopesIn(body: Buffer): Generator<{ readonly flags: number; readonly data: Buffer }> {
+function* envelopesIn(body: Buffer): Generator<{ readonly flags: number; readonly data: Buffer }> {
   for (let at = 0; at + 5 <= body.length;) {
     const end = at + 5 + body.readUInt32BE(at + 1);
     yield { flags: body[at] ?? 0, data: body.subarray(at + 5, end) };

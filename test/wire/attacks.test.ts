@@ -6,7 +6,7 @@ import { until } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { ask, connectTo, envelope, errorIn, open, writeBytes, type RawAnswer, type Target } from '../support/raw-http.ts';
-import { body, getTask, jsonHeaders, openWire, taskId, told, watched, watchTask } from './quiet-wire.ts';
+import { body, getTask, jsonHeaders, openWire, taskId, told, watched, watchTask } from './quiet-wire.testsuite.ts';
 
 let wire: TestWire;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { until } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { ask, connectTo, envelope, errorIn, type RawRequest } from '../support/raw-http.ts';
-import { abandoned, bearer, cancelTask, jsonHeaders, openWire, taskId, watchTask, waysInto } from './quiet-wire.ts';
+import { abandoned, bearer, cancelTask, jsonHeaders, openWire, taskId, watchTask, waysInto } from './quiet-wire.testsuite.ts';
 
 let wire: TestWire;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { ask, envelope, errorIn, open, writeBytes, type RawAnswer, type RawRequest, type Target } from '../support/raw-http.ts';
 import { errorInfosOf, GrpcClient } from '../support/grpc.ts';
-import { bearer, body, getTask, jsonHeaders, openWire, reached, taskId, told, waysInto } from './quiet-wire.ts';
+import { bearer, body, getTask, jsonHeaders, openWire, reached, taskId, told, waysInto } from './quiet-wire.testsuite.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 let wire: TestWire;

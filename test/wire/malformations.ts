@@ -12,7 +12,7 @@ export interface Malformed {
 const { InvalidArgument, Unimplemented, ResourceExhausted } = Code;
 
 /** What is drawn at random. */
-export class Lot {
+class Lot {
   readonly #random: () => number;
 
   constructor(random: () => number) {

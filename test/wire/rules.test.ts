@@ -15,7 +15,7 @@ import { scopes, type Scope } from '../../packages/core/src/state-folder/tokens.
 import { TestDaemon } from '../support/daemon.ts';
 import { Machine } from '../support/machine.ts';
 import { ask, envelope, errorIn, open, type RawAnswer, type Target } from '../support/raw-http.ts';
-import { bearer, body, getTask, jsonHeaders, openWire, services, taskId, told, waysInto } from './quiet-wire.ts';
+import { bearer, body, getTask, jsonHeaders, openWire, services, taskId, told, waysInto } from './quiet-wire.testsuite.ts';
 
 /** The rules of the wire by their numbers, as SECURITY.md tells them; S4 is in gate.test.ts, S10 to S12 are in attacks.test.ts. */
 

@@ -61,7 +61,7 @@ export const listen = z
 
 export type Listen = z.output<typeof listen>;
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return isIPv4(host) ? host.startsWith('127.') : host === '::1';
 }
 
