@@ -46,6 +46,10 @@ describe('from elsewhere', () => {
     expect(outcome).toBe('success');
     const env = { SINGLETREE_TOKEN: readFileSync(token('token.read'), 'utf8').trim() };
     expect(JSON.parse((await typeElsewhere(['get', '-', '--json'], env)).stdout)).toMatchObject({ id, state: 'completed' });
+    const doctor = JSON.parse((await typeElsewhere(['doctor', '--json'], env)).stdout) as { checks: { id: string; status: string }[] };
+    expect(doctor.checks.map((check) => [check.id, check.status].join(' '))).toEqual(
+      expect.arrayContaining(['daemon.daemon ok', 'daemon.machine skipped', 'harnesses.fake ok']),
+    );
     // The address is one of this machine: so is the repository.
     expect((await typeElsewhere(['diff', id], env)).stdout).toContain('+by the agent');
   });

@@ -76,6 +76,13 @@ export class Call {
     return this.#flags.address !== undefined || (this.#flags.state === undefined && Boolean(this.world.env['SINGLETREE_ADDRESS']));
   }
 
+  /** Whether the daemon was named by an address over TCP: its files and processes may be those of another machine, or of a container. */
+  async isOverTcp(): Promise<boolean> {
+    if (!this.isRemote) return false;
+    const { findAddress, parseAddress } = await import('@singletree/sdk');
+    return parseAddress(findAddress(this.target)).kind !== 'unix';
+  }
+
   /**
    * The machine that the daemon is on, where its address says that this is another one: then its paths and processes are none of here. A daemon
    * that is found by its state folder is on this one.

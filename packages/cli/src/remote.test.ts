@@ -89,6 +89,14 @@ test.each([
   expect(code).toBe(2);
 });
 
+test('doctor tells what the daemon says of itself, and takes nothing of here for it', async () => {
+  answer = { code: 'unauthenticated', message: 'there is no such token' };
+  const refused = await type(['doctor', '--address', address], { SINGLETREE_TOKEN: 'st_x' });
+  expect(refused.stdout).toContain('there is no such token\n');
+  expect(refused.stdout).not.toMatch(/state folder|supervision|database/);
+  expect(refused.code).toBe(1);
+});
+
 test('up starts one here, and takes no address', async () => {
   expect(await type(['up', '--address', elsewhere])).toMatchObject({ code: 2, stderr: expect.stringContaining('but up starts one') });
 });

@@ -10,7 +10,7 @@ export const doctor: CommandModule = {
       'after',
       `
 Looks at the tool, the state folder, the configuration, the harnesses, what supervision can do here, where calls are taken and telemetry goes, and the
-database; with and without a daemon. It tries what it can try, sends nothing, and leaves nothing behind. What is wrong comes with where, and what mends
+database; with and without a daemon. Of one that is named by an address over TCP it tells what that one says of itself. It tries what it can try, sends nothing, and leaves nothing behind. What is wrong comes with where, and what mends
 it. Ends with 1 if there is an error; a warning is none. With --quiet only what is not well is told.
 
 doctor telemetry sends a span and a metric that say that they are a probe to each destination, by the daemon that runs, else with the environment of
@@ -35,9 +35,11 @@ Examples:
 };
 
 async function lookAtAll(call: Call, config: string | undefined): Promise<ExitCode> {
-  const { examine } = await import('../doctor/examine.ts');
   const sections: Section[] = [];
-  for await (const section of examine(call, config)) {
+  const examined = (await call.isOverTcp())
+    ? (await import('../doctor/by-answers.ts')).examineByAnswers(call)
+    : (await import('../doctor/examine.ts')).examine(call, config);
+  for await (const section of examined) {
     sections.push(section);
     if (!call.json) call.print(sectionLines(section, call));
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findAddress, NoDaemonError, parseAddress, type DaemonStatus, type Singletree, type StopMode } from '@singletree/sdk';
+import { NoDaemonError, type DaemonStatus, type Singletree, type StopMode } from '@singletree/sdk';
 import { Option } from 'commander';
 import type { Call, CommandModule } from '../call.ts';
 import { isAlive } from '../daemon/alive.ts';
@@ -44,13 +44,12 @@ Examples:
       return call.note('no daemon runs');
     }
     const { pid, tasks } = status;
-    const address = findAddress(call.target);
-    // Over TCP its process may be anywhere, and its number somebody else's here.
-    const isProcessHere = parseAddress(address).kind === 'unix';
+    const isOverTcp = await call.isOverTcp();
     const running = (tasks['in_progress'] ?? 0) + (tasks['in_review'] ?? 0);
     await client.daemon.stop({ mode });
     if (mode !== 'leave' && running > 0) call.note(`${mode === 'drain' ? 'waits for' : 'ends'} ${plural(running, 'task')}`);
-    const isThere = isProcessHere ? async () => isAlive(pid) : async () => (await answering({ address })) !== undefined;
+    // Over TCP its number may be somebody else's here.
+    const isThere = async (): Promise<boolean> => (isOverTcp ? (await answering(call.target)) !== undefined : isAlive(pid));
     await untilGone(isThere, status, stopLimitsMs[mode]);
     if (call.json) return call.printJson({ stopped: true, pid, mode });
     const rest =

@@ -17,12 +17,15 @@ export interface DaemonFound {
 export async function findDaemon(client: Singletree, state: string): Promise<DaemonFound> {
   try {
     const status = await client.daemon.status({ signal: AbortSignal.timeout(answerLimitMs) });
-    const { pid, version, startedAt, address } = status;
-    const message = facts(`runs: pid ${pid}`, `singletree ${version}`, `up ${age(Date.now() - startedAt.getTime())}`);
-    return { status, finding: { check: 'daemon', status: 'ok', message, where: address } };
+    return { status, finding: runs(status) };
   } catch (error) {
     return { finding: silent(error, state) };
   }
+}
+
+export function runs({ pid, version, startedAt, address }: DaemonStatus): Finding {
+  const message = facts(`runs: pid ${pid}`, `singletree ${version}`, `up ${age(Date.now() - startedAt.getTime())}`);
+  return { check: 'daemon', status: 'ok', message, where: address };
 }
 
 function silent(error: unknown, state: string): Finding {
