@@ -430,6 +430,30 @@ test('what the agent did stands below its attempt, in the order of time', () => 
   expect(new Set(spans.map((span) => span.spanContext().spanId)).size).toBe(5);
 });
 
+test('what was read of only after the process had ended, or before it began by a clock set since, stands inside it', () => {
+  const late = { ...doings, events: [...doings.events, tool(5_000, 'c', { kind: 'tool.started', tool: 'Late' })] };
+  const started = noon + 1_420;
+  const task = aTask(10, {
+    attempts: [anAttempt(1, { startedAt: started, endedAt: noon + 1_440 }), anAttempt(2, { endedAt: noon + 99_000 })],
+  });
+  const spans = traceOfTask(task, late);
+  expect(
+    spans.map(({ name, startTime, endTime }) => [
+      name.split(' ')[1],
+      ...[startTime, endTime].map((time) => Number(nanoseconds(time) / 1_000_000n) - noon),
+    ]),
+  ).toEqual([
+    ['debugging', 0, 9_000],
+    ['claude_code', 1_420, 1_440],
+    ['claude_code', 2_000, 9_000],
+    ['sonnet', 1_420, 1_420],
+    ['Bash', 1_420, 1_420],
+    ['Edit', 1_420, 1_440],
+    ['Late', 1_440, 1_440],
+  ]);
+  for (const { duration, startTime, endTime } of spans) expect(nanoseconds(duration)).toBe(nanoseconds(endTime) - nanoseconds(startTime));
+});
+
 test('what a trace has no room for is counted on the root; the first ones stay', () => {
   const task = aTask(11, { attempts: [anAttempt(1)] });
   const [root, ...rest] = traceOfTask(task, doings, 2);

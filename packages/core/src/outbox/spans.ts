@@ -70,7 +70,21 @@ export function spansOf(
     })),
     ...activities.slice(0, most),
   ];
-  return spans.map((facts) => span(facts, privacy));
+  return inside(spans).map((facts) => span(facts, privacy));
+}
+
+/**
+ * No span begins or ends outside its parent, and none ends before it begins: what an agent did is told when its daemon read of it, which may be long after
+ * its process ended, and a wall clock may be set back meanwhile. Parents come before their children.
+ */
+function inside(spans: readonly SpanFacts[]): SpanFacts[] {
+  const done = new Map<string, SpanFacts>();
+  for (const facts of spans) {
+    const { start: from = -Infinity, end: to = Infinity } = done.get(facts.parent?.spanId ?? '') ?? {};
+    const start = Math.min(Math.max(facts.start, from), to);
+    done.set(facts.context.spanId, { ...facts, start, end: Math.min(Math.max(facts.end, start), to) });
+  }
+  return [...done.values()];
 }
 
 type InTrace = (spanId: string) => SpanContext;
@@ -149,16 +163,14 @@ function span(facts: SpanFacts, privacy: Privacy): TaskSpan {
     attributes,
     links = [],
   } = facts;
-  // A wall clock that was set back gives an empty span, never one that ends before it begins.
-  const length = Math.max(0, end - start);
   return {
     name: [operation, nameOf(subject, privacy.redact)].filter(Boolean).join(' '),
     kind,
     spanContext: () => context,
     ...(parent ? { parentSpanContext: parent } : {}),
     startTime: timeOf(start),
-    endTime: timeOf(start + length),
-    duration: timeOf(length),
+    endTime: timeOf(end),
+    duration: timeOf(end - start),
     ended: true,
     // No description: what can be said in words is the failure's message, and that is content.
     status: { code: error === undefined ? SpanStatusCode.UNSET : SpanStatusCode.ERROR },
