@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refusal, ScriptedDaemon, type Listen, type Script } from '../test/scripted-daemon.ts';
@@ -263,6 +265,15 @@ describe('connections over TCP', () => {
     // At once: the client has not heard of it yet.
     await client.daemon.status();
     expect(daemon.connections).toBe(2);
+  });
+
+  test('keep no program from ending', async () => {
+    await using daemon = await ScriptedDaemon.start(script, { host });
+    const options = { address: daemon.address, token: 'st_x', env: {} };
+    const program = `import { connect } from ${JSON.stringify(import.meta.resolve('./index.ts'))};
+      console.log((await connect(${JSON.stringify(options)}).daemon.status()).pid);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 25_000 });
+    expect(stdout.trim()).toBe('7');
   });
 
   test('to a daemon that is started again are made anew, with its new token', async () => {

@@ -83,6 +83,8 @@ export class ScriptedDaemon implements AsyncDisposable {
     };
     const { host, tls } = this.#listen ?? {};
     const server = tls ? createTlsServer(tls, noted) : createServer(noted);
+    // As long as a daemon's: what a client keeps open is the client's to let go.
+    server.keepAliveTimeout = 300_000;
     this.#server = server.on('connection', () => (this.connections += 1));
     await new Promise<void>((done) => (host === undefined ? server.listen(this.#socket, done) : server.listen(this.#port, host, done)));
     const bound = server.address();
