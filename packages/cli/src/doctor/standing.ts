@@ -9,16 +9,24 @@ type Signal = NonNullable<Destination['traces']>;
 const tryIt = 'singletree doctor telemetry says what is wrong';
 
 /** How the daemon that runs stands with each of its destinations. */
-export function telemetryFindings({ destinations, offReason }: Telemetry): Finding[] {
+export function telemetryFindings({ destinations, offReason, undeliveredRows, undeliveredRowsLimit }: Telemetry): Finding[] {
   if (destinations.length === 0) {
     const message = `nothing is sent: ${offReason ?? 'OTEL_EXPORTER_OTLP_ENDPOINT is not set'}`;
     return [{ check: 'destinations', status: 'skipped', message }];
   }
-  return destinations.flatMap((destination) => [
-    ...signalFinding(destination.name, 'traces', destination.traces),
-    ...signalFinding(destination.name, 'metrics', destination.metrics),
-    ...deadRows(destination),
-  ]);
+  return [
+    ...destinations.flatMap((destination) => [
+      ...signalFinding(destination.name, 'traces', destination.traces),
+      ...signalFinding(destination.name, 'metrics', destination.metrics),
+      ...deadRows(destination),
+    ]),
+    ...(undeliveredRowsLimit !== undefined && undeliveredRows >= undeliveredRowsLimit ? [full(undeliveredRows)] : []),
+  ];
+}
+
+function full(rows: number): Finding {
+  const message = `${plural(rows, 'record')} wait to be delivered, as many as telemetry.max_pending allows: new tasks are refused`;
+  return { check: 'pending', status: 'error', message, mend: tryIt };
 }
 
 /** `paused` needs a person: address or credentials are wrong. */

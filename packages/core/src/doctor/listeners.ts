@@ -1,7 +1,8 @@
-import { accessSync, constants } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Listen } from '../config/listen.ts';
+import { readCertificate } from '../rpc/certificate.ts';
 import type { StatePaths } from '../state-folder/paths.ts';
-import { quoted } from '../state-folder/refused.ts';
 import { examineTokens } from '../state-folder/tokens.ts';
 import { errorFrom, type Finding } from './finding.ts';
 
@@ -21,9 +22,7 @@ export function examineListeners({ socket, tcp, tls }: Listen, paths: StatePaths
       message: `${address}, for whoever shows a token${tls?.client_ca === undefined ? '' : ' and a certificate'}`,
     },
     tokens(paths),
-    ...Object.values(tls ?? {})
-      .filter((path) => path !== undefined)
-      .flatMap(unreadable),
+    ...(tls ? [certificate(tls)] : []),
   ];
 }
 
@@ -40,12 +39,20 @@ function tokens(paths: StatePaths): Finding {
   }
 }
 
-function unreadable(path: string): Finding[] {
+/** Days before its end at which a certificate should be renewed. */
+const soonDays = 14;
+
+function certificate(tls: NonNullable<Listen['tls']>): Finding {
+  const base = { check: 'certificate', where: tls.certificate };
   try {
-    accessSync(path, constants.R_OK);
-    return [];
+    readCertificate(tls);
+    const { validTo } = new X509Certificate(readFileSync(tls.certificate));
+    const days = (Date.parse(validTo) - Date.now()) / 86_400_000;
+    const message = `holds until ${validTo}`;
+    return days > soonDays
+      ? { ...base, status: 'ok', message }
+      : { ...base, status: 'warning', message, mend: 'renew it, then start the daemon again' };
   } catch (error) {
-    const message = `cannot be read, and no daemon starts without it: ${error instanceof Error ? error.message : String(error)}`;
-    return [{ check: 'certificate', status: 'error', message, where: path, mend: `ls -l ${quoted(path)}` }];
+    return errorFrom('certificate', error);
   }
 }
