@@ -12,6 +12,7 @@ import {
 } from '@singletree/testing';
 import type { Singletree } from '@singletree/sdk';
 import { describe, expect, test } from 'vitest';
+import { httpReceiver } from '../packages/core/src/outbox/receivers.testsuite.ts';
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
@@ -89,6 +90,44 @@ describe.concurrent('telemetry arrives', () => {
     expect(roots).toMatchObject([{ attributes: { 'singletree.event.id': id, 'singletree.task.outcome': 'success' } }]);
   });
 
+  test('but for a record that the receiver will not take: it stops no other, is told of, and is sent again when somebody asks', async () => {
+    await using scene = await openScene();
+    const { daemon, workspace } = scene;
+    const bodies: Buffer[] = [];
+    let mostBytes = 32_768;
+    const large = { http: { status: 413, body: 'larger than 32 KiB' }, grpc: { code: 8, details: 'larger than 32 KiB' } };
+    await using receiver = await httpReceiver((body) => (bodies.push(body), body.length > mostBytes ? large : 'ok'));
+    // An agent that talks much and has much to do: its words are cut, its tools are all told.
+    const busy = [{ repeat: { times: 300, steps: [{ tool: { name: 'Bash' } }] } }, { hugeLine: 1_048_576 }] as const;
+    const quiet = [{ say: 'Done.' }] as const;
+    daemon.follow({
+      prompts: [
+        { match: 'much', script: busy },
+        { match: '', script: quiet },
+      ],
+    });
+    daemon.configure({ telemetry: { content: true, spans: ['tools'] } });
+    const client = await daemon.start({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${receiver.port}`, OTEL_METRICS_EXPORTER: 'none' });
+    const ids: string[] = [];
+    for (const instructions of ['little', 'much', 'little']) {
+      const { id } = await client.tasks.create(aTask(workspace, { instructions }));
+      ids.push(id);
+      expect((await finished(client, id)).completion?.outcome).toBe('success');
+    }
+    const told = async () => (await client.daemon.status()).telemetry;
+    const dead = await until(async () => ((await told()).undeliveredRows === 0 ? await told() : undefined), {
+      what: 'the others to arrive',
+    });
+    expect(dead).toMatchObject({ state: 'ok', deadRows: 1, lastError: 'HTTP 413: larger than 32 KiB' });
+    expect(bodies.map(traceOf), 'each once').toEqual(ids.map((id) => id.replaceAll('-', '')));
+    expect(bodies[1]!.length, 'of a megabyte of words').toBeLessThan(262_144);
+
+    mostBytes = Infinity;
+    expect(await client.telemetry.send({ dead: true })).toBe(1);
+    await until(async () => (await told()).deadRows === 0 && (await told()).undeliveredRows === 0, { what: 'the record to arrive' });
+    expect(bodies[3]?.equals(bodies[1]!), 'the same bytes').toBe(true);
+  });
+
   test('but not while export is off: nothing is sent, then or later, and the rows are kept', async () => {
     await using scene = await openScene();
     const { daemon, receiver, endpoint } = scene;
@@ -154,6 +193,10 @@ const anotherVersion = {
     fs.readFileSync = (path, ...more) => (String(path).endsWith('/core/package.json') ? '{ "version": "99.0.0" }' : read(path, ...more));
     syncBuiltinESMExports();`)}`,
 };
+
+function traceOf(body: Uint8Array): string | undefined {
+  return decodeSpans(body)[0]?.traceId;
+}
 
 function requestsOf(receiver: OtlpReceiver, taskId: string): OtlpRequest[] {
   const traceId = taskId.replaceAll('-', '');

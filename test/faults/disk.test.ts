@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { connect, type Singletree } from '@singletree/sdk';
-import { repository, temporaryFolder, until, type FakeStep } from '@singletree/testing';
+import { repository, startOtlpReceiver, temporaryFolder, until, type FakeStep } from '@singletree/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { aTask, finished, TestDaemon } from '../support/daemon.ts';
 import { wantTasks } from '../support/faults-load.ts';
@@ -92,6 +92,31 @@ describe.skipIf(!mayMount).concurrent(`on a full disk${mayMount ? '' : ' (skippe
     expect(task).toMatchObject({ state: 'completed', completion: { retryCount: 1 } });
     await expectPromisesKept(client, task, daemon.state);
     expect(daemon.hasEnded).toBe(false);
+  });
+
+  test.runIf(full)('what a collector has taken comes again, the same, until it can be written down that it has', async () => {
+    await using scene = await openScene();
+    const { workspace, disk, daemon } = scene;
+    // Slow enough for the disk to fill while it thinks.
+    await using receiver = await startOtlpReceiver({ behaviour: { delayMs: 1_000 } });
+    daemon.follow(work);
+    const client = await daemon.start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: 'none' });
+    const { id } = await client.tasks.create(aTask(workspace));
+    await until(() => receiver.requests.length === 1, { what: 'the record', timeoutMs: 60_000 });
+    disk.fill();
+    const telemetry = async () => (await client.daemon.status()).telemetry;
+    await until(() => receiver.requests.length > 2, { what: 'the record to come again', timeoutMs: 60_000 });
+    expect(await telemetry()).toMatchObject({
+      state: 'failing',
+      undeliveredRows: 1,
+      lastError: expect.stringMatching(/^outbox: .*(full|space)/),
+    });
+
+    disk.empty();
+    await until(async () => (await telemetry()).undeliveredRows === 0, { what: 'it to be written down', timeoutMs: 60_000 });
+    expect(await telemetry()).toMatchObject({ state: 'ok', deadRows: 0 });
+    expect(new Set(receiver.requests.map(({ body }) => Buffer.from(body).toString('hex'))).size).toBe(1);
+    await expectPromisesKept(client, await finished(client, id), daemon.state);
   });
 
   test('a shim that finds no room for its first word is started again until there is some', async () => {
