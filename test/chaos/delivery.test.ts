@@ -78,7 +78,7 @@ test(
     await receiver.close();
     let truth: Truth | undefined;
     for (const place of committing) {
-      const client = await daemon.start({ ...life(), SINGLETREE_FAILPOINTS: `${place}=kill@${from(10, 30)}` });
+      const client = await daemon.start({ ...life(), SINGLETREE_FAILPOINTS: `${place}=kill@${from(5, 15)}` });
       // Whether the answers still come is what nobody can know: the same request ids are sent again.
       void create(client, workspace).catch(() => undefined);
       await dead(place);

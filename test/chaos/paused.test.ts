@@ -64,7 +64,7 @@ async function expectUnnoticed(
   const held = places.map((place) => `${place}=hold:${folder}`).join(',');
   const client = await daemon.start({ ...environment, OTEL_METRIC_EXPORT_INTERVAL: '100', SINGLETREE_FAILPOINTS: held });
   // One before, so that both are held before those that count begin.
-  await finished(client, (await client.tasks.create(aTask(workspace, kinds[0].wish))).id);
+  await finished(client, (await client.tasks.create(aTask(workspace, kinds[0].wish))).id, 120_000);
   for (const place of places)
     await until(() => existsSync(join(folder, `${place}.hit`)), { what: `${place} to be reached`, timeoutMs: reachLimitMs });
   expect(await commitsOf({ workspace }, client)).toEqual(expected);
@@ -98,7 +98,7 @@ async function openScene(configuration: DaemonFixture['configuration'] = {}) {
 async function commitsOf({ workspace }: { readonly workspace: string }, client: Singletree): Promise<string[][]> {
   const one = async ({ outcome, wish }: (typeof kinds)[number]): Promise<string[]> => {
     const { id } = await client.tasks.create(aTask(workspace, wish));
-    expect((await finished(client, id)).completion?.outcome).toBe(outcome);
+    expect((await finished(client, id, 120_000)).completion?.outcome).toBe(outcome);
     return (await eventsOf(client, id)).filter(({ kind }) => !['output_recorded', 'attempt_started'].includes(kind)).map(kindOf);
   };
   return await Promise.all(kinds.map(one));
