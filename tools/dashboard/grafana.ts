@@ -51,12 +51,14 @@ export function dashboard(): object {
 }
 
 function panelJson({ title, about, kind, unit, queries }: Panel): object {
+  // What Prometheus adds at the ends of a range makes fractions of them.
+  const isCount = unit === 'none' && kind !== 'lines';
   return {
     type: types[kind],
     title,
     description: about,
     datasource: prometheus,
-    fieldConfig: { defaults: { unit, ...fields[kind] }, overrides: [] },
+    fieldConfig: { defaults: { unit, ...(isCount ? { decimals: 0 } : {}), ...fields[kind] }, overrides: [] },
     options: options[kind],
     ...(kind === 'table' ? { transformations: tableOf(queries) } : {}),
     targets: queries.map((query, index) => target(kind, query, refIds.charAt(index))),

@@ -269,7 +269,7 @@ export const rows: readonly Row[] = [
     ],
   },
   {
-    title: 'Delivery',
+    title: 'Queue and delivery',
     panels: [
       panel('lines', 'none', 'Active', 'Tasks that are being worked on.', named(sum(now('singletree.task.active'), [harness]), harness)),
       panel('lines', 'none', 'Queued', 'Tasks that wait for their turn.', named(sum(now('singletree.task.queued'), [harness]), harness)),
