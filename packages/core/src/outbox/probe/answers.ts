@@ -1,4 +1,4 @@
-import type { SendResult } from '../send.ts';
+import { asksForTls, type SendResult } from '../send.ts';
 import type { Explanation, Subject } from './explain.ts';
 
 type Refusal = Extract<SendResult, { readonly kind: 'misconfigured' | 'refused' }>;
@@ -14,7 +14,7 @@ function byHttp(subject: Subject, { status, error }: Refusal): Fault {
   const { set, host, to } = subject;
   // Servers of gRPC and of TLS say so themselves, under codes that mean something else.
   if (/expected `?h2\b/i.test(error)) return wrongProtocol(subject);
-  if (/HTTP request (was sent )?to (an )?HTTPS/i.test(error)) return tlsMissing(subject);
+  if (asksForTls(error)) return tlsMissing(subject);
   switch (status) {
     case 401:
       return unauthenticated(subject);

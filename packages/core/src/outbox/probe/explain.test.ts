@@ -54,6 +54,11 @@ test('a proxy that gRPC goes through is named', () => {
   const to = { protocol: 'grpc', target: 'http://collector:4317' } as const;
   const explained = explain(silence('connect ECONNREFUSED 10.0.0.1:3128', { to, proxy: 'https_proxy' }));
   expect(explained.message).toContain('https_proxy');
+  const lost = 'gRPC UNAVAILABLE: No connection established. Last error: undefined. Resolution note:';
+  expect(explain(silence(lost, { to, proxy: 'http_proxy' }))).toMatchObject({
+    fault: 'proxy',
+    mend: expect.stringContaining('unset http_proxy'),
+  });
 });
 
 test('what is spoken decides where the words do not', () => {

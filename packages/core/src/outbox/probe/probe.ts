@@ -43,7 +43,7 @@ async function probeOne({ name, signal, destination: to }: ProbeTarget, parts: P
   const result = await send(payload, new AbortController().signal);
   const durationMs = Math.round(performance.now() - begun);
   const answer = result.kind === 'acknowledged' ? result.message : result.error;
-  const probed = { ...base, to, result, proxy: to.protocol === 'grpc' ? proxyIn(parts.environment) : undefined };
+  const probed = { ...base, to, result, proxy: proxyOf(to, parts.environment) };
   const explained = explain(probed);
   // Whoever breaks off without a word does not say what he would rather be spoken to in.
   const isSilent = result.kind === 'retry' && explained.fault === 'other';
@@ -64,6 +64,9 @@ async function look(to: Otlp): Promise<Spoken | undefined> {
 }
 
 /** The gRPC client goes through a proxy that these name, as curl does; HTTP is sent straight. */
-function proxyIn(environment: Environment): string | undefined {
+function proxyOf({ protocol, target }: Otlp, environment: Environment): string | undefined {
+  const host = URL.parse(target)?.hostname ?? '';
+  const direct = (environment['no_grpc_proxy'] ?? environment['no_proxy'] ?? '').split(',').filter((name) => name !== '');
+  if (protocol !== 'grpc' || direct.some((name) => host.endsWith(name))) return undefined;
   return ['grpc_proxy', 'https_proxy', 'http_proxy'].find((name) => environment[name]);
 }

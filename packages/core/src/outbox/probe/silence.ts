@@ -8,6 +8,8 @@ import type { Explanation, Subject } from './explain.ts';
 export function explainSilence(subject: Subject, error: string): Explanation {
   const found = faults.find(({ words }) => words.test(error));
   if (found) return { result: 'failed', fault: found.fault, ...found.tell(subject) };
+  if (subject.proxy !== undefined && /Last error: undefined/.test(error))
+    return { result: 'failed', fault: 'proxy', ...refusedByProxy(subject) };
   return bySpoken(subject) ?? byStatus(subject, error) ?? { result: 'failed', fault: 'other', ...brokenOff(subject) };
 }
 
@@ -106,6 +108,14 @@ const faults: readonly KnownFault[] = [
     }),
   },
 ];
+
+/** What a proxy says to gRPC is lost on the way; only that there was nothing else is told. */
+function refusedByProxy({ host, proxy }: Subject): Told {
+  return {
+    message: `the proxy that ${proxy} names does not answer, or does not let gRPC through to ${host}`,
+    mend: `name the host in no_proxy, or unset ${proxy}, and start the daemon so; or send by http/protobuf, which goes straight to its address`,
+  };
+}
 
 /** Where a connection was made and broke without a word, it was spoken to in the wrong way. */
 function bySpoken(subject: Subject): Explanation | undefined {
