@@ -71,7 +71,9 @@ test('one daemon a state folder: a second is refused with its pid; after kill -9
 });
 
 test('up says what it is bound to, is quiet then, and Ctrl-C ends it; a daemon without work ends by itself', async () => {
-  const { child, said, ended } = machine.start(['up'], { env: { SINGLETREE_HARNESSES_CODEX_TELEMETRY: 'true' } });
+  const env = { SINGLETREE_HARNESSES_CODEX_TELEMETRY: 'true' };
+  const unsent = 'warning: harnesses.codex.telemetry: its traces are not sent: no OTEL_EXPORTER_OTLP_ENDPOINT\n';
+  const { child, said, ended } = machine.start(['up'], { env });
   await until(() => said.stdout.includes('harnesses'), { what: 'the banner', timeoutMs: 20_000 });
   expect(said.stdout).toMatch(
     new RegExp(
@@ -82,10 +84,9 @@ test('up says what it is bound to, is quiet then, and Ctrl-C ends it; a daemon w
   const banner = said.stdout;
   expect((await machine.type(['run', 'x'])).code).toBe(0);
   child.kill('SIGINT');
-  const unsent = 'warning: harnesses.codex.telemetry: its traces are not sent: no OTEL_EXPORTER_OTLP_ENDPOINT\n';
   expect(await ended).toEqual({ code: 0, stdout: banner, stderr: unsent });
 
-  await machine.type(['up', '--detach', '--quiet', '--idle', '300ms']);
+  expect((await machine.type(['up', '--detach', '--idle', '300ms'], { env })).stderr).toBe(unsent);
   await until(() => machine.daemons().length === 0, { what: 'the idle daemon to end' });
   expect(existsSync(join(machine.state, 'address.json'))).toBe(false);
 });
