@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
+import { join } from 'node:path';
+import tls from 'node:tls';
 import { once } from 'node:events';
 import { Code } from '@connectrpc/connect';
 import { until } from '@singletree/testing';
@@ -91,6 +94,19 @@ describe('S10 connections are bounded: how many, how long they may be silent, an
       await once(socket, 'close');
     }
     await stillServes(hasty);
+  });
+
+  test('a connection that never ends its handshake, or says nothing after it', async () => {
+    const fixture = (name: string): string => join(import.meta.dirname, '../../packages/core/fixtures/tls', name);
+    const secure = { certificate: fixture('server.pem'), key: fixture('server-key.pem') };
+    await using hasty = await openWire({ listen: { tls: secure }, limits: { headersMs: 200, idleMs: 200 } });
+    const silent = connectTo({ version: 1, port: hasty.port }).resume();
+    silent.on('error', () => undefined);
+    const each = [['h2'], ['http/1.1'], undefined].map((protocols) => {
+      const ca = readFileSync(fixture('ca.pem'));
+      return tls.connect({ host: '127.0.0.1', port: hasty.port, ca, ...(protocols ? { ALPNProtocols: protocols } : {}) }).resume();
+    });
+    await Promise.all([silent, ...each].map((socket) => once(socket, 'close')));
   });
 
   test('a connection without a call ends, one with a call goes on', async () => {

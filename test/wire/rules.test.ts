@@ -225,7 +225,8 @@ test('S8 each call is one line of the log: who, what, how it ended, how much, ho
   await over({ version: 2, path: quiet.path }, {});
   await over({ version: 1, port: quiet.port }, { host: `127.0.0.1:${quiet.port}` });
   await over({ version: 2, port: quiet.port }, bearer(quiet, 'submit'), `/singletree.v1.DaemonService/StopDaemon?said=${said}`);
-  await until(() => quiet.calls().length === 4, { what: 'four lines' });
+  await over({ version: 2, port: quiet.port }, bearer(quiet, 'submit'), `/${said}`);
+  await until(() => quiet.calls().length === 5, { what: 'five lines' });
   const [first, ...others] = quiet.calls();
   expect(Object.keys(first ?? {}).toSorted()).toEqual([
     'bytes',
@@ -240,11 +241,12 @@ test('S8 each call is one line of the log: who, what, how it ended, how much, ho
     'principal',
     'time',
   ]);
-  expect(first).toMatchObject({ principal: 'token.read', peer: '127.0.0.1', method: `POST ${getTask}`, code: 'ok', bytes: 2 });
+  expect(first).toMatchObject({ principal: 'token.read', peer: '127.0.0.1', method: getTask.slice(1), code: 'ok', bytes: 2 });
   expect(others).toMatchObject([
     { principal: 'socket', code: 'ok' },
     { principal: '-', code: 'unauthenticated' },
-    { principal: 'token.submit', method: 'POST /singletree.v1.DaemonService/StopDaemon', code: 'permission_denied' },
+    { principal: 'token.submit', method: 'singletree.v1.DaemonService/StopDaemon', code: 'permission_denied' },
+    { principal: 'token.submit', method: 'unknown', code: 'unimplemented' },
   ]);
   const log = quiet.log.join('');
   for (const secret of [said, ...Object.values(quiet.tokens)]) expect(log).not.toContain(secret);

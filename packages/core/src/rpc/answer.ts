@@ -68,7 +68,7 @@ export function createAnswers(parts: AnswerParts): Answers {
     through(door) {
       const rules = { ...door, destinations };
       return (request, response) => {
-        const call = beginCall(request, response, log);
+        const call = beginCall(request, response, destinations, log);
         try {
           const asked = askedOf(request);
           const { principal } = admit(asked, rules);
@@ -178,7 +178,7 @@ function askedOf(request: Request): Asked {
     rawHeaders.flatMap((name, index) => (index % 2 === 0 && names.includes(name.toLowerCase()) ? [rawHeaders[index + 1] ?? ''] : []));
   return {
     method: request.method ?? '',
-    path: (request.url ?? '').split('?', 1)[0] ?? '',
+    path: pathOf(request),
     httpVersion: request.httpVersion,
     authorities: all('host', ':authority'),
     origins: all('origin'),
@@ -187,14 +187,14 @@ function askedOf(request: Request): Asked {
   };
 }
 
-/** One line of the access log for each call, when it is over. Nothing of what was said. */
-function beginCall(request: Request, response: Response, log: Logger): Call {
+/** One line of the access log for each call, when it is over. Nothing of what was said, which a path that is none may be. */
+function beginCall(request: Request, response: Response, destinations: ReadonlyMap<string, Answer>, log: Logger): Call {
   const since = performance.now();
-  const method = `${request.method ?? ''} ${(request.url ?? '').split('?', 1)[0] ?? ''}`.slice(0, 128);
-  const call: Call = { principal: '-', method, bytes: 0, entered: false };
+  const path = pathOf(request);
+  const call: Call = { principal: '-', method: destinations.has(path) ? path.slice(1) : 'unknown', bytes: 0, entered: false };
   const peer = request.socket.remoteAddress;
   response.once('close', () => {
-    const { principal, code = 'canceled', bytes } = call;
+    const { principal, method, code = 'canceled', bytes } = call;
     if (call.isSilent) return;
     log.info(
       { principal, ...(peer === undefined ? {} : { peer }), method, code, bytes, ms: Math.round(performance.now() - since) },
@@ -202,6 +202,10 @@ function beginCall(request: Request, response: Response, log: Logger): Call {
     );
   });
   return call;
+}
+
+function pathOf({ url = '' }: Request): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 /** Answers with why it is not answered. Who is nobody and tries too often is told only that, and no longer named in the log each time. */

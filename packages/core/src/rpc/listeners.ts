@@ -42,7 +42,11 @@ export async function listenOnTcp(
   const listener = secure
     ? accept(server, 'secureConnection', (speaker) => (socket) => (isH2(socket) ? speaker.http2 : speaker.http1)(socket), limits, log)
     : accept(server, 'connection', (speaker) => speaker.plain, limits, log);
-  server.on('tlsClientError', (error) => log.debug({ err: error }, 'a handshake failed'));
+  server.on('tlsClientError', (error: Error, socket: net.Socket) => {
+    log.debug({ err: error }, 'a handshake failed');
+    // One that only took too long leaves its connection open.
+    socket.destroy();
+  });
   try {
     server.listen({ ...address, exclusive: true });
     await once(server, 'listening');
@@ -68,10 +72,15 @@ function accept(
   const sockets = new Set<net.Socket>();
   const { promise: ready, resolve: serve } = Promise.withResolvers<Speaker>();
   server.maxConnections = limits.connections;
-  server.on('drop', () => log.warn({ connections: limits.connections }, 'a connection was dropped: too many are open'));
+  let isFull = false;
+  server.on('drop', () => {
+    if (!isFull) log.warn({ connections: limits.connections }, 'connections are dropped: too many are open');
+    isFull = true;
+  });
   // Of TLS too: who never ends its handshake holds a connection all the same.
   server.on('connection', (socket: net.Socket) => {
     sockets.add(socket);
+    if (sockets.size < limits.connections / 2) isFull = false;
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
   });
