@@ -332,7 +332,7 @@ function unsentTraces(plugins: Catalogue, why: string): string[] {
   return wanted.map(({ id }) => `harnesses.${id}.telemetry: its traces are not sent: ${why}`);
 }
 
-/** OpenTelemetry's SDK takes a quarter of a second to load, so only who asks for it does. */
+/** OpenTelemetry's SDK takes a tenth of a second and a dozen megabytes, so only who asks for it loads it. */
 async function openHealth(isOn: boolean, outbox: Outbox): Promise<Health | undefined> {
   return isOn ? (await import('./health/health.ts')).startHealth({ version, ...(await outbox.forHealth()) }) : undefined;
 }
