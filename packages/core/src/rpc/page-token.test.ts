@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { readLedgerToken, readPageToken, writeLedgerToken, writePageToken } from './page-token.ts';
+import {
+  readCompletionToken,
+  readLedgerToken,
+  readPageToken,
+  writeCompletionToken,
+  writeLedgerToken,
+  writePageToken,
+} from './page-token.ts';
 
 const id = '0199c1d4-7f3a-7b11-a2c4-0d9e8f7a6b5c';
 const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -47,5 +54,26 @@ describe('a page token of a usage ledger', () => {
     ['that is null', encoded(null)],
   ])('%s is refused', (_, token) => {
     expect(() => readLedgerToken(token, [id, null])).toThrow(expect.objectContaining({ reason: 'INVALID_PAGE_TOKEN' }) as Error);
+  });
+});
+
+describe('a token of completion events', () => {
+  const place = { completedAt: 1_700_000_000_000, taskId: id };
+  const filter = { outcomes: ['failure'] };
+
+  test('leads on with the filter that gave it', () => {
+    expect(readCompletionToken(writeCompletionToken(place, filter), { outcomes: ['failure'] })).toEqual(place);
+  });
+
+  test.each([
+    ['of another filter', writeCompletionToken(place, {})],
+    ['of a list of tasks', writePageToken(id, [])],
+    ['of another version', encoded([2, 1, id, filter])],
+    ['without a time', encoded([1, 'x', id, filter])],
+    ['without an id', encoded([1, 1, 7, filter])],
+    ['that is nothing', 'x'],
+    ['that is null', encoded(null)],
+  ])('%s is refused', (_, token) => {
+    expect(() => readCompletionToken(token, filter)).toThrow(expect.objectContaining({ reason: 'INVALID_PAGE_TOKEN' }) as Error);
   });
 });

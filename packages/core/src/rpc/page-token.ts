@@ -48,8 +48,7 @@ export function readCompletionToken(token: string, filter: object): CompletionPl
   try {
     const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     if (Array.isArray(parsed) && parsed[0] === 1 && JSON.stringify(parsed[3]) === JSON.stringify(filter)) {
-      const [, completedAt, taskId]: unknown[] = parsed;
-      if (Number.isSafeInteger(completedAt) && typeof taskId === 'string') return { completedAt: Number(completedAt), taskId };
+      if (Number.isSafeInteger(parsed[1]) && typeof parsed[2] === 'string') return { completedAt: Number(parsed[1]), taskId: parsed[2] };
     }
   } catch {
     // Refused below.
