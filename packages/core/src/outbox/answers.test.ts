@@ -165,8 +165,8 @@ const rows: readonly Row[] = [
     dead: /(HTTP 413|RESOURCE_EXHAUSTED): larger than max/,
   },
   { name: 'a partial success', replies: [{ rejected: 2 }], sent: '123', rejected: 2 },
-  { name: 'a wrong key', replies: [refuse(401, unauthenticated, 'who?')], sent: '1223', waits: [60_000], error: /who\?/ },
-  { name: 'a wrong key for this', replies: [refuse(403, permissionDenied)], sent: '1223', waits: [60_000], error: /403|PERMISSION_DENIED/ },
+  { name: 'a wrong key', replies: [refuse(401, unauthenticated, 'who?')], sent: '1232', waits: [60_000], error: /who\?/ },
+  { name: 'a wrong key for this', replies: [refuse(403, permissionDenied)], sent: '1232', waits: [60_000], error: /403|PERMISSION_DENIED/ },
 ];
 
 describe.each(protocols)('$protocol', ({ protocol, receiverOf }) => {

@@ -110,6 +110,8 @@ test.each<[string, Environment, Record<string, string>]>([
 test.each<[Environment, Partial<Otlp>, string[]]>([
   [{}, { timeoutMs: 10_000, compression: 'none' }, []],
   [{ OTEL_EXPORTER_OTLP_TIMEOUT: '2500', OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' }, { timeoutMs: 2_500, compression: 'gzip' }, []],
+  [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'GRPC' }, { protocol: 'grpc' }, ['port 4318 is usually http/protobuf']],
+  [{ OTEL_TRACES_EXPORTER: 'OTLP', OTEL_EXPORTER_OTLP_COMPRESSION: 'GZIP' }, { kind: 'otlp', compression: 'gzip' }, []],
   [{ OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '1', OTEL_EXPORTER_OTLP_TIMEOUT: '2' }, { timeoutMs: 1 }, []],
   [{ OTEL_EXPORTER_OTLP_TIMEOUT: '10s' }, { timeoutMs: 10_000 }, ['OTEL_EXPORTER_OTLP_TIMEOUT is not a number']],
   [{ OTEL_EXPORTER_OTLP_TIMEOUT: '0' }, { timeoutMs: 10_000 }, ['OTEL_EXPORTER_OTLP_TIMEOUT is not a number']],
@@ -143,7 +145,12 @@ test.each<[Environment, string]>([
   [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'grpc://host' }, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not an address'],
   [{ OTEL_EXPORTER_OTLP_HEADERS: 'a=1,sesame' }, 'OTEL_EXPORTER_OTLP_HEADERS: entry 2 is not key=value'],
   [{ OTEL_EXPORTER_OTLP_HEADERS: 'a=sesame%zz' }, 'OTEL_EXPORTER_OTLP_HEADERS: entry 1 is not valid percent-encoding'],
-  [{ OTEL_EXPORTER_OTLP_HEADERS: 'a=sesame%0A' }, 'OTEL_EXPORTER_OTLP_HEADERS: header "a" has a name or value that HTTP does not allow'],
+  [
+    { OTEL_EXPORTER_OTLP_HEADERS: 'a=sesame%0A' },
+    'OTEL_EXPORTER_OTLP_HEADERS: header "a" has a name or value that HTTP or gRPC does not allow',
+  ],
+  [{ ...grpc, OTEL_EXPORTER_OTLP_HEADERS: 'a=sesame%C3%A9' }, 'OTEL_EXPORTER_OTLP_HEADERS: header "a" has a name or value'],
+  [{ ...grpc, OTEL_EXPORTER_OTLP_HEADERS: 'a-bin=sesame' }, 'OTEL_EXPORTER_OTLP_HEADERS: header "a-bin" has a name or value'],
   [{ OTEL_EXPORTER_OTLP_HEADERS: 'a b=sesame' }, 'OTEL_EXPORTER_OTLP_HEADERS: header "a b" has a name or value'],
 ])('refused at the start, without a word of the secret: %j', (environment, message) => {
   const refusal = refusalOf({ ...endpoint, ...environment });

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { decode, invalid, readPairs, variable, type Environment } from './pairs.ts';
 
 /** What is sent, each with variables of its own. */
@@ -74,7 +73,7 @@ export function readDestination(environment: Environment, signal: Signal): Desti
   if (disabled === 'true') return off('OTEL_SDK_DISABLED is true');
   if (disabled !== undefined && disabled !== 'false') warnings.push('OTEL_SDK_DISABLED is neither true nor false and counts as false');
 
-  const exporters = list(variable(environment, exporter) ?? 'otlp');
+  const exporters = list(variable(environment, exporter)?.toLowerCase() ?? 'otlp');
   if (exporters.includes('none')) return off(`${exporter} is none`);
   const unknown = exporters.filter((each) => each !== 'otlp');
   if (unknown.length > 0) warnings.push(`${exporter}: ${unknown.join(', ')} ignored; known are otlp and none`);
@@ -184,10 +183,11 @@ function readProtocol(find: Find, exporter: string): Protocol {
   const found = find('PROTOCOL');
   if (!found) return 'http/protobuf';
   const { name, value } = found;
-  if (value === 'http/protobuf' || value === 'grpc') return value;
+  const protocol = value.toLowerCase();
+  if (protocol === 'http/protobuf' || protocol === 'grpc') return protocol;
   throw invalid(
     name,
-    `${JSON.stringify(value)} ${value === 'http/json' ? 'is not supported' : 'is not a protocol of OTLP'}`,
+    `${JSON.stringify(value)} ${protocol === 'http/json' ? 'is not supported' : 'is not a protocol of OTLP'}`,
     `set it to http/protobuf (usually port 4318) or grpc (usually port 4317), or ${exporter}=none to export nothing`,
   );
 }
@@ -271,20 +271,20 @@ function readHeaders(find: Find): Record<string, string> {
 function checkHeaders(name: string, given: Readonly<Record<string, string>>): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [header, value] of Object.entries(given)) {
-    try {
-      validateHeaderName(header);
-      validateHeaderValue(header, value);
-    } catch {
-      // Node's own words may hold the value.
+    // As gRPC has it, which is stricter than HTTP. The words of either would hold the value.
+    if (!isHeaderName(header) || !/^[ -~]*$/.test(value))
       throw invalid(
         name,
-        `header ${JSON.stringify(header)} has a name or value that HTTP does not allow`,
-        'names are ASCII tokens; values hold no control characters',
+        `header ${JSON.stringify(header)} has a name or value that HTTP or gRPC does not allow`,
+        'names are ASCII tokens that do not end in -bin; values are printable ASCII',
       );
-    }
     headers[header.toLowerCase()] = value;
   }
   return headers;
+}
+
+function isHeaderName(name: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+(?<!-bin)$/i.test(name);
 }
 
 /** `http://user:password@host` becomes a header, so that the address can be shown. */
@@ -308,8 +308,9 @@ function readTimeout(find: Find, warnings: string[]): number {
 
 function readCompression(find: Find, warnings: string[]): 'gzip' | 'none' {
   const found = find('COMPRESSION');
-  if (!found || found.value === 'none') return 'none';
-  if (found.value === 'gzip') return 'gzip';
+  const wanted = found?.value.toLowerCase() ?? 'none';
+  if (!found || wanted === 'none') return 'none';
+  if (wanted === 'gzip') return 'gzip';
   warnings.push(`${found.name} is neither gzip nor none; none is used`);
   return 'none';
 }

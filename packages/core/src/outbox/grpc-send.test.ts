@@ -1,3 +1,5 @@
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
@@ -125,6 +127,21 @@ test('a receiver of something else is no fault of the bytes', async () => {
   const { Export } = service;
   const port = await listen((_, callback) => callback(null), { Export: { ...Export!, path: '/other.Service/Export' } });
   expect(await sendTo(port)).toMatchObject({ kind: 'misconfigured', status: status.UNIMPLEMENTED });
+});
+
+test.each([400, 415])('what answers in HTTP alone (%i) is no receiver, and no fault of the bytes', async (code) => {
+  const server = createServer();
+  server.on('stream', (stream) => {
+    stream.respond({ ':status': code });
+    stream.end('no');
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    expect(await sendTo(port)).toMatchObject({ kind: 'misconfigured', error: expect.stringContaining(`HTTP status code ${code}`) });
+  } finally {
+    server.close();
+  }
 });
 
 test('one that does not answer is waited for as long as the limit says', async () => {

@@ -1,7 +1,7 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
 import type { Connection, Otlp, Signal } from './destination.ts';
-import { acknowledgement, hider, readable, type Send, type SendResult } from './send.ts';
+import { acknowledgement, hider, readable, type Hide, type Send, type SendResult } from './send.ts';
 
 const exportMethods: Readonly<Record<Signal, string>> = {
   traces: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
@@ -42,9 +42,9 @@ export function grpcSend(destination: Otlp, signal: Signal, options: { readonly 
           client.close();
           client = newClient();
         }
-        if (!error) resolve(acknowledgement(answer ?? Buffer.alloc(0)));
+        if (!error) resolve(acknowledgement(answer ?? Buffer.alloc(0), hideSecrets));
         else if (aborting.aborted) resolve({ kind: 'retry', error: 'stopped before the answer came' });
-        else resolve(judge(error, hideSecrets(describe(error)), destination.timeoutMs));
+        else resolve(judge(error, describe(error, hideSecrets), destination.timeoutMs));
       });
       const stop = (): void => call.cancel();
       aborting.addEventListener('abort', stop);
@@ -82,12 +82,13 @@ function judge(error: grpc.ServiceError, message: string, timeoutMs: number): Se
     case grpc.status.UNIMPLEMENTED:
       return { kind: 'misconfigured', status, error: message };
     default:
-      return { kind: 'refused', status, error: message };
+      // What answers in plain HTTP is no gRPC server, whatever it thinks of the bytes.
+      return { kind: error.details.startsWith('Received HTTP status code') ? 'misconfigured' : 'refused', status, error: message };
   }
 }
 
-function describe({ code, details }: grpc.ServiceError): string {
-  const words = readable(details);
+function describe({ code, details }: grpc.ServiceError, hide: Hide): string {
+  const words = readable(details, hide);
   return `gRPC ${grpc.status[code]}${words === '' ? '' : `: ${words}`}`;
 }
 

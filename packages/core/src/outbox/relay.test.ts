@@ -244,6 +244,18 @@ test('a wrong key or address pauses, loudly and once, loses nothing and is tried
   expect(relay.health()).toEqual({ state: 'ok' });
 });
 
+test('a row that is forbidden each time stops no other', async () => {
+  const forbidden: SendResult = { kind: 'misconfigured', status: 403, error: 'HTTP 403' };
+  const { relay, store, clock } = aRelay(3, [], {
+    send: async (payload) => (Buffer.from(payload).toString() === '1' ? forbidden : ok),
+  });
+  relay.start();
+  await settle();
+  await clock.skip();
+  expect(store.states).toEqual(['pending', 'delivered', 'delivered']);
+  expect(relay.health().state).toBe('paused');
+});
+
 test.each(['freeze', 'delivered', 'retryAt', 'dead'])('a store that cannot %s is waited for, and nothing is lost', async (write) => {
   let broken = 2;
   const first: SendResult = write === 'retryAt' ? down : write === 'dead' ? { kind: 'refused', status: 400, error: 'no' } : ok;

@@ -159,6 +159,8 @@ export class Relay {
         return wait;
       }
       case 'misconfigured':
+        // Or something before the receiver forbids what this one row holds.
+        this.#passedOver.add(row.taskId);
         await store.retryAt(row, atOnce, result.error);
         return this.#failed('paused', result.error);
       case 'refused':

@@ -66,6 +66,12 @@ test.each<[string, [number, Record<string, string>?, (Uint8Array | string)?], Se
   ['403', [403], { kind: 'misconfigured', status: 403, error: 'HTTP 403' }],
   ['404', [404], { kind: 'misconfigured', status: 404, error: 'HTTP 404' }],
   ['405', [405], { kind: 'misconfigured', status: 405, error: 'HTTP 405' }],
+  ['415', [415], { kind: 'misconfigured', status: 415, error: 'HTTP 415' }],
+  [
+    '400 of a server for TLS',
+    [400, {}, 'Client sent an HTTP request to an HTTPS server.\n'],
+    { kind: 'misconfigured', status: 400, error: 'HTTP 400: Client sent an HTTP request to an HTTPS server.' },
+  ],
   ['413', [413], { kind: 'refused', status: 413, error: 'HTTP 413' }],
   ['429', [429, { 'retry-after': '7' }], { kind: 'retry', after: 7_000, error: 'HTTP 429' }],
   [
@@ -168,6 +174,22 @@ test('a receiver that repeats our credentials does not get them into a log', asy
   });
   const send = sendTo(port, { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20sesame' });
   expect(await send(payload, never)).toEqual({ kind: 'refused', status: 400, error: 'HTTP 400: who is "***"?' });
+});
+
+test.each([
+  ['authorization=Bearer sesame', 'token sesame is unknown', 'token *** is unknown'],
+  [
+    'authorization=Basic YW5uYTpzZXNhbWU=',
+    'YW5uYTpzZXNhbWU= is anna:sesame, and her password sesame is wrong',
+    '*** is ***, and her password *** is wrong',
+  ],
+  ['x-key=sesame', `${'x'.repeat(297)}sesame`, `${'x'.repeat(297)}***`],
+])('a receiver that repeats a part of %s', async (headers, said, told) => {
+  const port = await listen((request, response) => {
+    request.resume();
+    request.on('end', () => response.writeHead(400).end(said));
+  });
+  expect(await sendTo(port, { OTEL_EXPORTER_OTLP_HEADERS: headers })(payload, never)).toMatchObject({ error: `HTTP 400: ${told}` });
 });
 
 test.each<[string | undefined, number | undefined]>([

@@ -55,7 +55,7 @@ export function httpSend(destination: Otlp, options: { readonly now: () => Insta
           ...(destination.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
         },
       });
-      return judge(answer, options.now(), hideSecrets(describe(answer)));
+      return judge(answer, options.now(), hideSecrets);
     } catch (error) {
       if (signal.aborted) return { kind: 'retry', error: 'stopped before the answer came' };
       if (limit.signal.aborted) return { kind: 'retry', error: `no answer within ${destination.timeoutMs / 1000} s` };
@@ -67,9 +67,16 @@ export function httpSend(destination: Otlp, options: { readonly now: () => Insta
   };
 }
 
-/** Takes secrets out of what a receiver says: some repeat what they were sent. */
-export function hider(secrets: readonly string[]): (text: string) => string {
-  const long = secrets.filter((secret) => secret.length > 3);
+export type Hide = (text: string) => string;
+
+/** Takes secrets out of what a receiver says: some repeat what they were sent, without the scheme before it, or as the name and password that it stands for. */
+export function hider(secrets: readonly string[]): Hide {
+  const forms = secrets.flatMap((secret) => {
+    const [, scheme = '', credentials = ''] = /^(\S+) +(.+)$/.exec(secret) ?? [];
+    const pair = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString() : '';
+    return [secret, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  });
+  const long = [...new Set(forms)].filter((form) => form.length > 3);
   return (text) => long.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
 }
 
@@ -96,9 +103,12 @@ function post(url: URL, body: Uint8Array, options: http.RequestOptions): Promise
 }
 
 /** https://opentelemetry.io/docs/specs/otlp/#otlphttp-response says which answers may be sent again. */
-function judge(answer: Answer, now: Instant, error: string): SendResult {
+function judge(answer: Answer, now: Instant, hide: Hide): SendResult {
   const { status } = answer;
-  if (status >= 200 && status < 300) return isPage(answer) ? { kind: 'misconfigured', status, error } : acknowledged(answer);
+  const error = describe(answer, hide);
+  if (status >= 200 && status < 300) return isPage(answer) ? { kind: 'misconfigured', status, error } : acknowledged(answer, hide);
+  // A server for TLS says so under 400, which else means the bytes.
+  if (asksForTls(error)) return { kind: 'misconfigured', status, error };
   switch (status) {
     case 408: // Not in the specification's list, but from a proxy in between: the receiver never saw it whole.
     case 429:
@@ -109,10 +119,16 @@ function judge(answer: Answer, now: Instant, error: string): SendResult {
       return { kind: 'retry', error, ...(after === undefined ? {} : { after }) };
     }
     case 401:
+    case 402:
     case 403:
     case 404:
     case 405:
+    case 406:
     case 407:
+    case 415:
+    case 421:
+    case 426:
+    case 505:
       return { kind: 'misconfigured', status, error };
     default:
       return status < 400 ? { kind: 'misconfigured', status, error } : { kind: 'refused', status, error };
@@ -124,18 +140,23 @@ function isPage({ headers }: Answer): boolean {
   return headers['content-type']?.startsWith('text/html') === true;
 }
 
-function acknowledged({ headers, body }: Answer): SendResult {
+function acknowledged({ headers, body }: Answer, hide: Hide): SendResult {
   if (headers['content-type']?.startsWith('application/x-protobuf') !== true) return { kind: 'acknowledged' };
-  return acknowledgement(body);
+  return acknowledgement(body, hide);
+}
+
+/** Whether a server that speaks TLS complains that it was spoken to without it. */
+export function asksForTls(error: string): boolean {
+  return /HTTP request (was sent )?to (an )?HTTPS/i.test(error);
 }
 
 /** What an `ExportTraceServiceResponse` says. That of metrics has the same fields, with points in place of spans. */
-export function acknowledgement(body: Uint8Array): SendResult {
+export function acknowledgement(body: Uint8Array, hide: Hide): SendResult {
   const partial = partialSuccess(body);
   return {
     kind: 'acknowledged',
     ...(partial?.rejectedSpans ? { rejected: partial.rejectedSpans } : {}),
-    ...(partial?.errorMessage ? { message: readable(partial.errorMessage) } : {}),
+    ...(partial?.errorMessage ? { message: readable(partial.errorMessage, hide) } : {}),
   };
 }
 
@@ -155,15 +176,15 @@ export function retryAfter(header: string | undefined, now: Instant): number | u
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-function describe({ status, headers, body }: Answer): string {
-  const location = headers.location === undefined ? '' : ` to ${headers.location}`;
-  const words = readable(body.toString('utf8'));
+function describe({ status, headers, body }: Answer, hide: Hide): string {
+  const location = headers.location === undefined ? '' : ` to ${readable(headers.location, hide)}`;
+  const words = readable(body.toString('utf8'), hide);
   return `HTTP ${status}${location}${words === '' ? '' : `: ${words}`}`;
 }
 
-/** The text in an answer, be it plain, JSON or a protobuf `google.rpc.Status`; nothing that could steer a terminal. */
-export function readable(text: string): string {
-  return text
+/** The text in an answer, be it plain, JSON or a protobuf `google.rpc.Status`; nothing that could steer a terminal. What is hidden is hidden before it is cut. */
+export function readable(text: string, hide: Hide): string {
+  return hide(text)
     .replaceAll(/[^\x20-\x7e]+/g, ' ')
     .trim()
     .slice(0, 300);
