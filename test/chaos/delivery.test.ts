@@ -213,31 +213,40 @@ function expectTrue(points: readonly ReceivedPoint[], truth: Truth): void {
   });
 }
 
-/** No total ever goes back or is gone again, and all of them count from one start, whichever daemon sent them. */
+/**
+ * In the order of their times no total ever goes back, each time has one value, none is gone again, and all of them count from one start, whichever daemon
+ * sent them and however often.
+ */
 function expectMonotone(receiver: OtlpReceiver): void {
-  const before = new Map<string, ReceivedPoint>();
+  const series = new Map<string, Map<bigint, ReceivedPoint>>();
   const starts = new Set<bigint>();
-  let time = 0n;
+  let known = new Set<string>();
   for (const { path, body } of receiver.requests) {
     if (path !== '/v1/metrics') continue;
-    const totals = decodePoints(body).filter(({ cumulative, monotonic, kind }) => cumulative && (monotonic || kind === 'histogram'));
-    const now = new Map(totals.map((point) => [seriesOf(point), point]));
+    const totals = decodePoints(body).filter(({ cumulative, kind, monotonic }) => cumulative && (monotonic || kind === 'histogram'));
+    for (const point of totals) {
+      starts.add(point.start);
+      const values = series.get(seriesOf(point)) ?? new Map<bigint, ReceivedPoint>();
+      series.set(seriesOf(point), values);
+      const same = values.get(point.time) ?? point;
+      expect([point.value, point.count], `${seriesOf(point)} at ${point.time}`).toEqual([same.value, same.count]);
+      values.set(point.time, point);
+    }
+    const told = new Set(totals.map(seriesOf));
     expect(
-      [...before.keys()].filter((series) => !now.has(series)),
+      [...known].filter((name) => !told.has(name)),
       'series that are gone',
     ).toEqual([]);
-    for (const [series, point] of now) {
-      starts.add(point.start);
-      expect(point.time, series).toBeGreaterThanOrEqual(time);
-      const earlier = before.get(series);
-      if (earlier === undefined) continue;
-      expect(point.value, series).toBeGreaterThanOrEqual(earlier.value);
-      expect(point.count ?? 0, series).toBeGreaterThanOrEqual(earlier.count ?? 0);
-    }
-    time = totals[0]?.time ?? time;
-    for (const [series, point] of now) before.set(series, point);
+    known = told;
   }
   expect(starts.size, 'starts').toBe(1);
+  for (const [name, values] of series) {
+    const inOrder = [...values.values()].toSorted((a, b) => Number(a.time - b.time));
+    for (const [index, { value, count = 0 }] of inOrder.entries()) {
+      expect(value, name).toBeGreaterThanOrEqual(inOrder[index - 1]?.value ?? 0);
+      expect(count, name).toBeGreaterThanOrEqual(inOrder[index - 1]?.count ?? 0);
+    }
+  }
 }
 
 function seriesOf({ metric, attributes }: ReceivedPoint): string {
