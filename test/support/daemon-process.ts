@@ -13,6 +13,7 @@ process.exitCode = await runDaemon({
   environment: process.env,
   resolveFrom,
   logTo: process.stderr,
+  onWarning: () => undefined,
   onReady({ facts }) {
     console.log(JSON.stringify({ address: facts.address }));
     // Now, because a daemon that is killed writes nothing at its end.

@@ -58,6 +58,8 @@ export interface DaemonOptions {
   /** Stop after so long without work, rows to deliver, calls and watchers; absent for never. */
   readonly idleMs?: number | undefined;
   readonly log: Logger;
+  /** Told what the person who starts it should know, a line each, before anybody can find the daemon. */
+  readonly onWarning: (warning: string) => void;
 }
 
 export type StopMode = 'leave' | 'drain' | 'kill';
@@ -65,8 +67,6 @@ export type StopMode = 'leave' | 'drain' | 'kill';
 export interface Daemon {
   readonly facts: DaemonFacts;
   readonly plugins: Catalogue;
-  /** What the person who starts it should know, one line each. */
-  readonly warnings: readonly string[];
   /** Where traces go first; absent if they go nowhere. */
   readonly telemetryTarget?: string | undefined;
   /**
@@ -227,6 +227,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await dispatcher.start();
     outbox.start();
     const retention = openRetention(configuration.telemetry.retain, outboxStore, outbox.destinations, now, log);
+    for (const warning of [...folder.warnings, ...outbox.warnings, ...('why' in sent ? unsentTraces(plugins, sent.why) : [])])
+      options.onWarning(warning);
     // Last: whoever finds the address finds a daemon that works.
     folder.leaveAddress(facts);
     const idle =
@@ -252,8 +254,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await store.close();
       folder.release();
     };
-    const warnings = [...folder.warnings, ...outbox.warnings, ...('why' in sent ? unsentTraces(plugins, sent.why) : [])];
-    return { facts, plugins, warnings, telemetryTarget: outbox.targets[0], stop, stopped: stopped.promise };
+    return { facts, plugins, telemetryTarget: outbox.targets[0], stop, stopped: stopped.promise };
   } catch (error) {
     folder.release();
     throw error;

@@ -97,6 +97,8 @@ async function stay(call: Call, options: { state: string; config: string | undef
     environment: call.world.env,
     resolveFrom: packageFolder,
     logTo: logFile(options.state),
+    // For `up --detach`, which reads the log.
+    onWarning: (warning) => (call.json ? call.world.stderr.write(`${JSON.stringify({ warning })}\n`) : call.warn(warning)),
     onReady: (daemon) => announce(call, daemon),
   });
   if (code === 0) return exitCodes.success;
@@ -132,12 +134,7 @@ function isLack(error: unknown): boolean {
 }
 
 async function announce(call: Call, daemon: Daemon): Promise<void> {
-  const { facts, warnings, telemetryTarget } = daemon;
-  for (const warning of warnings) {
-    // For `up --detach`, which reads the log.
-    if (call.json) call.world.stderr.write(`${JSON.stringify({ warning })}\n`);
-    else call.warn(warning);
-  }
+  const { facts, telemetryTarget } = daemon;
   if (call.quiet) return;
   const client = await call.clientHere(facts.state);
   if (call.json) return call.printJson(toJson(await client.daemon.status()));
