@@ -16,7 +16,7 @@ import { httpReceiver } from '../packages/core/src/outbox/receivers.testsuite.ts
 import { aTask, finished, TestDaemon } from './support/daemon.ts';
 
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
-const tasks = full ? 6 : 3;
+const tasks = full ? 6 : 2;
 const places = Array.from({ length: tasks }, (_, index) => index + 1);
 const arrivalLimitMs = 20_000;
 
