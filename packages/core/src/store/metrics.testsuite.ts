@@ -90,6 +90,17 @@ export const metricCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'a clock that was far ahead for a while is forgotten',
+    async run(make) {
+      await using at = await make();
+      const ahead = noon + 86_400_000;
+      assert.equal((await folded(at, [], ahead)).at, ahead);
+      assert.equal((await folded(at, [], ahead - 600_000)).at, ahead + 1);
+      assert.equal((await folded(at, [], noon)).at, noon);
+      assert.equal((await folded(at, [], noon)).at, noon + 1);
+    },
+  },
+  {
     name: 'a snapshot tells what is at that moment: what is worked on, what waits, what is blocked, what is to be delivered',
     async run(make) {
       await using at = await make();

@@ -2,6 +2,9 @@ import type { CompletionEvent } from '../task/completion.ts';
 import type { Instant, Task } from '../task/task.ts';
 import type { Standing } from './outbox.ts';
 
+/** How far snapshots may be ahead of the clock after it was set back. What lies further ahead Prometheus refuses. */
+export const mostAheadMs = 600_000;
+
 /** The totals of finished tasks. Only the metrics exporter writes them, in transactions of its own: nothing on a task's path waits for it. */
 export interface MetricStore {
   /** Finished tasks that are in no total yet, oldest first. */
@@ -10,7 +13,8 @@ export interface MetricStore {
    * Adds to the totals, marks these tasks as counted, and takes a snapshot of what there is then: all or nothing. `conflict` if one of them is
    * counted already.
    *
-   * @param at the time of the snapshot, or the millisecond after the one before: each time has one snapshot, whatever the clock does
+   * @param at the time of the snapshot, or the millisecond after the one before where that is later, by `mostAheadMs` at most: each time has one snapshot, but
+   *   a clock that once was far ahead is not followed until that time comes
    */
   fold(taskIds: readonly string[], changes: readonly Point[], at: Instant): Promise<Snapshot | 'conflict'>;
   /** The series that there are. */

@@ -138,8 +138,6 @@ test('a receiver is believed to have what it acknowledged last, also by the next
 const superseded = [
   'HTTP 400: out of order sample',
   'HTTP 400: duplicate sample for timestamp 1763726400000; overrides not allowed: existing 20, new value 22',
-  'HTTP 400: out of bounds',
-  'HTTP 400: too old sample',
 ];
 
 test.each(superseded)('%s: somebody was there with newer values, and nothing is wrong', async (error) => {
@@ -148,6 +146,27 @@ test.each(superseded)('%s: somebody was there with newer values, and nothing is 
   await clock.skip();
   expect([exporter.health(), states, clock.waits]).toEqual([{ state: 'ok' }, [], [60_000, 60_000]]);
   expect(after, 'what was newer has been taken').toEqual([undefined, 0]);
+});
+
+test.each(['HTTP 400: out of bounds', 'HTTP 400: too old sample'])(
+  '%s: a 0 of long ago is not told again; if it was none, a clock is wrong',
+  async (error) => {
+    const old: SendResult = { kind: 'refused', status: 400, error };
+    const { exporter, states, clock, after } = anExporter([old, ok, old, old]);
+    exporter.start();
+    for (let tries = 0; tries < 2; tries++) await clock.skip();
+    expect([exporter.health(), after.slice(0, 2)]).toEqual([{ state: 'ok' }, [undefined, 0]]);
+    await clock.skip();
+    expect([exporter.health(), states]).toEqual([{ state: 'failing', lastError: error }, ['failing']]);
+  },
+);
+
+test('a snapshot that is too far in the future is not superseded', async () => {
+  const error = 'HTTP 400: out of bounds: timestamp is too far in the future';
+  const { exporter } = anExporter([{ kind: 'refused', status: 400, error }]);
+  exporter.start();
+  await settle();
+  expect(exporter.health()).toEqual({ state: 'failing', lastError: error });
 });
 
 test.each([

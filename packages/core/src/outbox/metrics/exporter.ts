@@ -35,7 +35,9 @@ export interface MetricsHealth {
 
 const backoff = { initialMs: 1_000, factor: 2 } as const;
 /** What a receiver says to a point that is not newer than what it has. */
-const superseded = /out of order|out-of-order|duplicate sample|too old|out of bounds/i;
+const superseded = /out of order|out-of-order|duplicate sample/i;
+/** And to one of long ago: to the 0 of a series that began while it was away, but to no snapshot of now, unless one of the two clocks is wrong. */
+const tooOld = /too old|out of bounds(?!.*future)/i;
 
 /** Sends the newest snapshot to one destination. There is no queue: what a receiver missed is in the next snapshot, and a snapshot has one time. */
 export class MetricsExporter {
@@ -45,6 +47,8 @@ export class MetricsExporter {
   #draining = false;
   #endNap: () => void = () => {};
   #failures = 0;
+  /** Whether the receiver found a point of the last snapshot too old. */
+  #wasTooOld = false;
   #health: MetricsHealth = { state: 'ok' };
 
   constructor(parts: ExporterParts) {
@@ -93,7 +97,8 @@ export class MetricsExporter {
       case 'acknowledged':
         await to.acknowledge(exported.at);
         // By the specification these are not sent again; the next snapshot has newer ones.
-        if (result.rejected && !superseded.test(result.message ?? ''))
+        if (!result.rejected) this.#wasTooOld = false;
+        else if (!this.#isNewerThere(result.message ?? ''))
           return this.#failed('failing', `${result.rejected} points were not taken: ${result.message ?? 'no reason given'}`, intervalMs);
         return this.#recovered();
       case 'retry':
@@ -102,11 +107,18 @@ export class MetricsExporter {
       case 'misconfigured':
         return this.#failed('paused', result.error);
       case 'refused':
-        if (!superseded.test(result.error)) return this.#failed('failing', result.error);
+        if (!this.#isNewerThere(result.error)) return this.#failed('failing', result.error);
         // Another sender, or an earlier try of ours, was there with newer values: nothing is lost, and what was newer than that has been taken.
         await to.acknowledge(exported.at);
         return this.#recovered();
     }
+  }
+
+  /** Whether a receiver that refuses points has newer ones, or will have when what it found too old is not told again. */
+  #isNewerThere(words: string): boolean {
+    const wasTooOld = this.#wasTooOld;
+    this.#wasTooOld = tooOld.test(words);
+    return superseded.test(words) || (this.#wasTooOld && !wasTooOld);
   }
 
   #recovered(): number {

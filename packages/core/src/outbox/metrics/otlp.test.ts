@@ -48,6 +48,7 @@ test.each([
   ['that the receiver has', completions, noon],
   ['when the receiver has nothing at all', completions, undefined],
   ['of which nobody knows when it began', ofUnknownAge, noon - 1],
+  ['that began later than now', { ...completions, firstAt: at + 1 }, noon - 1],
 ])('a series %s is told as it is now', (_, point, after) => {
   expect(metricsOf({ since, at, points: [point] }, after).map(told)).toEqual([[[60_000, 3]]]);
 });

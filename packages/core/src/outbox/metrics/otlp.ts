@@ -32,7 +32,7 @@ export function serialiseTotals(exported: Exported, sender: Sender, after?: Inst
 export function metricsOf(exported: Exported, after?: Instant): MetricData[] {
   const byMetric = Map.groupBy(exported.points, ({ metric }) => metric);
   return [...byMetric].flatMap(([metric, points]) => {
-    const values = points.flatMap((point) => [...zeroBefore(point, after), { point, at: exported.at }]);
+    const values = points.flatMap((point) => [...zeroBefore(point, after, exported.at), { point, at: exported.at }]);
     return metricData(metric, values, timeOf(exported.since)) ?? [];
   });
 }
@@ -43,8 +43,9 @@ interface Value {
 }
 
 /** Always the same time for a series: told again, it is the same value of the same moment, or one that is older than what the receiver has. */
-function zeroBefore(point: Point, after: Instant | undefined): Value[] {
-  if (after === undefined || point.firstAt === undefined || point.firstAt <= after) return [];
+function zeroBefore(point: Point, after: Instant | undefined, at: Instant): Value[] {
+  // One that began by a clock that was set back since has no moment before.
+  if (after === undefined || point.firstAt === undefined || point.firstAt <= after || point.firstAt > at) return [];
   const { metric, labels, buckets } = point;
   return [{ point: { metric, labels, count: 0, sum: 0, ...(buckets ? { buckets: buckets.map(() => 0) } : {}) }, at: point.firstAt - 1 }];
 }

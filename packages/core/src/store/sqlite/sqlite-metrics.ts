@@ -1,5 +1,5 @@
 import type { Instant } from '../../task/task.ts';
-import type { Live, MetricStore, Point, Snapshot } from '../metrics.ts';
+import { mostAheadMs, type Live, type MetricStore, type Point, type Snapshot } from '../metrics.ts';
 import type { Database } from './database.ts';
 import { documentOf, integerOf, optionalIntegerOf, textOf, type Row, type Statements } from './rows.ts';
 import { standingOf } from './sqlite-outbox.ts';
@@ -28,7 +28,7 @@ export class SqliteMetrics implements MetricStore {
     return this.#database.write((statements) => {
       if (taskIds.some((id) => isFolded(statements, id))) return 'conflict';
       const before = metaOf(statements, 'metrics_at');
-      const time = before === undefined ? at : Math.max(at, before + 1);
+      const time = before === undefined || before - at > mostAheadMs ? at : Math.max(at, before + 1);
       for (const id of taskIds) statements.run('UPDATE completions SET folded = 1 WHERE task_id = ?', id);
       for (const change of changes) add(statements, change, time);
       statements.run(`INSERT OR REPLACE INTO meta (key, value) VALUES ('metrics_at', ?)`, String(time));
