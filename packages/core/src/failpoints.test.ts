@@ -8,13 +8,15 @@ import { failpointNames, parseFailpoints } from './failpoints.ts';
 const folder = mkdtempSync(join(tmpdir(), 'singletree-failpoints-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Passes two points three times each, once the asynchronous way, once the other. */
+/** Passes two points three times each, once the asynchronous way, once the other. It lives by itself, as a daemon does, whatever is held. */
 const program = `
   import { failpoint, failpointSync } from ${JSON.stringify(new URL('./failpoints.ts', import.meta.url).href)};
+  const life = setInterval(() => undefined, 1_000);
   for (let time = 1; time <= 3; time += 1) {
     try { await failpoint('supervision.frame.middle'); failpointSync('supervision.frame.after'); console.log(time); }
     catch (error) { console.log(error.message); }
-  }`;
+  }
+  clearInterval(life);`;
 
 async function run(
   points: string,
