@@ -267,12 +267,12 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ['watchdogs: { same_call: 5 }\n', 'watchdogs.same_call in FILE, line 1: expected a mapping such as { warn: 5, stop: 20 }'],
     ['version: 1\nretry:\n', 'retry in FILE, line 2: expected a mapping of keys to values, found nothing: leave the key out'],
     ['harnesses:\n  codex:\n', 'harnesses.codex in FILE, line 2: expected a mapping of keys to values, found nothing: leave the key out'],
-    ['concurrency: 4\n', 'concurrency in FILE, line 1: expected a mapping of keys to values, found a value (number)'],
+    ['concurrency: 4\n', 'concurrency in FILE, line 1: expected a mapping of keys to values, found a number'],
     ['defaults: { max_output: 9999999GiB }\n', 'defaults.max_output in FILE, line 1: a size must be less than 8192 TiB'],
     ['defaults: { min_free_disk: 9999999GiB }\n', 'defaults.min_free_disk in FILE, line 1: a size must be less than 8192 TiB'],
     [
       'supervision: { containment: docker }\n',
-      'supervision.containment in FILE, line 1: Invalid option: expected one of "auto"|"marker"|"cgroup"|"pid_namespace"',
+      'supervision.containment in FILE, line 1: expected one of auto, marker, cgroup, pid_namespace',
     ],
     [
       'supervision: { unsupervised_limit: 999ms }\n',
@@ -294,6 +294,19 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'telemetry:\n  destinations:\n    lab: { endpoint: "https://h", certificate: ca.pem }\n',
       'telemetry.destinations.lab.certificate in FILE, line 3: a PEM file is named by an absolute path',
     ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpont: "https://h" }\n',
+      'unknown key "telemetry.destinations.lab.endpont" in FILE, line 3\nknown keys: endpoint, protocol, headers, compression, timeout, certificate, client_certificate, client_key, signals\ndid you mean endpoint?',
+    ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "https://h", protocol: GRPC }\n',
+      'telemetry.destinations.lab.protocol in FILE, line 3: expected one of http/protobuf, grpc',
+    ],
+    [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "https://h", signals: [] }\n',
+      'telemetry.destinations.lab.signals in FILE, line 3: expected traces, metrics, or both',
+    ],
+    ['telemetry: { redact: token }\n', 'telemetry.redact in FILE, line 1: expected a list, such as [ … ], found a text'],
     ['defaults: { blocked_limit: 366d }\n', 'defaults.blocked_limit in FILE, line 1: a duration must be at most 365d'],
     [
       'harnesses:\n  codex:\n    modle:\n      gpt-5\n',
@@ -304,10 +317,7 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ['concurrency:\n  per_harness:\n    xyzzy: 2\n', `unknown harness "xyzzy" in FILE, line 3\n${builtIn}`],
     ['harnesses:\n  Claude:\n    plugin: x\n', 'harnesses.Claude in FILE, line 2: a harness id is lower case, with underscores'],
     ['harnesses:\n  codex:\n    env:\n      1X: a\n', 'harnesses.codex.env.1X in FILE, line 4: not a variable name'],
-    [
-      'harnesses:\n  codex:\n    args:\n      - a\n      - 2\n',
-      'harnesses.codex.args.1 in FILE, line 5: Invalid input: expected string, received number',
-    ],
+    ['harnesses:\n  codex:\n    args:\n      - a\n      - 2\n', 'harnesses.codex.args.1 in FILE, line 5: expected a text, found a number'],
     ['harnesses:\n  codex:\n    base_url: ftp://x\n', 'harnesses.codex.base_url in FILE, line 3: expected an http or https URL'],
     [
       'harnesses:\n  codex:\n    api_key: sk-secret\n',
@@ -366,7 +376,7 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ['defaults: { timeout: 0s }\n', 'defaults.timeout in FILE, line 1: a duration must be longer than 0'],
     ['defaults: { max_output: 5kb }\n', 'defaults.max_output in FILE, line 1: "5kb" is not a size; write for example 64MiB'],
     ['defaults: { max_output: 0 }\n', 'defaults.max_output in FILE, line 1: a size must be larger than 0'],
-    ['defaults: { permissions: root }\n', 'defaults.permissions in FILE, line 1: Invalid option: expected one of "all"|"edits"|"read"'],
+    ['defaults: { permissions: root }\n', 'defaults.permissions in FILE, line 1: expected one of all, edits, read'],
     ['- a\n', 'FILE: expected a mapping of keys to values'],
     ['just text\n', 'FILE: expected a mapping of keys to values'],
     ['a: 1\ndefaults: [\n', 'FILE, line 3: Flow sequence in block collection must be sufficiently indented and end with a ]'],
@@ -396,6 +406,15 @@ describe('a variable sets one value above the file', () => {
     [
       { SINGLETREE_CONCURENCY_TOTAL: '8' },
       'unknown environment variable SINGLETREE_CONCURENCY_TOTAL\ndid you mean SINGLETREE_CONCURRENCY_TOTAL?',
+    ],
+    [{ SINGLETREE_TOKENS: 'x' }, 'unknown environment variable SINGLETREE_TOKENS\ndid you mean SINGLETREE_TOKEN?'],
+    [
+      { SINGLETREE_TELEMETRY_DESTINATIONS_LAB_ENDPOINT: 'x' },
+      'unknown environment variable SINGLETREE_TELEMETRY_DESTINATIONS_LAB_ENDPOINT\nSINGLETREE_TELEMETRY_DESTINATIONS sets the whole mapping, as YAML; a single value of it stands in the file',
+    ],
+    [
+      { SINGLETREE_TELEMETRY_DESTINATIONS: '{ lab: { endpoint: x } }' },
+      'telemetry.destinations.lab.endpoint in environment variable SINGLETREE_TELEMETRY_DESTINATIONS: expected an http or https URL',
     ],
     [{ SINGLETREE_HARNESSES_MINE_MODEL: 'x' }, /^unknown environment variable SINGLETREE_HARNESSES_MINE_MODEL/],
     [

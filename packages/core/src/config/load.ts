@@ -16,9 +16,21 @@ export interface LoadedConfiguration {
   readonly plugins: Readonly<Record<string, string>>;
 }
 
-/** Variables of ours that are no configuration values. */
-const reserved =
-  /^SINGLETREE_(CONFIG|STATE|ADDRESS|TOKEN|CA_FILE|CLIENT_(CERTIFICATE|KEY)_FILE|PROCESS|USER_PATH|FAILPOINTS|FAILPOINT_DIR|LOG_LEVEL|TEST_\w+)$/;
+/** Variables of ours that are no configuration values, and that a person may set. */
+const ownVariables = [
+  'SINGLETREE_CONFIG',
+  'SINGLETREE_STATE',
+  'SINGLETREE_ADDRESS',
+  'SINGLETREE_TOKEN',
+  'SINGLETREE_CA_FILE',
+  'SINGLETREE_CLIENT_CERTIFICATE_FILE',
+  'SINGLETREE_CLIENT_KEY_FILE',
+  'SINGLETREE_USER_PATH',
+  'SINGLETREE_LOG_LEVEL',
+];
+
+/** Those that our own processes and tests set. */
+const internalVariables = /^SINGLETREE_(PROCESS|FAILPOINTS|FAILPOINT_DIR|TEST_\w+)$/;
 
 type Path = readonly (string | number)[];
 
@@ -35,10 +47,14 @@ export function loadConfiguration(named: string | undefined, environment: NodeJS
   const origins = new Map<string, string>();
   const merged = withVariables(isObject(tree) ? tree : {}, environment, origins);
   if (!isObject(tree)) throw invalid(`${file}: expected a mapping of keys to values`);
+  const place = (path: Path): string => originOf(path, origins) ?? source?.place(path) ?? 'configuration';
   const result = configurationSchema.safeParse(merged);
-  if (!result.success)
-    throw describe(result.error.issues[0], (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
-  checkHarnessNames(result.data, (path) => origins.get(path.join('.')) ?? source?.place(path) ?? 'configuration');
+  if (!result.success) {
+    const { issues } = result.error;
+    // A key that is misspelt is also missed under its right name: the slip is what to tell.
+    throw describe(issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0], place);
+  }
+  checkHarnessNames(result.data, place);
   const plugins = { ...builtInPlugins };
   for (const [id, { plugin }] of Object.entries(result.data.harnesses))
     if (plugin !== undefined) plugins[id] = plugin.startsWith('.') && file ? resolve(dirname(file), plugin) : plugin;
@@ -78,6 +94,15 @@ function parseFile(file: string, text: string): { document: Document; place(path
   };
 }
 
+/** The variable that a value came from; one may have set a whole mapping. */
+function originOf(path: Path, origins: ReadonlyMap<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const origin = origins.get(path.slice(0, length).join('.'));
+    if (origin !== undefined) return origin;
+  }
+  return undefined;
+}
+
 /** Where a key stands, or an item of a list. A key's value may begin lines below it. */
 function rangeOf(document: Document, path: Path): Range | null | undefined {
   const parent: unknown = document.getIn(path.slice(0, -1), true);
@@ -97,12 +122,9 @@ function withVariables(
   const ids = new Set([...Object.keys(builtInPlugins), ...(isObject(tree['harnesses']) ? Object.keys(tree['harnesses']) : [])]);
   const paths = variablePaths([...ids]);
   for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('SINGLETREE_') || value === undefined || reserved.test(name)) continue;
+    if (!name.startsWith('SINGLETREE_') || value === undefined || ownVariables.includes(name) || internalVariables.test(name)) continue;
     const path = paths.get(name);
-    if (!path) {
-      const meant = nearest(name, [...paths.keys()]);
-      throw invalid(`unknown environment variable ${name}`, meant === undefined ? undefined : `did you mean ${meant}?`);
-    }
+    if (!path) throw invalid(`unknown environment variable ${name}`, rightVariable(name, [...paths.keys()]));
     let at = merged;
     for (const key of path.slice(0, -1)) {
       const below = at[key];
@@ -120,6 +142,14 @@ function readScalar(text: string): unknown {
   } catch {
     return text; // a value that is not YAML is simply itself
   }
+}
+
+/** What may have been meant: what is below a mapping with names of one's own has no variable, the mapping has. */
+function rightVariable(name: string, known: readonly string[]): string | undefined {
+  const whole = known.find((each) => name.startsWith(`${each}_`));
+  if (whole !== undefined) return `${whole} sets the whole mapping, as YAML; a single value of it stands in the file`;
+  const meant = nearest(name, [...known, ...ownVariables]);
+  return meant === undefined ? undefined : `did you mean ${meant}?`;
 }
 
 /** Every variable name and the path that it sets. */
@@ -144,7 +174,7 @@ function describe(found: z.core.$ZodIssue | undefined, place: (path: Path) => st
   }
   // A key that breaks its rule is told by an issue of its own inside.
   const rule = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
-  return invalid(`${path.join('.')} in ${place(path)}: ${withoutMapping(issue) ?? (rule ?? issue).message}`);
+  return invalid(`${path.join('.')} in ${place(path)}: ${inPlainWords(rule ?? issue)}`);
 }
 
 /** Of what may be one word or a mapping, and says nothing itself: what is wrong inside the mapping. */
@@ -154,13 +184,29 @@ function ofMapping(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return inside ? { ...inside, path: [...issue.path, ...inside.path] } : issue;
 }
 
+const kinds: Readonly<Record<string, string>> = {
+  object: 'a mapping of keys to values',
+  record: 'a mapping of keys to values',
+  array: 'a list, such as [ … ]',
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** What the schema says in words of its own stays; what the library says by itself is said as everything else here is. */
+function inPlainWords(issue: { readonly code?: string | undefined; readonly message: string; readonly values?: unknown }): string {
+  const { code, message, values } = issue;
+  if (code === 'invalid_value' && message.startsWith('Invalid option') && Array.isArray(values))
+    return `expected one of ${values.join(', ')}`;
+  const [, expected = '', received = ''] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
+  if (code !== 'invalid_type' || expected === '') return message;
+  return `expected ${kinds[expected] ?? expected}, found ${found(received)}`;
+}
+
 /** A key whose own keys have all been commented out has nothing below it. */
-function withoutMapping({ code, message }: z.core.$ZodIssue): string | undefined {
-  const received = code === 'invalid_type' ? /^Invalid input: expected (?:object|record), received (\w+)$/.exec(message)?.[1] : undefined;
-  return (
-    received &&
-    `expected a mapping of keys to values, found ${received === 'null' ? 'nothing: leave the key out' : `a value (${received})`}`
-  );
+function found(received: string): string {
+  if (received === 'null') return 'nothing: leave the key out';
+  return { array: 'a list', object: 'a mapping' }[received] ?? kinds[received] ?? received;
 }
 
 function checkHarnessNames(configuration: Configuration, place: (path: Path) => string): void {

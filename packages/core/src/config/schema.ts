@@ -140,7 +140,10 @@ const destination = z.strictObject(
     certificate: pemFile.optional(),
     client_certificate: pemFile.optional(),
     client_key: pemFile.optional(),
-    signals: z.array(z.enum(['traces', 'metrics'])).default(['traces', 'metrics']),
+    signals: z
+      .array(z.enum(['traces', 'metrics']))
+      .min(1, 'expected traces, metrics, or both')
+      .default(['traces', 'metrics']),
   },
   'expected a mapping such as { endpoint: "http://localhost:4318" }',
 );
