@@ -22,6 +22,24 @@ test('where too much waits, that is told first', () => {
   expect(telemetryLine(full)).toBe(`${endpoint} · FULL: no new task is taken until some are delivered · 9 records to deliver`);
 });
 
+test('a receiver of traces alone is not told as a wrong address', () => {
+  const refused = { state: 'paused', endpoint: 'http://localhost:4318/v1/metrics', lastError: 'HTTP 404' } as const;
+  const destination = {
+    name: 'otlp',
+    traces: { state: 'ok', endpoint },
+    metrics: refused,
+    undeliveredRows: 0,
+    deadRows: 0,
+    deliveredRows: 5,
+    rejectedSpans: 0,
+  } as const;
+  const line = `${endpoint} · metrics PAUSED: HTTP 404; singletree doctor telemetry says what mends it`;
+  const telemetry = { state: 'ok', endpoint, lastError: 'otlp: HTTP 404' } as const;
+  expect(telemetryLines({ ...telemetry, destinations: [destination] })).toEqual([line]);
+  const lab = { ...destination, name: 'lab' };
+  expect(telemetryLines({ ...telemetry, destinations: [destination, lab] })).toEqual([`otlp ${line}`, `lab ${line}`]);
+});
+
 test('several destinations have a line each', () => {
   const off = { state: 'off', offReason: 'signals' } as const;
   const ok = { state: 'ok', endpoint } as const;

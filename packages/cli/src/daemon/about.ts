@@ -56,10 +56,11 @@ export function telemetryLines(telemetry: Telemetry): string[] {
         facts(
           `${name} ${traces.endpoint ?? metrics.endpoint ?? ''}`,
           traces.endpoint === undefined && 'metrics only',
-          (traces.state === 'paused' || metrics.state === 'paused') && pausedText,
+          (traces.endpoint === undefined ? metrics : traces).state === 'paused' && pausedText,
           told(undeliveredRows, 'to deliver'),
           told(deadRows, 'refused for good'),
-          traces.lastError ?? metrics.lastError,
+          traces.endpoint === undefined ? metrics.lastError : traces.lastError,
+          traces.endpoint !== undefined && metricsTrouble(metrics),
         ),
       ),
     ),
@@ -68,7 +69,7 @@ export function telemetryLines(telemetry: Telemetry): string[] {
 }
 
 export function telemetryLine(telemetry: Telemetry): string {
-  const { endpoint, state, offReason, undeliveredRows, undirectedRows, deadRows, lastError } = telemetry;
+  const { endpoint, state, offReason, undeliveredRows, undirectedRows, deadRows, lastError, destinations: [only] = [] } = telemetry;
   if (endpoint === undefined) return facts(`off: ${offReason ?? 'OTEL_EXPORTER_OTLP_ENDPOINT is not set'}`, told(undirectedRows, 'kept'));
   return oneLine(
     facts(
@@ -78,9 +79,16 @@ export function telemetryLine(telemetry: Telemetry): string {
       told(undeliveredRows, 'to deliver'),
       told(deadRows, 'refused for good'),
       told(undirectedRows, 'kept without a destination'),
-      lastError,
+      only ? only.traces.lastError : lastError,
+      only && metricsTrouble(only.metrics),
     ),
   );
+}
+
+/** Where traces go well, a store of traces alone is the likeliest: the address and the credentials are right. */
+function metricsTrouble({ state, lastError }: { readonly state: string; readonly lastError?: string | undefined }): string | undefined {
+  if (state !== 'paused') return lastError === undefined ? undefined : `metrics: ${lastError}`;
+  return `metrics PAUSED: ${lastError ?? 'not taken'}; singletree doctor telemetry says what mends it`;
 }
 
 const pausedText = 'PAUSED: mend the address or the credentials';

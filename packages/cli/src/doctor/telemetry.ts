@@ -52,7 +52,7 @@ async function tryIt(call: Call, config: string | undefined): Promise<Tried> {
 function ending({ by }: Tried, sent: number, isWell: boolean): string {
   if (isWell) return 'telemetry arrives; what it sent has the attribute singletree.probe, and is counted nowhere';
   const again = by === 'daemon' ? ', then: singletree down && singletree up --detach' : '';
-  return sent === 0 ? `nothing is sent anywhere: set OTEL_EXPORTER_OTLP_ENDPOINT${again}` : `mend it${again}`;
+  return sent === 0 ? `nothing is sent anywhere: set OTEL_EXPORTER_OTLP_ENDPOINT${again}` : `something was not taken: mend it${again}`;
 }
 
 const statusOfResult: Readonly<Record<string, Finding['status']>> = { taken: 'ok', doubtful: 'warning', failed: 'error', off: 'skipped' };
@@ -64,7 +64,7 @@ function statusOf({ result }: Probe): Finding['status'] {
 function findingOf(probe: Probe): Finding {
   const { signal, message, mend = '', endpoint = '', protocol, answer = '', durationMs } = probe;
   const time = durationMs === undefined ? undefined : `${exact(durationMs)} ms`;
-  const said = answer === '' ? '' : `\nit said: ${answer}`;
+  const said = answer.trim() === '' ? '' : `\nit said: ${answer.trim()}`;
   return {
     check: signal,
     status: statusOf(probe),

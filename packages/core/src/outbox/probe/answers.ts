@@ -27,7 +27,7 @@ function byHttp(subject: Subject, { status, error }: Refusal): Fault {
       return {
         fault: 'wrong_protocol',
         message: `${status}: what listens at ${host} does not take http/protobuf at this path`,
-        mend: `give ${set.endpoint} the address of an OTLP receiver (usually port 4318), or set ${set.protocol}=grpc with its gRPC port (usually 4317)`,
+        mend: `give ${set.endpoint} the address of an OTLP receiver (usually port 4318), or set ${set.protocol('grpc')} with its gRPC port (usually 4317)`,
       };
     case 407:
       return {
@@ -66,7 +66,7 @@ function byGrpc(subject: Subject, { status, error }: Refusal): Fault {
     return {
       fault: 'wrong_protocol',
       message: `${host} speaks HTTP/2, but answers gRPC with ${http}`,
-      mend: `set ${set.protocol}=http/protobuf (usually port 4318), or ${set.endpoint} to the gRPC port of a receiver (usually 4317)`,
+      mend: `set ${set.protocol('http/protobuf')} (usually port 4318), or ${set.endpoint} to the gRPC port of a receiver (usually 4317)`,
     };
   }
   switch (status) {
@@ -92,7 +92,7 @@ function unauthenticated({ set, host }: Subject): Fault {
   return {
     fault: 'unauthenticated',
     message: `${host} does not know who sends: the credentials are missing or wrong`,
-    mend: `set ${set.headers}, such as authorization=Bearer%20TOKEN (a space is written %20)`,
+    mend: `set ${set.headers}, such as ${set.credentials}`,
   };
 }
 
@@ -120,11 +120,11 @@ function notFound({ signal, set, host, to }: Subject): Fault {
 }
 
 export function wrongProtocol({ to, set, host }: Subject): Fault {
-  const [there, port] = to.protocol === 'grpc' ? ['http/protobuf', 4317] : ['grpc', 4318];
+  const [there, port] = to.protocol === 'grpc' ? (['http/protobuf', 4317] as const) : (['grpc', 4318] as const);
   return {
     fault: 'wrong_protocol',
     message: `${host} speaks ${to.protocol === 'grpc' ? 'HTTP/1.1, not gRPC' : 'gRPC (HTTP/2), not HTTP/1.1'}, and was spoken to by ${to.protocol}`,
-    mend: `set ${set.protocol}=${there}, or ${set.endpoint} to the receiver's port for ${to.protocol} (usually ${port})`,
+    mend: `set ${set.protocol(there)}, or ${set.endpoint} to the receiver's port for ${to.protocol} (usually ${port})`,
   };
 }
 

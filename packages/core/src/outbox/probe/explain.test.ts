@@ -39,7 +39,11 @@ test('what mends a destination of the configuration is told by its keys there', 
   const destination = 'prod';
   expect(explain(silence('connect ECONNREFUSED 10.0.0.1:4318', { destination })).mend).toContain('telemetry.destinations.prod.endpoint');
   const refused = by({ destination, result: { kind: 'misconfigured', status: 401, error: 'HTTP 401' } });
-  expect(explain(refused).mend).toContain('telemetry.destinations.prod.headers');
+  expect(explain(refused).mend).toBe(
+    'set telemetry.destinations.prod.headers, such as { authorization: { env: NAME } }, where the variable NAME holds "Bearer TOKEN"',
+  );
+  const unsupported = by({ destination, result: { kind: 'misconfigured', status: 415, error: 'HTTP 415' } });
+  expect(explain(unsupported).mend).toContain('telemetry.destinations.prod.protocol: grpc');
   const notFound = by({ destination, signal: 'metrics', result: { kind: 'misconfigured', status: 404, error: 'HTTP 404' } });
   const to = { protocol: 'http/protobuf', target: 'http://collector:4318/v1/metrics' } as const;
   expect(explain({ ...notFound, to }).mend).toContain('telemetry.destinations.prod.signals: [traces]');
