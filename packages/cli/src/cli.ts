@@ -238,11 +238,13 @@ function misuse({ code, message }: CommanderError): CommandFailure | undefined {
   if (code === 'commander.helpDisplayed' || code === 'commander.help') return undefined;
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n(');
   const meant = suggestion && `${suggestion.slice(0, 1).toLowerCase()}${suggestion.slice(1).replace(/\)$/, '')}`;
-  return badInput(what.replace(/\.$/, ''), meant ?? usageHints[code], 'USAGE');
+  const isPrompt = code === 'commander.excessArguments' && what.includes("'run'");
+  return badInput(what.replace(/\.$/, ''), meant ?? (isPrompt ? 'put a prompt of several words in quotes' : usageHints[code]), 'USAGE');
 }
 
 const usageHints: Readonly<Record<string, string>> = {
-  'commander.excessArguments': 'put a prompt of several words in quotes',
+  'commander.excessArguments': '--help shows what it takes',
+  'commander.missingArgument': '--help shows what it takes',
   'commander.unknownOption': '--help lists the flags; a prompt that begins with - comes after --',
 };
 

@@ -10,9 +10,12 @@ const env = { HOME: cwd, SINGLETREE_STATE: join(cwd, 'state') };
 
 test.each([
   [['import'], 2, /"import" is nothing that completions does/],
-  [['export', 'more'], 2, /too many arguments/],
+  [['export', 'more'], 2, /too many arguments.*\n {2}--help/],
   [['export', '--since', 'once'], 2, /--since "once" is no time/],
   [['export', '--until', 'tomorrow'], 2, /--until "tomorrow" is no time/],
+  [[], 2, /missing required argument 'export'\n  --help/],
+  [['export', '--since', '1d', '--until', '3d'], 2, /--until 3d is not later than --since 1d/],
+  [['export', '--after', '123'], 2, /--after "123" is no id of an event\n {2}it is the event_id/],
   [['export', '--format', 'xml'], 2, /jsonl, csv/],
   [['export', '--outcome', 'good'], 2, /success, partial, failure, timeout/],
   [['export', '--type', 'writing'], 2, /planning, implementation/],

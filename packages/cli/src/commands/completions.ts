@@ -20,6 +20,8 @@ interface CompletionFlags {
   readonly out?: string;
 }
 
+const eventId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 const usage = 'singletree completions export [--format jsonl|csv] [--since 7d] [--out FILE]';
 
 export const completions: CommandModule = {
@@ -62,15 +64,24 @@ Examples:
       if (lastEventId !== '') last = lastEventId;
     }
     if (flags.out !== undefined) tell(call, { file: flags.out, bytes, last });
+    else if (last === '') call.note('no record fits');
   },
 };
 
 function wantedOf({ format, since, until, outcome, harness, type, after }: CompletionFlags): ExportCompletions {
   const now = Date.now();
+  const [from, to] = [
+    since === undefined ? undefined : momentOf('--since', since, now),
+    until === undefined ? undefined : momentOf('--until', until, now),
+  ];
+  if (from && to && from >= to)
+    throw badInput(`--until ${until} is not later than --since ${since}`, 'of two times ago, --since is the larger one');
+  if (after !== undefined && !eventId.test(after))
+    throw badInput(`--after "${after}" is no id of an event`, 'it is the event_id of a record that you have, whole');
   return {
     format,
-    since: since === undefined ? undefined : momentOf('--since', since, now),
-    until: until === undefined ? undefined : momentOf('--until', until, now),
+    since: from,
+    until: to,
     outcomes: outcome,
     harnesses: harness,
     taskTypes: type,
@@ -107,6 +118,6 @@ async function fileSink(path: string): Promise<Sink> {
 
 function tell(call: Call, { file, bytes, last }: { readonly file: string; readonly bytes: number; readonly last: string }): void {
   if (call.json) return call.printJson({ file, bytes, ...(last === '' ? {} : { last_event_id: last }) });
-  call.note(facts(`${exact(bytes)} bytes in ${file}`, last === '' && 'no event is in it'));
+  call.note(facts(`${exact(bytes)} bytes in ${file}`, last === '' && 'no record fits'));
   if (last !== '') call.next([[`singletree completions export --after ${last}`, 'brings what ends from now on']]);
 }

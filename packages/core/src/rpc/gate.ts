@@ -66,7 +66,7 @@ export function admit(asked: Asked, rules: Rules): { readonly principal: Princip
   if (asked.method !== method) refuse('NOT_SUPPORTED', `this is answered to ${method} only`, 405);
   if (!destination) return refuse('NOT_SUPPORTED', 'there is no such method', 404);
   if (destination.kind !== 'text' && !isSpoken(asked.contentTypes, destination.kind))
-    refuse('INVALID_REQUEST', `content-type must be one of ${spoken(destination.kind).join(', ')}, in JSON or protobuf`, 415);
+    refuse('INVALID_REQUEST', `content-type must be one of ${spoken(destination.kind).join(', ')}`, 415);
   if (destination.kind === 'bidi_streaming' && asked.httpVersion.startsWith('1')) refuse('NOT_SUPPORTED', 'this needs HTTP/2', 505);
   if (scopes.indexOf(principal.scope) < scopes.indexOf(destination.scope)) {
     const message = `this needs a token of the scope ${destination.scope}; the one that was sent has ${principal.scope}`;
@@ -95,7 +95,8 @@ function principalOf({ authorizations }: Asked, rules: Rules): Principal {
 
 /** How each kind of method can be asked: gRPC's two protocols for all of them, Connect's by the kind. */
 function spoken(kind: Destination['kind']): readonly string[] {
-  return ['application/grpc', 'application/grpc-web', kind === 'unary' ? 'application/' : 'application/connect'];
+  const connect = kind === 'unary' ? ['application/json', 'application/proto'] : ['application/connect+json', 'application/connect+proto'];
+  return [...connect, 'application/grpc', 'application/grpc-web'];
 }
 
 const unaryTypes = /^application\/(?:(?:grpc|grpc-web)(?:\+proto|\+json)?|proto|json)(?:; ?charset=utf-?8)?$/i;
