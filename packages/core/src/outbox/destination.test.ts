@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { DomainError } from '../errors.ts';
 import { configuredDestination, readDestination, type DestinationSettings, type Otlp } from './destination.ts';
 import type { Environment } from './pairs.ts';
 
+const tls = { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector' };
+const pem = (name: string): string => join(import.meta.dirname, `../../fixtures/tls/${name}.pem`);
 const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
@@ -23,12 +26,7 @@ test.each<[string, Environment, string]>([
   ['there is no exporter', { ...endpoint, OTEL_TRACES_EXPORTER: 'none' }, 'OTEL_TRACES_EXPORTER is none'],
   ['there is another exporter', { ...endpoint, OTEL_TRACES_EXPORTER: 'console' }, 'OTEL_TRACES_EXPORTER does not name otlp'],
 ])('export is off when %s', (_, environment, why) => {
-  expect(readDestination(environment, 'traces')).toMatchObject({ destination: { kind: 'off', why }, names: [] });
-});
-
-test('rows go to a name, whatever the address is', () => {
-  expect(readDestination(endpoint, 'traces').names).toEqual(['otlp']);
-  expect(readDestination({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://other/x' }, 'traces').names).toEqual(['otlp']);
+  expect(readDestination(environment, 'traces')).toMatchObject({ destination: { kind: 'off', why } });
 });
 
 test.each<[string, Environment, string]>([
@@ -64,19 +62,18 @@ test.each<[string, Environment, string, string]>([
 });
 
 test('certificates and keys are read from their files, those for traces first', () => {
-  const file = import.meta.filename;
   const { destination } = readDestination(
     {
       OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector',
       OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere',
-      OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: file,
-      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file,
-      OTEL_EXPORTER_OTLP_CLIENT_KEY: file,
+      OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: pem('ca'),
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: pem('client'),
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: pem('client-key'),
     },
     'traces',
   );
   const { tls } = destination.kind === 'otlp' ? destination.connection() : {};
-  expect(Object.entries(tls ?? {}).map(([name, bytes]) => [name, Buffer.isBuffer(bytes) && bytes.includes('certificates')])).toEqual([
+  expect(Object.entries(tls ?? {}).map(([name, bytes]) => [name, Buffer.isBuffer(bytes) && bytes.includes('-----BEGIN')])).toEqual([
     ['ca', true],
     ['cert', true],
     ['key', true],
@@ -135,6 +132,15 @@ test.each<[Environment, string]>([
   [
     { OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: import.meta.filename },
     'OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: a client certificate and its key go together',
+  ],
+  [{ ...tls, OTEL_EXPORTER_OTLP_CERTIFICATE: pem('client-key') }, `OTEL_EXPORTER_OTLP_CERTIFICATE: ${pem('client-key')} cannot be used: `],
+  [
+    { ...tls, ...grpc, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: import.meta.filename, OTEL_EXPORTER_OTLP_CLIENT_KEY: pem('client-key') },
+    `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: ${import.meta.filename} cannot be used: `,
+  ],
+  [
+    { ...tls, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: pem('client'), OTEL_EXPORTER_OTLP_CLIENT_KEY: pem('server-key') },
+    `OTEL_EXPORTER_OTLP_CLIENT_KEY: ${pem('server-key')} cannot be used: `,
   ],
   [{ OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json' }, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json" is not supported'],
   [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'http' }, 'OTEL_EXPORTER_OTLP_PROTOCOL: "http" is not a protocol of OTLP'],
@@ -206,14 +212,16 @@ describe('a destination of the configuration', () => {
       'https://lab',
     ],
   ])('%s', (_, settings, expected, target) => {
-    const { destination, names } = configuredDestination('lab', { ...lab, ...settings }, 'metrics');
-    expect([destination, names]).toMatchObject([{ kind: 'otlp', target, ...expected }, ['lab']]);
+    expect(configuredDestination('lab', { ...lab, ...settings }, 'metrics').destination).toMatchObject({
+      kind: 'otlp',
+      target,
+      ...expected,
+    });
   });
 
   test('for a signal that it does not take it is off', () => {
     expect(configuredDestination('lab', { ...lab, signals: ['traces'] }, 'metrics')).toMatchObject({
       destination: { kind: 'off', why: 'telemetry.destinations.lab.signals does not name metrics' },
-      names: [],
     });
   });
 

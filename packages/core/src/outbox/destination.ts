@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { decode, invalid, readPairs, variable, type Environment } from './pairs.ts';
 
 /** What is sent, each with variables of its own. */
@@ -46,16 +48,11 @@ export interface Tls {
 
 export interface DestinationChoice {
   readonly destination: Destination;
-  /**
-   * The outbox rows that a new completion gets. It is a name and not the address: rows that wait when the address changes are sent
-   * to the new one. Empty while export is off: the rows are kept without a destination.
-   */
-  readonly names: readonly string[];
   /** For the log: what was ignored and what looks wrong. */
   readonly warnings: readonly string[];
 }
 
-/** The row of the outbox that the standard OTEL_ variables speak of. */
+/** What rows of the outbox call the destination that the standard OTEL_ variables speak of. Never its address: what waits when that changes is sent to the new one. */
 export const otlpName = 'otlp';
 
 /**
@@ -67,7 +64,7 @@ export function readDestination(environment: Environment, signal: Signal): Desti
   const find: Find = (suffix) => forSignal(environment, signal, suffix);
   const exporter = `OTEL_${signal.toUpperCase()}_EXPORTER`;
   const warnings: string[] = [];
-  const off = (why: string): DestinationChoice => ({ destination: { kind: 'off', why }, names: [], warnings });
+  const off = (why: string): DestinationChoice => ({ destination: { kind: 'off', why }, warnings });
 
   const disabled = variable(environment, 'OTEL_SDK_DISABLED')?.toLowerCase();
   if (disabled === 'true') return off('OTEL_SDK_DISABLED is true');
@@ -81,7 +78,7 @@ export function readDestination(environment: Environment, signal: Signal): Desti
 
   if (!find('ENDPOINT')) return off('no OTEL_EXPORTER_OTLP_ENDPOINT');
   const destination = readOtlp({ find, isGeneral: (name) => name === general, headers: readHeaders(find) }, signal, exporter, warnings);
-  return { destination, names: [otlpName], warnings };
+  return { destination, warnings };
 }
 
 /** A destination of the configuration, with its secrets read. */
@@ -102,7 +99,7 @@ export interface DestinationSettings {
 export function configuredDestination(name: string, settings: DestinationSettings, signal: Signal): DestinationChoice {
   const place = `telemetry.destinations.${name}`;
   if (!settings.signals.includes(signal))
-    return { destination: { kind: 'off', why: `${place}.signals does not name ${signal}` }, names: [], warnings: [] };
+    return { destination: { kind: 'off', why: `${place}.signals does not name ${signal}` }, warnings: [] };
   const { endpoint, protocol, headers = {}, compression, timeoutMs, certificate, clientCertificate, clientKey } = settings;
   const values: Partial<Record<Suffix, string | undefined>> = {
     ENDPOINT: endpoint,
@@ -119,7 +116,7 @@ export function configuredDestination(name: string, settings: DestinationSetting
   };
   const warnings: string[] = [];
   const checked = checkHeaders(`${place}.headers`, headers);
-  return { destination: readOtlp({ find, isGeneral: () => true, headers: checked }, signal, place, warnings), names: [name], warnings };
+  return { destination: readOtlp({ find, isGeneral: () => true, headers: checked }, signal, place, warnings), warnings };
 }
 
 interface Settings {
@@ -136,6 +133,7 @@ function readOtlp({ find, isGeneral, headers: given }: Settings, signal: Signal,
   const tls = readTls(find);
   if (url.protocol === 'http:' && Object.keys(tls).length > 0)
     warnings.push(`${name} begins with http://: certificates and keys are not used without TLS`);
+  if (url.protocol === 'https:') checkTls(tls, find);
   const headers = { ...takeCredentials(url, name), ...given };
   return {
     kind: 'otlp',
@@ -261,6 +259,21 @@ function readTls(find: Find): Tls {
     throw invalid(name, 'a client certificate and its key go together, and only one is given', `give ${other} as well`);
   }
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+}
+
+/** Node believes nobody where it finds no certificate in a file, and says nothing. */
+function checkTls({ ca, cert, key }: Tls, find: Find): void {
+  const check = (suffix: Suffix, use: () => unknown): void => {
+    try {
+      use();
+    } catch (error) {
+      const { name, value } = find(suffix) ?? { name: general, value: '' };
+      throw invalid(name, `${value} cannot be used: ${error instanceof Error ? error.message : String(error)}`, 'name a PEM file');
+    }
+  };
+  if (ca) check('CERTIFICATE', () => new X509Certificate(ca));
+  if (cert) check('CLIENT_CERTIFICATE', () => createSecureContext({ cert }));
+  if (key) check('CLIENT_KEY', () => createSecureContext({ cert, key }));
 }
 
 function readHeaders(find: Find): Record<string, string> {

@@ -1,3 +1,4 @@
+import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { harnessExport } from './harness-export.ts';
 
@@ -22,13 +23,14 @@ test("CLIs send where the daemon's traces go, marked as these are, but under nam
 });
 
 test('by gRPC there is no path; certificates are found from everywhere', () => {
+  const certificate = join(import.meta.dirname, '../../fixtures/tls/ca.pem');
   const sent = harnessExport({
     OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector:4317',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
-    OTEL_EXPORTER_OTLP_CERTIFICATE: 'package.json',
+    OTEL_EXPORTER_OTLP_CERTIFICATE: relative('', certificate),
   });
   expect(sent).toMatchObject({
-    target: { transport: 'grpc', endpoint: 'https://collector:4317', certificate: `${process.cwd()}/package.json` },
+    target: { transport: 'grpc', endpoint: 'https://collector:4317', certificate },
   });
 });
 

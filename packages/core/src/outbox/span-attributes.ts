@@ -122,7 +122,7 @@ function ownUsage(usage: TokenKinds | undefined): AttributeValues {
   };
 }
 
-const gateResults = { passed: 'success', failed: 'failure', errored: 'error' } as const satisfies Record<GateVerdict, string>;
+export const gateResults = { passed: 'success', failed: 'failure', errored: 'error' } as const satisfies Record<GateVerdict, string>;
 export const gateErrors = { passed: undefined, failed: 'gate_failed', errored: 'gate_could_not_run' } as const satisfies Record<
   GateVerdict,
   FailureReason | undefined

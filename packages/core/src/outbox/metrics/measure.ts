@@ -2,7 +2,7 @@ import type { CompletionEvent } from '../../task/completion.ts';
 import type { Task } from '../../task/task.ts';
 import { attributesOf, withoutContent, type AttributeValues, type Privacy } from '../attributes.ts';
 import type { metrics } from '../registry.ts';
-import { attemptError } from '../span-attributes.ts';
+import { attemptError, gateResults } from '../span-attributes.ts';
 
 export type MetricName = keyof typeof metrics;
 
@@ -81,7 +81,7 @@ export function measurementsOf(task: Task, completion: CompletionEvent, privacy:
     ...task.gateResults.map((gate) =>
       measured('singletree.quality_gate.duration', Math.max(0, gate.endedAt - gate.startedAt), {
         'cicd.pipeline.task.name': gate.name,
-        'cicd.pipeline.task.run.result': { passed: 'success', failed: 'failure', errored: 'error' }[gate.verdict],
+        'cicd.pipeline.task.run.result': gateResults[gate.verdict],
       }),
     ),
   ].flatMap((found) => (found === undefined ? [] : [{ ...found, labels: labelsOf(found.labels, privacy) }]));
