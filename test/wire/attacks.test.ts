@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { once } from 'node:events';
+import { once, type EventEmitter } from 'node:events';
 import { Code } from '@connectrpc/connect';
 import { until } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,13 +26,19 @@ async function stillServes({ path }: TestWire = wire): Promise<void> {
   for (const version of [1, 2] as const) expect((await ask({ version, path }, request)).status).toBe(200);
 }
 
+/** However it ends. */
+async function closed(ended: EventEmitter): Promise<void> {
+  ended.on('error', () => undefined);
+  await new Promise((resolve) => ended.once('close', resolve));
+}
+
 function sessionTo(path: string): http2.ClientHttp2Session {
   const session = http2.connect('http://localhost', { createConnection: () => net.connect(path) });
   session.on('error', () => undefined);
   return session;
 }
 
-describe('S10 connections are bounded: how many, how long they may be silent, and what they may hold', () => {
+describe.concurrent('S10 connections are bounded: how many, how long they may be silent, and what they may hold', () => {
   test('streams, headers and settings of HTTP/2', async () => {
     const session = sessionTo(wire.path);
     await once(session, 'remoteSettings');
@@ -91,7 +97,7 @@ describe('S10 connections are bounded: how many, how long they may be silent, an
       socket.on('error', () => undefined);
       if (bytes !== '') socket.write(bytes, 'latin1');
       socket.resume();
-      await once(socket, 'close');
+      await closed(socket);
     }
     await stillServes(hasty);
   });
@@ -106,7 +112,7 @@ describe('S10 connections are bounded: how many, how long they may be silent, an
       const ca = readFileSync(fixture('ca.pem'));
       return tls.connect({ host: '127.0.0.1', port: hasty.port, ca, ...(protocols ? { ALPNProtocols: protocols } : {}) }).resume();
     });
-    await Promise.all([silent, ...each].map((socket) => once(socket, 'close')));
+    await Promise.all([silent, ...each].map((socket) => closed(socket)));
   });
 
   test('a connection without a call ends, one with a call goes on', async () => {
@@ -115,13 +121,13 @@ describe('S10 connections are bounded: how many, how long they may be silent, an
     const headers = { 'content-type': 'application/grpc' };
     const watch = busy.request({ ':method': 'POST', ':path': watchTask, ...headers }).end(envelope(asked));
     await once(watch, 'response');
-    await once(idle, 'close');
+    await closed(idle);
     expect([busy.destroyed, watch.destroyed]).toEqual([false, false]);
     busy.destroy();
     const kept = connectTo({ version: 1, path: hasty.path });
     kept.write(`POST ${getTask} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n`);
     kept.resume();
-    await once(kept, 'close');
+    await closed(kept);
   });
 
   test('a request that does not end is ended', async () => {
@@ -140,7 +146,7 @@ describe('S10 connections are bounded: how many, how long they may be silent, an
   });
 });
 
-describe('S11 what has brought down servers of HTTP/2 brings down neither this one nor its other callers', () => {
+describe.concurrent('S11 what has brought down servers of HTTP/2 brings down neither this one nor its other callers', () => {
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   const frame = (type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0), length = payload.length): Buffer => {
     const head = Buffer.alloc(9);
@@ -233,10 +239,10 @@ describe('S11 what has brought down servers of HTTP/2 brings down neither this o
     expect(answer).toMatch(status === undefined ? /^$/ : new RegExp(`^HTTP/1\\.1 ${status}\\d\\d `));
     await stillServes();
   });
+});
 
-  test('and nothing of it is a fault', () => {
-    expect(wire.log.filter((line) => /"level":(40|50|60)/.test(line))).toEqual([]);
-  });
+test('S11 and nothing of it is a fault', () => {
+  expect(wire.log.filter((line) => /"level":(40|50|60)/.test(line))).toEqual([]);
 });
 
 describe('S12 what waits is bounded', () => {
@@ -291,7 +297,7 @@ describe('S12 what waits is bounded', () => {
       session.on('error', () => undefined);
       const watch = session.request({ ':method': 'POST', ':path': watchTask, 'content-type': 'application/grpc' }).end(envelope(asked));
       watch.on('error', () => undefined);
-      await new Promise((resolve) => watch.once('close', resolve));
+      await closed(watch);
       expect(watch.rstCode).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
       session.destroy();
     }
@@ -319,7 +325,7 @@ async function readToTheEnd(stream: http2.ClientHttp2Stream): Promise<RawAnswer>
   let trailers: http2.IncomingHttpHeaders = {};
   stream.on('trailers', (given) => (trailers = given));
   stream.resume();
-  await once(stream, 'close');
+  await closed(stream);
   const flat = Object.entries(trailers).map(([name, value]): [string, string] => [name, String(value)]);
   return { status: 200, headers: { 'content-type': 'application/grpc', ...Object.fromEntries(flat) }, body: Buffer.alloc(0) };
 }

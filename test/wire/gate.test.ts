@@ -25,8 +25,10 @@ describe('S4 one gate stands before every path: host, origin, token, method, con
       ...right.hosts,
       `evil.example:${wire.port}`,
       '127.0.0.1:1',
-      ...(full ? ['localhost', `127.0.0.1.evil.example:${wire.port}`, '', 'a b'] : []),
+      ...(full ? ['localhost', `127.0.0.1.evil.example:${wire.port}`] : []),
     ];
+    // HTTP/2 knows what a name may be.
+    if (full && target.version === 1) hosts.push('', 'a b');
     const origins = [undefined, 'null', `http://127.0.0.1:${wire.port}`, ...(full ? ['https://evil.example', 'http://localhost', ''] : [])];
     const methods = ['POST', 'GET', 'OPTIONS', ...(full ? ['PUT', 'DELETE', 'PATCH', 'HEAD'] : [])];
     const types = [

@@ -52,6 +52,7 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
     session.once('close', () => sessions.delete(session));
     endWhenIdle(session, limits.idleMs);
   });
+  const silent = new Set<Socket>();
   const speakTwo = (socket: Socket): void => void two.emit('connection', socket);
   const speakOne = (socket: Socket): void => void one.emit('connection', socket);
   return {
@@ -59,6 +60,8 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
     http2: speakTwo,
     plain(socket) {
       socket.setTimeout(limits.headersMs, () => socket.destroy());
+      silent.add(socket);
+      socket.once('close', () => silent.delete(socket));
       let first = Buffer.alloc(0);
       const look = (): void => {
         // Reading and unshifting on `readable` keeps the bytes for whoever takes over; with `data` and pause the first frames get lost.
@@ -67,6 +70,7 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
         first = Buffer.concat([first, more]);
         const isTwo = first.subarray(0, preface.length).equals(preface);
         if (!isTwo && preface.subarray(0, first.length).equals(first)) return void socket.once('readable', look);
+        silent.delete(socket);
         socket.setTimeout(0).removeAllListeners('timeout');
         socket.unshift(first);
         (isTwo ? speakTwo : speakOne)(socket);
@@ -77,6 +81,7 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
       one.close();
       one.closeIdleConnections();
       sessions.forEach((session) => session.close());
+      silent.forEach((socket) => socket.destroy());
     },
   };
 }
