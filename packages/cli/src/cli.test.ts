@@ -23,6 +23,13 @@ async function type(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promi
   return { code, ...said };
 }
 
+test.each(['', 'run', 'doctor', 'telemetry', 'completions'])('help on %j is no wider than the lists in it', async (command) => {
+  const { stdout } = await type([command, '--help'].filter(Boolean));
+  const tooWide = stdout.split('\n').filter((line) => line.length > 100 && !line.startsWith(' '));
+  expect(tooWide).toEqual([]);
+  expect(stdout).not.toMatch(/ $/m);
+});
+
 describe('what is typed wrongly ends with 2, says what would be right, and leaves stdout alone', () => {
   test.each<[string[], string]>([
     [['rnu'], 'error: unknown command "rnu"\n  did you mean run?\n'],

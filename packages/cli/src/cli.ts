@@ -4,6 +4,7 @@ import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { badInput, failureFrom, failureJson, failureText, type CommandFailure } from './failure.ts';
 import { lookOf, type ColorChoice } from './terminal/look.ts';
 import { legend, typeset } from './terminal/marks.ts';
+import { wrap } from './terminal/text.ts';
 
 interface Entry {
   /** Name and arguments, as the help shows them. */
@@ -187,6 +188,7 @@ async function find(program: Command, name: string | undefined): Promise<readonl
 }
 
 function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
+  const helpWidth = Math.min(world.stdout.columns || 100, 110);
   const program = withCommonFlags(new Command('singletree'))
     .description('Runs coding-agent tasks, judges what they made, and tells OpenTelemetry about each.')
     .usage('COMMAND [FLAGS]')
@@ -194,11 +196,15 @@ function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
     .helpCommand(false)
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeOut: (text) => world.stdout.write(typeset(look, text)), writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ helpWidth: Math.min(world.stdout.columns || 100, 110) })
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(typeset(look, reflowed(text, helpWidth))),
+      writeErr: () => {},
+      outputError: () => {},
+    })
+    .configureHelp({ helpWidth })
     .addHelpText(
       'after',
-      `\nMarks: ${legend(look)}\n\nsingletree help COMMAND tells more; singletree help exit-codes lists the exit codes.`,
+      `\nMarks: ${legend(look).replaceAll(/(?<! ) (?! )/g, unbroken)}\n\nsingletree help COMMAND tells more; singletree help exit-codes lists the exit codes.`,
     );
   for (const { usage, does, group } of entries) {
     const command = program.command(usage, { hidden: group === undefined }).description(does);
@@ -206,6 +212,18 @@ function programOf(world: World, look: ReturnType<typeof lookOf>): Command {
     if (group !== undefined) command.helpGroup(`${group}:`);
   }
   return program.configureHelp({ ...program.configureHelp(), formatHelp: commandsFirst });
+}
+
+/** A space at which no line is broken. */
+const unbroken = '\u00a0';
+
+/** Paragraphs are as wide as the lists beside them; what is indented is a list, an example or a table, and stays as it is. */
+function reflowed(text: string, width: number): string {
+  return text.replaceAll(/^(?:\S.*(?:\n(?=\S))?)+/gm, (paragraph) =>
+    wrap(paragraph.replaceAll('\n', ' '), width)
+      .map((line) => line.replaceAll(unbroken, ' ').trimEnd())
+      .join('\n'),
+  );
 }
 
 /** The help of the whole: its flags, which every command has, come last. */

@@ -18,7 +18,7 @@ export function oneLine(text: string): string {
 const require = createRequire(import.meta.url);
 const colorCodes = /\u001b\[[0-9;]*m/g;
 /** ASCII and our own marks: one column each. */
-const narrow = /^[ -~·…–−≥→✓●◐✗⏱↻‖⊘▁-█├└│─]*$/;
+const narrow = /^[ -~\u00a0·…–−≥→✓●◐✗⏱↻‖⊘▁-█├└│─]*$/;
 
 /** Columns that a text takes, colours not counted. */
 export function widthOf(text: string): number {

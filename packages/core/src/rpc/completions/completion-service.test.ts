@@ -184,6 +184,6 @@ test('others have their turn while an export looks for what fits', async () => {
 });
 
 test('an id that no event has is refused', async () => {
-  await expect(exported(ExportFormat.JSONL, idOf(5))).rejects.toThrow('there is no task');
+  await expect(exported(ExportFormat.JSONL, idOf(5))).rejects.toThrow('there is no completion event');
   await expect(exported(ExportFormat.JSONL, idOf(999))).rejects.toThrow('has no completion event to go on from');
 });

@@ -8,7 +8,6 @@ import {
   type ExportCompletionsResponse,
   type TaskCompletionEvent,
 } from '@singletree/protocol';
-import { taskNotFound } from '../../engine/engine.ts';
 import { DomainError } from '../../errors.ts';
 import type { CompletionPlace, Store, StoredCompletion } from '../../store/store.ts';
 import { traceOf } from '../../trace.ts';
@@ -100,7 +99,12 @@ async function placeAfter(store: Store, eventId: string): Promise<CompletionPlac
   const completion = await store.completion(eventId);
   if (completion) return { completedAt: completion.completedAt, taskId: completion.taskId };
   const task = await store.task(eventId);
-  if (!task) throw taskNotFound(eventId);
+  if (!task) {
+    throw new DomainError('TASK_NOT_FOUND', `there is no completion event ${eventId} here`, {
+      hint: 'name the event_id of a record of this daemon, or leave it out to begin with the oldest',
+      metadata: { task_id: eventId },
+    });
+  }
   throw new DomainError('TASK_NOT_FINAL', `task ${task.id} is ${task.state}: it has no completion event to go on from`, {
     hint: 'name the last event of the export that was cut',
     metadata: { task_id: task.id, state: task.state },
