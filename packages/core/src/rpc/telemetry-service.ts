@@ -1,12 +1,7 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import {
-  PreviewTelemetryResponseSchema,
-  SendTelemetryResponseSchema,
-  TelemetryRecordState,
-  type TelemetryService,
-} from '@singletree/protocol';
+import { SendTelemetryResponseSchema, type TelemetryService } from '@singletree/protocol';
 import type { ClientRequest } from '../engine/request.ts';
 import { DomainError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
@@ -16,15 +11,7 @@ import type { ProbeReport } from '../telemetry-probe.ts';
 import { findTask } from './find-task.ts';
 import { probesToProto } from './telemetry-probe.ts';
 import { opt } from './to-proto/parts.ts';
-import { recordToProto, type RecordFacts } from './to-proto/telemetry.ts';
-import { enumOf } from './words.ts';
-
-/** What leaves the machine of a finished task, as the outbox tells it. */
-export interface TelemetryPreview {
-  readonly otlp: Uint8Array;
-  readonly frozen: boolean;
-  readonly records: readonly RecordFacts[];
-}
+import { previewToProto, type PreviewFacts } from './to-proto/telemetry.ts';
 
 export interface TelemetryServiceParts {
   readonly store: Store;
@@ -33,7 +20,7 @@ export interface TelemetryServiceParts {
     wish: { readonly from: 'undirected' | 'dead'; readonly since?: Instant; readonly taskId?: string; readonly to?: string },
     asked?: ClientRequest,
   ) => Promise<number>;
-  readonly preview: (finished: { readonly task: Task; readonly completion: CompletionEvent }) => Promise<TelemetryPreview>;
+  readonly preview: (finished: { readonly task: Task; readonly completion: CompletionEvent }) => Promise<PreviewFacts>;
   readonly probe: () => Promise<readonly ProbeReport[]>;
 }
 
@@ -58,18 +45,7 @@ export function telemetryService({ store, preview, queue, probe }: TelemetryServ
       const task = await findTask(store, request.taskId);
       const completion = await store.completion(task.id);
       if (!completion) throw notFinal(task);
-      const { otlp, frozen, records } = await preview({ task, completion });
-      const [first] = records.filter(({ state }) => state !== undefined);
-      return create(PreviewTelemetryResponseSchema, {
-        taskId: task.id,
-        otlp,
-        frozen,
-        ...opt('state', first?.state, (state) => enumOf(TelemetryRecordState, state)),
-        ...opt('deliveredAt', first?.deliveredAt, timestampFromMs),
-        ...opt('lastError', first?.lastError),
-        ...opt('endpoint', records.find(({ target }) => target !== undefined)?.target),
-        records: records.filter(({ state }) => state !== undefined).map(recordToProto),
-      });
+      return previewToProto(task.id, await preview({ task, completion }));
     },
   };
 }

@@ -1,10 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
+  PreviewTelemetryResponseSchema,
   TelemetryRecordSchema,
   TelemetryRecordState,
   TelemetryState,
   TelemetryStatusSchema,
+  type PreviewTelemetryResponse,
   type TelemetryRecord,
   type TelemetryStatus,
 } from '@singletree/protocol';
@@ -96,7 +98,30 @@ export interface RecordFacts {
   readonly lastError?: string;
 }
 
-export function recordToProto({ destination, target, state, deliveredAt, lastError }: RecordFacts): TelemetryRecord {
+/** What leaves the machine of a finished task, as the outbox tells it. */
+export interface PreviewFacts {
+  readonly otlp: Uint8Array;
+  readonly frozen: boolean;
+  /** Also of destinations that the task has no record for. */
+  readonly records: readonly RecordFacts[];
+}
+
+export function previewToProto(taskId: string, { otlp, frozen, records }: PreviewFacts): PreviewTelemetryResponse {
+  const kept = records.filter(({ state }) => state !== undefined);
+  const [first] = kept;
+  return create(PreviewTelemetryResponseSchema, {
+    taskId,
+    otlp,
+    frozen,
+    ...opt('state', first?.state, (word) => enumOf(TelemetryRecordState, word)),
+    ...opt('deliveredAt', first?.deliveredAt, timestampFromMs),
+    ...opt('lastError', first?.lastError),
+    ...opt('endpoint', first?.target ?? records.find(({ target }) => target !== undefined)?.target),
+    records: kept.map(recordToProto),
+  });
+}
+
+function recordToProto({ destination, target, state, deliveredAt, lastError }: RecordFacts): TelemetryRecord {
   return create(TelemetryRecordSchema, {
     ...opt('destination', destination),
     ...opt('state', state, (word) => enumOf(TelemetryRecordState, word)),
