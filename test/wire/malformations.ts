@@ -228,6 +228,7 @@ const kinds: readonly ((lot: Lot) => Malformed)[] = [
       'application/json; charset=latin1',
       'application/connect+json',
       'application/jsonp',
+      'application/proto; charset=utf-8',
       'application/json, application/json',
       'APPLICATION',
       'application/',

@@ -157,9 +157,13 @@ async function* told(body: AsyncIterable<Uint8Array>, response: Response, call: 
     else response.destroy();
   };
   let timer: NodeJS.Timeout | undefined;
-  response.once('close', () => clearTimeout(timer));
+  let isClosed = false;
+  response.once('close', () => {
+    isClosed = true;
+    clearTimeout(timer);
+  });
   const arm = (): void => {
-    if (!response.closed) timer = setTimeout(cut, 2 * limits.slowReaderMs);
+    if (!isClosed) timer = setTimeout(cut, 2 * limits.slowReaderMs);
   };
   for await (const chunk of body) {
     arm();
@@ -213,7 +217,12 @@ function refuseCall(request: Request, response: Response, call: Call, thrown: un
   const { error, status, principal }: Partial<Refusal> = thrown instanceof Refusal ? thrown : {};
   const waitMs = principal || !error ? undefined : tries?.fail(request.socket.remoteAddress ?? '');
   if (principal) call.principal = principal.name;
-  const headers = status === 405 ? { allow: 'POST' } : error?.reason.startsWith('TOKEN_') ? { 'www-authenticate': 'Bearer' } : {};
+  const headers =
+    status === 405
+      ? { allow: request.method === 'POST' ? 'GET' : 'POST' }
+      : error?.reason.startsWith('TOKEN_')
+        ? { 'www-authenticate': 'Bearer' }
+        : {};
   if (waitMs === undefined) return end({ error: toConnectError(error), status, headers });
   call.isSilent = true;
   const seconds = String(Math.ceil(waitMs / 1_000));

@@ -99,8 +99,12 @@ function spoken(kind: Destination['kind']): readonly string[] {
   return [...connect, 'application/grpc', 'application/grpc-web'];
 }
 
-const unaryTypes = /^application\/(?:(?:grpc|grpc-web)(?:\+proto|\+json)?|proto|json)(?:; ?charset=utf-?8)?$/i;
-const streamTypes = /^application\/(?:(?:grpc|grpc-web)(?:\+proto|\+json)?|connect\+proto|connect\+json)(?:; ?charset=utf-?8)?$/i;
+const charset = '(?:; ?charset=utf-?8)?';
+const unaryTypes = new RegExp(`^application/(?:proto|json${charset}|grpc(?:-web)?(?:\\+proto|\\+json${charset})?)$`, 'i');
+const streamTypes = new RegExp(
+  `^application/(?:connect\\+proto|connect\\+json${charset}|grpc(?:-web)?(?:\\+proto|\\+json${charset})?)$`,
+  'i',
+);
 
 function isSpoken([type = '', ...others]: readonly string[], kind: Destination['kind']): boolean {
   return others.length === 0 && (kind === 'unary' ? unaryTypes : streamTypes).test(type);
