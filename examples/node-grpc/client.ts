@@ -97,9 +97,9 @@ export function isServiceError(error: unknown): error is ServiceError {
 }
 
 /** Why the daemon refused. Absent if the error is not the daemon's: no connection, a deadline. */
-export function errorInfo({ metadata }: ServiceError): ErrorInfo | undefined {
+export function refusal({ metadata }: ServiceError): { message: string; info: ErrorInfo | undefined } | undefined {
   const [trailer] = metadata?.get('grpc-status-details-bin') ?? [];
   if (!Buffer.isBuffer(trailer)) return undefined;
-  const [detail] = fromBinary(StatusSchema, trailer).details;
-  return detail && anyUnpack(detail, ErrorInfoSchema);
+  const { message, details } = fromBinary(StatusSchema, trailer);
+  return { message, info: details[0] && anyUnpack(details[0], ErrorInfoSchema) };
 }

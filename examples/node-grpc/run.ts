@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { toJsonString } from '@bufbuild/protobuf';
 import { status, type Deadline } from '@grpc/grpc-js';
 import { Outcome, TaskCompletionEventSchema, TaskService, type TaskCompletionEvent, type TaskEvent } from '@singletree/protocol';
-import { DaemonClient, errorInfo, isServiceError, watch } from './client.ts';
+import { DaemonClient, isServiceError, refusal, watch } from './client.ts';
 import { findDaemon } from './daemon.ts';
 
 const { createTask, cancelTask } = TaskService.method;
@@ -38,14 +38,20 @@ async function follow(
 }
 
 const [workspace = '', instructions = '', seconds = 'Infinity'] = process.argv.slice(2);
+if (workspace === '' || instructions === '') {
+  console.error('usage: node run.ts WORKSPACE INSTRUCTIONS [SECONDS]');
+  process.exit(64);
+}
 try {
   const completion = await run(workspace, instructions, Number(seconds));
   console.log(toJsonString(TaskCompletionEventSchema, completion, { useProtoFieldName: true }));
   process.exitCode = completion.outcome === Outcome.SUCCESS ? 0 : 1;
 } catch (error) {
-  if (!isServiceError(error)) throw error;
-  const info = errorInfo(error);
-  console.error(`${info?.reason ?? status[error.code]}: ${error.details}`);
-  for (const [key, value] of Object.entries(info?.metadata ?? {})) console.error(`  ${key}: ${value}`);
   process.exitCode = 2;
+  if (!isServiceError(error)) console.error(error instanceof Error ? error.message : error);
+  else {
+    const { message, info } = refusal(error) ?? { message: error.details };
+    console.error(`${info?.reason ?? status[error.code]}: ${message}`);
+    for (const [key, value] of Object.entries(info?.metadata ?? {})) console.error(`  ${key}: ${value}`);
+  }
 }

@@ -43,6 +43,8 @@ def run(workspace: str, instructions: str, seconds: float | None) -> TaskComplet
 
 
 def main() -> int:
+    if len(sys.argv) not in (3, 4):
+        raise SystemExit("usage: run.py WORKSPACE INSTRUCTIONS [SECONDS]")
     workspace, instructions, *rest = sys.argv[1:]
     try:
         completion = run(workspace, instructions, float(rest[0]) if rest else None)
