@@ -52,6 +52,11 @@ export function nameOf(text: string, redact: Redact = withoutContent.redact): st
   return lineOf(redact(beginningOf(text)), 128);
 }
 
+/** Labels that were written earlier, when other names may have left. */
+export function redactNames(labels: Readonly<Record<string, string>>, { redact }: Privacy = withoutContent): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, kindOf[name] === 'name' ? nameOf(text, redact) : text]));
+}
+
 const mostTexts = 100;
 
 /** Redacted before it is cut: half a secret has no form that one would know. */

@@ -59,11 +59,20 @@ export function changesOf(
   return [...changes.values()];
 }
 
+/** Both together. When they began is known if it is known of both. */
 export function plus(left: Point | undefined, right: Point): Point {
   if (!left) return right;
   const { metric, labels } = right;
   const buckets = right.buckets?.map((count, index) => count + (left.buckets?.[index] ?? 0));
-  return { metric, labels, count: left.count + right.count, sum: left.sum + right.sum, ...(buckets ? { buckets } : {}) };
+  const firstAt = left.firstAt === undefined || right.firstAt === undefined ? undefined : Math.min(left.firstAt, right.firstAt);
+  return {
+    metric,
+    labels,
+    count: left.count + right.count,
+    sum: left.sum + right.sum,
+    ...(buckets ? { buckets } : {}),
+    ...(firstAt === undefined ? {} : { firstAt }),
+  };
 }
 
 /** An upper end belongs to its bucket. */

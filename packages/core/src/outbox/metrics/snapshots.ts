@@ -1,10 +1,10 @@
 import { failpoint } from '../../failpoints.ts';
 import type { MetricStore, Point } from '../../store/metrics.ts';
 import type { Instant } from '../../task/task.ts';
-import type { Privacy } from '../attributes.ts';
+import { redactNames, type Privacy } from '../attributes.ts';
 import { livePoints, type Known } from './live.ts';
 import { measurementsOf } from './measure.ts';
-import { changesOf } from './points.ts';
+import { changesOf, plus, seriesOf } from './points.ts';
 import { zerosBeside } from './zeros.ts';
 
 export interface SnapshotParts {
@@ -23,6 +23,18 @@ export interface Exported {
   readonly points: readonly Point[];
 }
 
+/** A total is for ever, and what may leave is not: names that must not leave any more are taken out of series that were counted before. */
+function asTheyMayLeave(points: readonly Point[], privacy: Privacy | undefined): Point[] {
+  const series = new Map<string, Point>();
+  for (const point of points) {
+    const told = { ...point, labels: redactNames(point.labels, privacy) };
+    const key = seriesOf(told);
+    const other = series.get(key);
+    series.set(key, other ? plus(other, told) : told);
+  }
+  return [...series.values()];
+}
+
 /** Finished tasks of one transaction: what is read and counted at once stays small. */
 const foldAtOnce = 100;
 
@@ -39,7 +51,8 @@ export function createSnapshots({ store, now, known, privacy }: SnapshotParts): 
       await failpoint('metrics.fold.after');
       // Where somebody else counted some of them meanwhile, the others are still to be counted.
       if (folded === 'conflict' || finished.length === foldAtOnce) continue;
-      const { since, at, points, live } = folded;
+      const { since, at, live } = folded;
+      const points = asTheyMayLeave(folded.points, privacy);
       return { since, at, points: [...points, ...zerosBeside(points, known, privacy), ...livePoints(live, at, known, privacy)] };
     }
   };
