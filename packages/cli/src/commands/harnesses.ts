@@ -4,7 +4,7 @@ import { harnessMark, statusWords } from '../daemon/about.ts';
 import { ensureDaemon } from '../daemon/ensure.ts';
 import { badInput } from '../failure.ts';
 import { markOf } from '../terminal/marks.ts';
-import { table } from '../terminal/table.ts';
+import { labelled, table } from '../terminal/table.ts';
 import { oneLine } from '../terminal/text.ts';
 
 export const harnesses: CommandModule = {
@@ -36,27 +36,25 @@ Examples:
     const found = await client.harnesses.list({ refresh: true });
     if (call.json) return call.printJson(found.map(toJson));
     if (call.quiet) return call.print(found.filter(({ status }) => status === 'ready').map(({ id }) => id));
-    const rows = found.map(({ id, status, version, supportedVersions, executable, message, hint }) => [
+    const rows = found.map(({ id, status, version, supportedVersions, executable, message }) => [
       `${markOf(harnessMark({ status, message }), call.look)} ${id}`,
       statusWords[status],
       version ?? '',
       supportedVersions,
       executable ?? '',
-      oneLine([message, hint].filter((text) => text !== undefined).join('; ')),
     ]);
+    const known = found.flatMap(({ id, message, hint }): [string, string][] => {
+      const text = oneLine([message, hint].filter((each) => each !== undefined).join('; '));
+      return text === '' ? [] : [[id, text]];
+    });
     call.print(
       table(
         call.look,
-        [
-          { head: '  harness' },
-          { head: 'state' },
-          { head: 'version' },
-          { head: 'supported' },
-          { head: 'executable' },
-          { head: 'what to do', least: 8 },
-        ],
+        [{ head: '  harness' }, { head: 'state' }, { head: 'version' }, { head: 'supported' }, { head: 'executable', least: 16 }],
         rows,
       ),
     );
+    // Whole, also on a narrow terminal: a command that is cut mends nothing.
+    if (known.length > 0) call.print(['', ...labelled(call.look, known)]);
   },
 };

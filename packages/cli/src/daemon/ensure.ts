@@ -18,7 +18,7 @@ export async function ensureDaemon(call: Call, config: string | undefined): Prom
     const { differences } = await import('./differences.ts');
     const found = differences(resolve(world.cwd, stateFolder(target)), configOf(config, world), world.env);
     for (const difference of found) call.warn(difference);
-    if (found.length > 0) call.note('  to take yours: singletree down && singletree up');
+    if (found.length > 0) call.note('  to take yours: singletree down && singletree up --detach');
     return;
   }
   const state = resolve(world.cwd, stateFolder(target));

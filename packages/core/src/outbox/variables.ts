@@ -15,7 +15,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 const temporality = 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE';
 
-/** Warnings about variables of OpenTelemetry that are set and change nothing: whoever set them should know. Those for logs are for other programs: none are sent. */
+/** Warnings about variables of OpenTelemetry that are set and change nothing, or not what they say: whoever set them should know. Those for logs are for other programs: none are sent. */
 export function unusedVariables(environment: Environment): string[] {
   const unused = Object.keys(environment).filter(
     (name) =>
@@ -24,7 +24,11 @@ export function unusedVariables(environment: Environment): string[] {
   const preference = variable(environment, temporality)?.toLowerCase();
   const isDelta = preference !== undefined && preference !== 'cumulative';
   const plain = unused.filter((name) => name !== temporality && reasons[name] === undefined).sort();
+  const interval = variable(environment, 'OTEL_METRIC_EXPORT_INTERVAL');
   return [
+    ...(interval !== undefined && !(Number(interval) > 0)
+      ? ['OTEL_METRIC_EXPORT_INTERVAL is not a number of milliseconds above 0; 60000 is used']
+      : []),
     ...(isDelta ? [`${temporality} is not followed: metrics are cumulative; a collector's cumulativetodelta makes deltas of them`] : []),
     ...unused.flatMap((name) => (reasons[name] === undefined ? [] : [`${name} is not used: ${reasons[name]}`])),
     ...(plain.length > 0 ? [`not used: ${plain.join(', ')}`] : []),
