@@ -11,7 +11,7 @@ import { Control } from './control.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
 import { Engine } from './engine/engine.ts';
 import { KillSwitches } from './engine/kill-switches.ts';
-import { roomIn } from './engine/outbox-room.ts';
+import { roomInOutbox, roomInQueue } from './engine/room.ts';
 import type { Health } from './health/health.ts';
 import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
@@ -103,6 +103,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const children = childEnvironment(environment);
     const sent = harnessExport(environment);
     const plugins = createCatalogue(await loadPlugins(loaded, children, { ...options, telemetry: 'target' in sent ? sent : undefined }));
+    const { content, redact } = configuration.telemetry;
+    await outboxStore.keepBytesOf(JSON.stringify({ content, redact }));
     const outbox = await openOutbox({
       environment,
       version,
@@ -203,7 +205,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       checkWorkspace: (workspace: WorkspaceSpec) => workspaces.check(workspace),
       missingInHead: (directory: string, paths: readonly string[]) => workspaces.missingInHead(directory, paths),
       accepting: () => !stopping.signal.aborted,
-      roomInOutbox: () => roomIn(outboxStore, outbox.destinations, mostPending),
+      room: async () => {
+        await roomInQueue(store, configuration.concurrency.max_waiting);
+        await roomInOutbox(outboxStore, outbox.destinations, mostPending);
+      },
     };
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);

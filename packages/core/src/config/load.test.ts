@@ -41,7 +41,7 @@ describe('a configuration', () => {
     expect(loaded).toStrictEqual({
       configuration: {
         version: 1,
-        concurrency: { total: 4, per_harness: {} },
+        concurrency: { total: 4, per_harness: {}, max_waiting: 10_000 },
         defaults: {
           harness: 'claude_code',
           max_attempts: 3,
@@ -102,7 +102,7 @@ harnesses:
     expect(load(text)).toMatchObject({
       file,
       configuration: {
-        concurrency: { total: 8, per_harness: { codex: 2 } },
+        concurrency: { total: 8, per_harness: { codex: 2 }, max_waiting: 10_000 },
         defaults: {
           harness: 'codex',
           permissions: 'edits',
@@ -228,7 +228,7 @@ describe('what is wrong is told with its line, and what would be right', () => {
     ['version: 1\nxyzzy: 3\n', `unknown key "xyzzy" in FILE, line 2\n${topKeys}`],
     [
       'concurrency:\n  total: 3\n\n  totl: 4\n',
-      'unknown key "concurrency.totl" in FILE, line 4\nknown keys: total, per_harness\ndid you mean total?',
+      'unknown key "concurrency.totl" in FILE, line 4\nknown keys: total, per_harness, max_waiting\ndid you mean total?',
     ],
     [
       'defaults:\n  max_atempts: 3\n',

@@ -187,7 +187,12 @@ export const configurationSchema = z.strictObject({
   version: z.literal(1, 'this program reads version 1').default(1),
   listen,
   concurrency: z
-    .strictObject({ total: wholeNumber(1, 1000).default(4), per_harness: z.record(z.string(), wholeNumber(1)).default({}) })
+    .strictObject({
+      total: wholeNumber(1, 1000).default(4),
+      per_harness: z.record(z.string(), wholeNumber(1)).default({}),
+      /** How many tasks may wait for their turn before new ones are refused; 0: as many as come. */
+      max_waiting: wholeNumber(0).default(10_000),
+    })
     .prefault({}),
   defaults: z
     .strictObject({

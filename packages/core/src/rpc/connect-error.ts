@@ -44,6 +44,7 @@ const codes: Readonly<Record<Reason, Code>> = {
   SHUTTING_DOWN: Code.Unavailable,
   STORAGE_FULL: Code.ResourceExhausted,
   OUTBOX_FULL: Code.ResourceExhausted,
+  QUEUE_FULL: Code.ResourceExhausted,
   STORAGE_BUSY: Code.Unavailable,
   MACHINE_EXHAUSTED: Code.ResourceExhausted,
   NOT_SUPPORTED: Code.Unimplemented,

@@ -43,7 +43,7 @@ export interface TaskServiceParts extends WatchParts, LogParts {
   readonly missingInHead: MissingInHead;
   readonly accepting: () => boolean;
   /** Throws where too much waits to be delivered. */
-  readonly roomInOutbox: () => Promise<void>;
+  readonly room: () => Promise<void>;
 }
 
 const pageSize = 50;
@@ -75,7 +75,7 @@ export function taskService(parts: TaskServiceParts): ServiceImpl<typeof TaskSer
         hint: 'start it again with: singletree up',
       });
     }
-    await parts.roomInOutbox();
+    await parts.room();
   };
 
   /** A client's command on one task, once under a request id. */

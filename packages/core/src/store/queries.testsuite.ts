@@ -195,6 +195,17 @@ export const queryCases: readonly StoreCase[] = [
       assert.deepEqual(await at.store.countByState(), { ...none, created: 1, cancelled: 1 });
     },
   },
+  {
+    name: 'tasks that wait for their turn are counted, as far as somebody wants to know',
+    async run(make) {
+      await using at = await make();
+      assert.equal(await at.store.waiting(10), 0);
+      const [task] = [await created(at.store), await created(at.store), await created(at.store)];
+      await commit(at.store, ending(task, 'cancelled', []));
+      assert.equal(await at.store.waiting(10), 2);
+      assert.equal(await at.store.waiting(1), 1);
+    },
+  },
 ];
 
 function sharedPrefix(a: string, b: string): string {

@@ -19,6 +19,8 @@ export interface Store {
   /** One page, newest first. `before` is the id of the last task of the page before. */
   tasks(query: TaskQuery): Promise<Task[]>;
   countByState(): Promise<Record<TaskState, number>>;
+  /** Tasks that are CREATED, counted up to `most`. */
+  waiting(most: number): Promise<number>;
   events(taskId: string, afterSequence: number, limit: number): Promise<TaskEvent[]>;
   /** The usage ledger, by attempt and in the order in which its entries first came, from the given place on. */
   ledger(query: LedgerQuery): Promise<LedgerEntry[]>;

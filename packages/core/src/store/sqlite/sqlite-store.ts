@@ -121,6 +121,12 @@ export class SqliteStore implements Store {
     return counts;
   }
 
+  async waiting(most: number): Promise<number> {
+    const sql = `SELECT count(*) AS tasks FROM (SELECT 1 FROM tasks WHERE state = 'created' LIMIT ?)`;
+    const [tasks = 0] = await this.#many(sql, [most], (row) => integerOf(row, 'tasks'));
+    return tasks;
+  }
+
   events(taskId: string, afterSequence: number, limit: number): Promise<TaskEvent[]> {
     const sql = 'SELECT sequence, at, doc FROM events WHERE task_id = ? AND sequence > ? ORDER BY sequence LIMIT ?';
     return this.#many(sql, [taskId, afterSequence, limit], (row) => ({
