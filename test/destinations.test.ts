@@ -181,8 +181,10 @@ test('a destination that is gone is waited for no more; a new one gets what it h
 });
 
 test('where too much waits, new tasks are refused and told why, and what was asked before is still answered', async () => {
+  expect((await client.telemetry.preview(ids[0]!)).frozen).toBe(true);
   await daemon.stop();
-  await start({ destinations: { away: { endpoint: away.url, signals: ['traces'] } }, max_pending: 1 });
+  await start({ destinations: { away: { endpoint: away.url, signals: ['traces'] } }, max_pending: 1, redact: ['never-said'] });
+  expect((await client.telemetry.preview(ids[0]!)).frozen, 'what was made by other rules of privacy is never sent').toBe(false);
   const requestId = 'the-one-that-was-taken';
   const task = aTask(workspace, { gates: [] });
   const { id } = await client.tasks.create({ ...task, requestId });

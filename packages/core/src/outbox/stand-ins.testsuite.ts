@@ -169,6 +169,8 @@ export class MemoryOutbox implements OutboxStore {
     return rows.length === 0 ? undefined : { rows, ...(payload ? { payload } : {}) };
   }
 
+  async keepBytesOf(): Promise<void> {}
+
   async prune(): Promise<number> {
     return 0;
   }

@@ -72,6 +72,21 @@ export const outboxCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'bytes that were made by other rules of what may leave are forgotten, and nothing else is',
+    async run(make) {
+      await using at = await make();
+      const row = await ended(at, ['here']);
+      await at.outbox.freeze(row, bytes('of nobody knows which'));
+      await at.outbox.keepBytesOf('loose');
+      await at.outbox.keepBytesOf('loose');
+      assert.deepEqual((await at.outbox.record(row.taskId))?.payload, bytes('of nobody knows which'));
+      await at.reopen();
+      await at.outbox.keepBytesOf('strict');
+      assert.deepEqual(await at.outbox.record(row.taskId), { rows: [{ destination: 'here', state: 'pending' }] });
+      assert.deepEqual(await at.outbox.freeze(row, bytes('made anew')), bytes('made anew'));
+    },
+  },
+  {
     name: 'freeze keeps every byte there is, and an empty payload too',
     async run(make) {
       await using at = await make();

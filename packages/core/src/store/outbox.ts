@@ -38,6 +38,11 @@ export interface OutboxStore {
    * @param destinations those that there are: a row that waits for another one has none
    */
   prune(change: { readonly before: Instant; readonly destinations: readonly string[]; readonly limit: number }): Promise<number>;
+  /**
+   * Forgets the bytes of every task if they were made by other rules of what may leave: what is still to be sent is then made anew. Before the first call
+   * nobody knows by which they were made, and they stay.
+   */
+  keepBytesOf(rules: string): Promise<void>;
   /** Identifies this store for ever: the resource's `service.instance.id`. */
   instanceId(): Promise<string>;
 }
