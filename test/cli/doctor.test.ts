@@ -58,13 +58,15 @@ test('a machine on which nothing has run yet is left so', async () => {
 test('beside a daemon, after one that has stopped, and after one that was killed', async () => {
   const mark = join(machine.path, 'mark');
   machine.follow([{ mark }, { waitFor: join(machine.path, 'go') }]);
-  await machine.type(['run', '--detach', '--quiet', 'x']);
+  await machine.type(['run', '--detach', '--quiet', 'x'], { env: { SINGLETREE_LISTEN_TCP: '127.0.0.1:0' } });
   await until(() => existsSync(mark), { what: 'the agent to run', timeoutMs: 20_000 });
   const pid = machine.daemonPid;
   const beside = await examined();
   expect(beside.of('state folder', 'daemon')).toMatchObject({ status: 'ok', message: expect.stringContaining(`pid ${pid}`) });
   expect(beside.of('state folder', 'processes')).toMatchObject({ status: 'ok', message: '1 of tasks run' });
   expect(beside.of('database', 'database')).toMatchObject({ status: 'ok', message: expect.stringContaining('whole, schema') });
+  // By the daemon, whatever this shell would have it do.
+  expect(beside.of('listeners', 'tcp')).toMatchObject({ status: 'ok', message: expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*,/) });
   expect(beside.code).toBe(0);
 
   await machine.killDaemon();

@@ -67,7 +67,10 @@ export async function* examine(call: Call, config: string | undefined): AsyncGen
   };
   yield { subject: 'harnesses', findings: [{ check: 'PATH', status: 'ok', message: path }, ...(await harnesses)] };
   yield { subject: 'supervision', findings: await supervision };
-  yield { subject: 'listeners', findings: loaded ? examineListeners(loaded.configuration.listen, paths) : [unread('listen')] };
+  yield {
+    subject: 'listeners',
+    findings: listenersOf(found, loaded ? examineListeners(loaded.configuration.listen, paths) : [unread('listen')]),
+  };
   yield {
     subject: 'telemetry',
     findings: found.status
@@ -124,6 +127,20 @@ function differencesOf(
   if (!status || !loaded) return [];
   const found = differences(state, configOf(config, call.world), call.world.env);
   return found.map((message) => ({ check: 'daemon', status: 'warning', message, mend: 'singletree down && singletree up --detach' }));
+}
+
+/** A daemon that runs listens where its own configuration had it listen, and at the port that it got. */
+function listenersOf({ status }: DaemonFound, configured: Finding[]): Finding[] {
+  if (!status) return configured;
+  const { tcpAddress } = status;
+  return configured.map((finding): Finding => {
+    if (finding.check !== 'tcp') return finding;
+    if (tcpAddress === undefined) {
+      return finding.status === 'skipped' ? finding : { check: 'tcp', status: 'skipped', message: 'off in the daemon that runs' };
+    }
+    if (finding.message.startsWith(`${tcpAddress},`)) return finding;
+    return { check: 'tcp', status: 'ok', message: `${tcpAddress}, for whoever shows a token: so the daemon that runs listens` };
+  });
 }
 
 /** Asked of the daemon that runs, since it is the one that starts them; else as one would see them that is started now. */

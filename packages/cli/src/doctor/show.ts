@@ -47,19 +47,20 @@ export function verdict(findings: readonly Finding[]): string {
 export function sectionLines({ subject, findings }: Section, { look, quiet }: Pick<Call, 'look' | 'quiet'>): string[] {
   const told = quiet ? findings.filter(({ status }) => status === 'warning' || status === 'error') : findings;
   if (told.length === 0) return [];
+  const longest = Math.max(...told.map(({ check }) => check.length));
   return [
     ...(quiet ? [] : ['']),
     `  ${paint(look, 'bold', subject)}`,
-    ...told.flatMap((finding) => linesOf(rowOf(finding), { ...look, width: Number.POSITIVE_INFINITY })),
+    ...told.flatMap((finding) => linesOf(rowOf(finding, longest), { ...look, width: Number.POSITIVE_INFINITY })),
   ];
 }
 
 /** Nothing of it is cut: a path or a command is of use only whole. */
-function rowOf({ check, status, message, where, mend }: Finding): Row {
+function rowOf({ check, status, message, where, mend }: Finding, width: number): Row {
   const [first = '', ...more] = clean(message).split('\n');
   return {
     mark: markOfStatus[status],
-    label: check,
+    label: check.padEnd(width),
     text: where === undefined ? first : `${first} · ${oneLine(where)}`,
     details: [...more, ...(mend === undefined ? [] : labelled('mend', mend))],
   };

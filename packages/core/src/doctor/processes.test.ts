@@ -39,6 +39,7 @@ const examine = async (daemonRuns: boolean) => (await examineProcesses({ root, s
 
 test('nothing runs', async () => {
   expect(await examine(false)).toMatchObject({ status: 'ok', message: 'none is left running' });
+  expect(await examine(true)).toMatchObject({ status: 'ok', message: 'none runs now' });
   expect(await examineProcesses({ root: join(root, 'none'), stateId: undefined, daemonRuns: false })).toEqual([]);
   writeFileSync(join(root, 'file'), '');
   expect(await examineProcesses({ root: join(root, 'file'), stateId: undefined, daemonRuns: false })).toEqual([]);

@@ -39,7 +39,7 @@ async function leftOf({ root, stateId, daemonRuns }: ProcessOptions): Promise<Fi
     const message = `${nameless.length} live on that no task needs: pid ${nameless.join(', ')}`;
     return { ...base, status: 'warning', message, mend: daemonRuns ? `kill -9 ${nameless.join(' ')}` : 'singletree up --detach ends them' };
   }
-  if (daemonRuns) return { ...base, status: 'ok', message: `${alive} of tasks run` };
+  if (daemonRuns) return { ...base, status: 'ok', message: alive === 0 ? 'none runs now' : `${alive} of tasks run` };
   if (alive + left === 0) return { ...base, status: 'ok', message: 'none is left running' };
   const parts = [
     alive > 0 && `${alive} of tasks run, and nobody judges what they make`,
