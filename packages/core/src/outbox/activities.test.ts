@@ -63,3 +63,13 @@ test('what has no time or is the rest of a total is no span', () => {
   const { callId: _, ...rest } = call(120);
   expect(spans([call(undefined), rest])).toEqual([]);
 });
+
+test('an agent that worked for days holds up no daemon', () => {
+  const tools = Array.from({ length: 50_000 }, (_, n) => ({ attempt: 1, thread: 'main', id: `t${n}`, name: 'Bash', from: n, to: n + 0.5 }));
+  const calls = Array.from({ length: 50_000 }, (_, n) => call(n + 0.7));
+  const begun = performance.now();
+  const found = modelCallsOf(calls, tools, () => 0);
+  expect(performance.now() - begun).toBeLessThan(2_000);
+  expect(found.length).toBe(50_000);
+  expect(found.every(({ from, to }) => to - from < 0.3)).toBe(true);
+});

@@ -58,13 +58,18 @@ export function modelCallsOf(
   tools: readonly Tool[],
   startOf: (attempt: number) => Instant | undefined,
 ): ModelCall[] {
-  const done: ModelCall[] = [];
-  for (const entry of calls) {
-    const { attempt, at, callId, subagent: thread = 'main' } = entry;
-    if (at === undefined || callId === undefined) continue;
-    const before = [...tools, ...done].filter((each) => each.attempt === attempt && each.thread === thread && each.to <= at);
-    const from = Math.max(...before.map(({ to }) => to), Math.min(startOf(attempt) ?? at, at));
-    done.push({ attempt, thread, from, to: at, entry });
-  }
-  return done;
+  const ended = [
+    ...tools.map(({ attempt, thread, to }) => ({ attempt, thread, to, entry: undefined })),
+    ...calls.flatMap((entry) => {
+      const { attempt, at: to, callId, subagent: thread = 'main' } = entry;
+      return to === undefined || callId === undefined ? [] : [{ attempt, thread, to, entry }];
+    }),
+  ].toSorted((a, b) => a.to - b.to);
+  const lastOf = new Map<string, Instant>();
+  return ended.flatMap(({ attempt, thread, to, entry }) => {
+    const key = `${attempt} ${thread}`;
+    const from = Math.max(lastOf.get(key) ?? -Infinity, Math.min(startOf(attempt) ?? to, to));
+    lastOf.set(key, to);
+    return entry ? [{ attempt, thread, from, to, entry }] : [];
+  });
 }
