@@ -53,7 +53,7 @@ export function nameOf(text: string, redact: Redact = withoutContent.redact): st
 }
 
 /** Labels that were written earlier, when other names may have left. */
-export function redactNames(labels: Readonly<Record<string, string>>, { redact }: Privacy = withoutContent): Record<string, string> {
+export function redactNames(labels: Readonly<Record<string, string>>, { redact }: Privacy): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, kindOf[name] === 'name' ? nameOf(text, redact) : text]));
 }
 
