@@ -58,6 +58,10 @@ test('the record of a finished task is exported, to the byte as it is printed, o
   expect(JSON.parse(written.stdout)).toEqual({ file, bytes: statSync(file).size, last_event_id: id });
   const [header = '', line = '', ...rest] = readFileSync(file, 'utf8').split('\r\n');
   expect([header.split(',')[0], line.split(',')[0], rest]).toEqual(['event_id', id, ['']]);
+  expect(await machine.type(['completions', 'export', '--out', '/dev/full'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^error: cannot write \/dev\/full: ENOSPC.*\n {2}what is in it is not all.*\n$/),
+  });
   const none = await machine.type([
     'completions',
     'export',

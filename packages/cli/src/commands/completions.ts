@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import type { ExportCompletions, Outcome, TaskType } from '@singletree/sdk';
 import { Option } from 'commander';
 import type { Call, CommandModule } from '../call.ts';
-import { badInput } from '../failure.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { badInput, CommandFailure } from '../failure.ts';
 import { momentOf } from '../input/moment.ts';
 import { outcomes, taskTypes } from '../input/words.ts';
 import { exact, facts } from '../terminal/figures.ts';
@@ -108,12 +109,21 @@ async function fileSink(path: string): Promise<Sink> {
   try {
     file = await open(path, 'w');
   } catch (error) {
-    throw badInput(
-      `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      'name a file that you may write with --out',
-    );
+    throw badInput(unwritten(path, error), 'name a file that you may write with --out');
   }
-  return { write: async (data) => await file.writeFile(data), [Symbol.asyncDispose]: async () => await file.close() };
+  const write = async (data: Uint8Array): Promise<void> => {
+    try {
+      await file.writeFile(data);
+    } catch (error) {
+      const hint = 'what is in it is not all: make room, and export it again';
+      throw new CommandFailure(unwritten(path, error), { code: 'internal', reason: 'OUTPUT_FAILED', hint, exitCode: exitCodes.failure });
+    }
+  };
+  return { write, [Symbol.asyncDispose]: async () => await file.close() };
+}
+
+function unwritten(path: string, error: unknown): string {
+  return `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 function tell(call: Call, { file, bytes, last }: { readonly file: string; readonly bytes: number; readonly last: string }): void {

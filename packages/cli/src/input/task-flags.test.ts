@@ -71,6 +71,7 @@ test('a flag beats the file, part by part in the limits', async () => {
 test.each([
   [['--gate', 'npm test'], '--gate "npm test" is not NAME=COMMAND'],
   [['--gate', '=npm test'], '--gate "=npm test" is not NAME=COMMAND'],
+  [['--gate', 'npm test=x'], '--gate "npm test=x": "npm test" is no name of a gate'],
   [['--gate', 'test= '], '--gate "test= " is not NAME=COMMAND'],
   [['--title', 'é\nb'], 'title holds a control character at byte 2'],
   [['--label', 'team'], '--label "team" is not K=V'],

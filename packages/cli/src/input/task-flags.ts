@@ -114,9 +114,15 @@ function oneLine(title: string | undefined): string | undefined {
   });
 }
 
+/** As the daemon wants it. */
+const gateName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 function gateOf(text: string): GateInput {
   const [name, command] = pair(text);
-  if (name && command?.trim()) return { name, command };
+  if (name && command?.trim()) {
+    if (gateName.test(name)) return { name, command };
+    throw badInput(`--gate "${text}": "${name}" is no name of a gate`, 'it has letters, digits, dots, dashes and underscores, 64 at most');
+  }
   throw badInput(`--gate "${text}" is not NAME=COMMAND`, 'write for example --gate test="npm test"');
 }
 
