@@ -276,6 +276,26 @@ export const outboxCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'dead rows of a destination that is gone go to those that there are, with their bytes, and are dead no more',
+    async run(make) {
+      await using at = await make();
+      const row = await ended(at, ['gone', 'here']);
+      await at.outbox.freeze(row, bytes('kept'));
+      await at.outbox.dead(row, 'no');
+      await at.outbox.delivered({ ...row, destination: 'here' }, noon);
+      const again = { from: 'dead', destinations: ['here', 'there'], at: noon } as const;
+      assert.deepEqual(await at.outbox.queue(again), { kind: 'queued', rows: 1 });
+      assert.deepEqual(await at.outbox.record(row.taskId), {
+        rows: [
+          { destination: 'here', state: 'delivered', deliveredAt: noon },
+          { destination: 'there', state: 'pending' },
+        ],
+        payload: bytes('kept'),
+      });
+      assert.deepEqual(await at.outbox.queue(again), { kind: 'queued', rows: 0 });
+    },
+  },
+  {
     name: 'dead rows of a destination come back with their bytes, all or those of one task',
     async run(make) {
       await using at = await make();

@@ -68,7 +68,7 @@ export interface OutboxKey {
 
 export interface QueueChange {
   readonly from: 'undirected' | 'dead';
-  /** The destinations that there are. Where no `to` is given, rows go to all of them. */
+  /** The destinations that there are. Where no `to` is given, rows go to all of them; dead ones go where they were refused, or so if that is gone. */
   readonly destinations: readonly string[];
   /** Where they go instead. From `undirected` it then gets every record that it has none of, also those that others got. */
   readonly to?: string;

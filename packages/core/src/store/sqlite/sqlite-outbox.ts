@@ -47,10 +47,10 @@ const isKept = `state IN ('undirected', 'dead')`;
 const isWanted = `created_at >= ?1 AND (?2 IS NULL OR task_id = ?2)`;
 export const undirectedRows = `SELECT rowid, task_id, signal, created_at FROM outbox WHERE state = 'undirected' AND ${isKept} AND ${isWanted}`;
 /** Of destinations that there are not any more. */
-const orphanedRows = `
+const orphanedRows = (state: 'pending' | 'dead'): string => `
   SELECT rowid, task_id, signal, created_at FROM outbox
-  WHERE state = 'pending' AND destination NOT IN (SELECT value FROM json_each(?3)) AND ${isWanted}`;
-const leftRows = `SELECT * FROM (${undirectedRows} UNION ALL ${orphanedRows})`;
+  WHERE state = '${state}' AND destination NOT IN (SELECT value FROM json_each(?3)) AND ${isWanted}`;
+const leftRows = `SELECT * FROM (${undirectedRows} UNION ALL ${orphanedRows('pending')})`;
 const allRows = `SELECT * FROM outbox WHERE ${isWanted} AND ?3 IS NOT NULL`;
 
 /** A task that has a row for the destination already gets no second one: nothing is sent under two rows. */
@@ -60,6 +60,8 @@ const insertRows = (from: string): string => `
 const insertLeft = insertRows(leftRows);
 const insertAll = insertRows(allRows);
 const deleteLeft = `DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM (${leftRows}))`;
+const insertOrphanedDead = insertRows(orphanedRows('dead'));
+const deleteOrphanedDead = `DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM (${orphanedRows('dead')}))`;
 
 /** With the bytes that were refused: they may have come nevertheless, and then they are recognised. */
 const revive = `
@@ -160,11 +162,11 @@ export class SqliteOutbox implements OutboxStore {
         statements.run(sql, ...values);
         rows += integerOf(statements.get('SELECT changes() AS changed') ?? {}, 'changed');
       };
+      const [insert, remove] =
+        from === 'dead' ? [insertOrphanedDead, deleteOrphanedDead] : [to === undefined ? insertLeft : insertAll, deleteLeft];
       if (from === 'dead') run(revive, since, taskId ?? null, JSON.stringify(targets), at);
-      else {
-        for (const target of targets) run(to === undefined ? insertLeft : insertAll, ...left, target, at);
-        if (targets.length > 0) statements.run(deleteLeft, ...left);
-      }
+      for (const target of targets) run(insert, ...left, target, at);
+      if (targets.length > 0) statements.run(remove, ...left);
       const answer = { kind: 'queued', rows } as const;
       if (request) insertAnswer(statements, request, answer, at);
       return answer;
