@@ -209,6 +209,19 @@ describe.skipIf(!hasCurl)('curl, by Connect with JSON', () => {
     const { details } = refused.body as { details: unknown[] };
     expect(details).toMatchObject([{ type: 'google.rpc.ErrorInfo', debug: { reason: 'INVALID_PROMPT', metadata } }]);
   });
+
+  test.each([
+    ['permissions', 'read'],
+    ['permisions', 'PERMISSION_MODE_READ'],
+    ['limit', { maxAttempts: 1 }],
+  ])('has no restriction dropped that was misspelt: %s: %j', async (field, value) => {
+    const refused = await curl(socket, 'CreateTask', { instructions: 'Do it.', workspace: { path: workspace }, [field]: value });
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_argument', message: expect.stringMatching(new RegExp(field.slice(0, 5), 'i')) },
+    });
+    expect(refused.body).toMatchObject({ details: [{ debug: { reason: 'INVALID_REQUEST' } }] });
+  });
 });
 
 test('many watchers, early, late and afterwards, each get every event once and in order', async () => {

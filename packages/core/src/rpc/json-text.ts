@@ -4,9 +4,12 @@ import { toConnectError } from './connect-error.ts';
 /**
  * How the JSON of a request is read. Connect's own decoder puts U+FFFD where bytes are no UTF-8, so that an agent would get another prompt
  * than was sent; this one refuses them. Connect takes it with its options for JSON, without naming it in their type.
+ *
+ * A field or a word that is not known is refused too, where Connect would pass over it: JSON is what people write by hand, and
+ * a task with `"permissions": "read"` or a misspelt limit would be run without that limit.
  */
 export const jsonOptions: { readonly ignoreUnknownFields: boolean; readonly textDecoder: { decode(bytes?: Uint8Array): string } } = {
-  ignoreUnknownFields: true,
+  ignoreUnknownFields: false,
   textDecoder: { decode: decodeStrictly },
 };
 
