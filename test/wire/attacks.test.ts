@@ -123,7 +123,8 @@ describe.concurrent('S10 connections are bounded: how many, how long they may be
     await once(watch, 'response');
     await closed(idle);
     expect([busy.destroyed, watch.destroyed]).toEqual([false, false]);
-    busy.destroy();
+    watch.resume().close();
+    await closed(busy);
     const kept = connectTo({ version: 1, path: hasty.path });
     kept.write(`POST ${getTask} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n`);
     kept.resume();
@@ -260,6 +261,24 @@ describe('S12 what waits is bounded', () => {
     expect((await ask({ version: 1, port: small.port }, { ...request, headers: admin })).status, 'not of another').toBe(200);
     watches[0]?.close();
     await until(() => ask({ version: 1, path: small.path }, request).then(({ status }) => status === 200), { what: 'a place' });
+    session.destroy();
+  });
+
+  test('what the calls of one caller hold together', async () => {
+    await using small = await openWire({ limits: { heldBytes: 1_048_576 } });
+    const session = sessionTo(small.path);
+    const headers = { ...jsonHeaders, ':method': 'POST', ':path': getTask };
+    const large = { ...request, body: `${body}${' '.repeat(600_000)}` };
+    const begun = session.request(headers);
+    begun.on('error', () => undefined);
+    await new Promise((resolve) => begun.write(large.body, resolve));
+    const refused = async (): Promise<boolean> => (await ask({ version: 1, path: small.path }, large)).status !== 200;
+    await until(refused, { what: 'a refusal' });
+    for (const version of [1, 2] as const)
+      expect(told(await ask({ version, path: small.path }, large))).toEqual(['ResourceExhausted', 'TOO_MANY_CALLS']);
+    expect((await ask({ version: 1, path: small.path }, request)).status, 'a small one').toBe(200);
+    begun.close();
+    await until(async () => !(await refused()), { what: 'room' });
     session.destroy();
   });
 

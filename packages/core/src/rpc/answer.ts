@@ -15,6 +15,7 @@ import { toConnectError } from './connect-error.ts';
 import { edge } from './edge.ts';
 import type { FailedTries } from './failed-tries.ts';
 import { admit, Refusal, type Asked, type Destination, type Principal, type Rules } from './gate.ts';
+import { HeldBytes, type Held } from './held-bytes.ts';
 import { jsonOptions } from './json-text.ts';
 import type { Limits } from './limits.ts';
 import { scopeOf } from './method-scopes.ts';
@@ -105,13 +106,14 @@ function destinationsOf({ routes, texts, limits, shutdown, log, interceptors }: 
     },
   });
   routes(router);
+  const bytes = new HeldBytes(limits.heldBytes);
   const methods = router.handlers.map((handler): [string, Answer] => [
     handler.requestPath,
     {
       scope: scopeOf(handler.method),
       kind: handler.method.methodKind,
       answer: (request, response, call) =>
-        void answerMethod(handler, request, response, call, limits).catch((error: unknown) => {
+        void answerMethod(handler, request, response, call, { limits, bytes }).catch((error: unknown) => {
           // Most of them are callers who have gone.
           log.debug({ err: error }, 'an answer could not be sent');
           if (response.headersSent) response.destroy();
@@ -126,20 +128,38 @@ function destinationsOf({ routes, texts, limits, shutdown, log, interceptors }: 
   return new Map([...methods, ...pages]);
 }
 
-async function answerMethod(handler: UniversalHandler, request: Request, response: Response, call: Call, limits: Limits): Promise<void> {
+async function answerMethod(
+  handler: UniversalHandler,
+  request: Request,
+  response: Response,
+  call: Call,
+  { limits, bytes }: { readonly limits: Limits; readonly bytes: HeldBytes },
+): Promise<void> {
+  const held = bytes.hold(call.principal);
+  response.once('close', () => held.release());
   const values = createContextValues().set(callKey, call);
   // It becomes part of a URL that nobody reads, and on a socket it may be none: gRPC's C core sends the path of the socket there.
   request.headers['stream' in request ? ':authority' : 'host'] = 'localhost';
   const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-  const answer = await handler({ ...asked, body: unendedBody(request), signal: goneSignal(asked.signal) });
+  const answer = await handler({ ...asked, body: heldBody(request, held), signal: goneSignal(asked.signal) });
   const body = answer.body && told(answer.body, response, call, limits);
   await universalResponseToNodeResponse({ ...answer, ...(body ? { body } : {}) }, response);
 }
 
 /** Whoever stops reading it would destroy the request, and what is still to come could not be thrown away. */
-function unendedBody(request: Request): AsyncIterable<Uint8Array> {
-  const chunks = request[Symbol.asyncIterator]();
-  return { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
+function heldBody(request: Request, held: Held): AsyncIterable<Uint8Array> {
+  const chunks: AsyncIterator<unknown> = request[Symbol.asyncIterator]();
+  const next = async (): Promise<IteratorResult<Uint8Array>> => {
+    const { value } = await chunks.next();
+    if (!(value instanceof Uint8Array)) return { done: true, value: undefined };
+    try {
+      held.add(value.byteLength);
+    } catch (error) {
+      throw toConnectError(error);
+    }
+    return { value };
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }
 
 /** Callers who leave give the oddest reasons: whichever it is, the call was canceled. */

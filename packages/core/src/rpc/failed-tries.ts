@@ -36,8 +36,16 @@ export class FailedTries {
   }
 }
 
-/** One key for what is one caller, however its address is written: IPv4 inside IPv6 as IPv4, and of IPv6 the network, where a caller has many. */
+/**
+ * One key for what is one caller, however its address is written: IPv4 inside IPv6 as IPv4, of IPv6 the network, where a caller has many, and all of
+ * loopback as one, since each of its programs may call from any of 16 million addresses.
+ */
 export function canonical(address: string): string {
+  const key = written(address);
+  return key.startsWith('127.') ? '127.0.0.0/8' : key;
+}
+
+function written(address: string): string {
   const plain = address.replace(/%.*$/, '').toLowerCase();
   const four = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1];
   if (four !== undefined) return four;

@@ -4,6 +4,8 @@ import type { Patience } from './failed-tries.ts';
 export interface Limits {
   /** Of a request, compressed or not: prompt, context and their envelope. */
   readonly requestBytes: number;
+  /** Of all requests of one principal that are being answered. */
+  readonly heldBytes: number;
   /** Of the headers of one request. */
   readonly headerBytes: number;
   /** A deadline further away than this is refused: timers end at 24 days. */
@@ -28,6 +30,7 @@ export interface Limits {
 
 export const limits: Limits = {
   requestBytes: 4 * 1024 * 1024,
+  heldBytes: 64 * 1024 * 1024,
   headerBytes: 16 * 1024,
   longestTimeoutMs: 7 * 86_400_000,
   connections: 1_024,

@@ -89,9 +89,15 @@ export function createSpeaker(handler: Handler, limits: Limits, log: Logger): Sp
 /** A session that sends nothing and has no stream ends, whatever it has begun to say. */
 function endWhenIdle(session: http2.ServerHttp2Session, idleMs: number): void {
   let open = 0;
+  // A timer that has fired is over, and the end of a stream begins no other one by itself.
+  const begin = (): void => session.setTimeout(idleMs);
   session.on('stream', (stream) => {
     open += 1;
-    stream.once('close', () => (open -= 1));
+    stream.once('close', () => {
+      open -= 1;
+      if (open === 0 && !session.destroyed) begin();
+    });
   });
-  session.setTimeout(idleMs, () => open === 0 && session.destroy());
+  session.on('timeout', () => open === 0 && session.destroy());
+  begin();
 }
