@@ -235,7 +235,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     for (const warning of [...folder.warnings, ...outbox.warnings, ...('why' in sent ? unsentTraces(plugins, sent.why) : [])])
       options.onWarning(warning);
     // Last: whoever finds the address finds a daemon that works.
-    folder.leaveAddress(facts);
+    folder.leaveAddress(wire.tcpHere === undefined ? facts : { ...facts, tcp: wire.tcpHere });
     const idle =
       options.idleMs === undefined ? undefined : idleAfter(options.idleMs, { store, outbox, server, onIdle: () => beginStop('leave') });
 

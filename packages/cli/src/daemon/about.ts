@@ -17,7 +17,7 @@ interface Bound {
 export function bindings({ address, tcp, state, configFile }: Bound): Pair[] {
   return [
     // Without a socket the address is the one over TCP.
-    ['socket', address === tcp ? undefined : address],
+    ['socket', address.startsWith('unix:') ? address : undefined],
     ['tcp', tcp],
     ['state', state],
     ['config', configFile ?? 'none; everything has its default'],

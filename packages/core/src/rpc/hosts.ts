@@ -7,13 +7,21 @@ export function authorityOf({ address, port }: Pick<AddressInfo, 'address' | 'po
   return `${isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
+function isEverywhere({ address }: Pick<AddressInfo, 'address'>): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
+/** What a client of this machine calls it by: the address of all interfaces is nobody's name, and stands in no certificate. */
+export function nameHere(bound: Pick<AddressInfo, 'address' | 'port'>): string {
+  return isEverywhere(bound) ? `localhost:${bound.port}` : authorityOf(bound);
+}
+
 /**
  * Authorities that a caller over TCP may ask for, in lower case: the address itself and the names of loopback with its port, and what the
  * configuration names, with that port where it has none.
  */
 export function hostsOf(named: readonly string[], bound: AddressInfo): ReadonlySet<string> {
-  const isEverywhere = bound.address === '0.0.0.0' || bound.address === '::';
-  const own = [...loopback.map((name) => `${name}:${bound.port}`), ...(isEverywhere ? [] : [authorityOf(bound)])];
+  const own = [...loopback.map((name) => `${name}:${bound.port}`), ...(isEverywhere(bound) ? [] : [authorityOf(bound)])];
   const further = named.map((name) => (/:\d+$/.test(name) ? name : `${name}:${bound.port}`));
   const all = [...own, ...further];
   // Clients leave out the port that their scheme implies.

@@ -9,7 +9,7 @@ import { createAnswers, type Door } from './answer.ts';
 import { readCertificate } from './certificate.ts';
 import { toConnectError } from './connect-error.ts';
 import { FailedTries } from './failed-tries.ts';
-import { authorityOf, hostsOf } from './hosts.ts';
+import { authorityOf, hostsOf, nameHere } from './hosts.ts';
 import { limits as usualLimits, type Limits } from './limits.ts';
 import { listenOnSocket, listenOnTcp, type Listener } from './listeners.ts';
 import { byToken } from './principals.ts';
@@ -33,6 +33,8 @@ export interface Wire {
   /** URL of the socket, or where there is none that over TCP. */
   readonly address: string;
   readonly tcp?: string;
+  /** The same as a client of this machine calls it. */
+  readonly tcpHere?: string;
   /** `texts` are answers to plain GETs, by path. */
   serve(routes: (router: ConnectRouter) => void, texts: Readonly<Record<string, () => Promise<string>>>): Server;
 }
@@ -50,13 +52,14 @@ export interface Server {
  */
 export async function openWire({ listen, socketPath, tokens, log, limits = usualLimits, interceptors = [] }: WireParts): Promise<Wire> {
   const doors: { readonly listener: Listener; readonly door: Door }[] = [];
-  let tcp: string | undefined;
+  let urls: { readonly tcp: string; readonly tcpHere: string } | undefined;
   if (listen.tcp) {
     // Both are looked at before anything listens.
     const secure = listen.tls && readCertificate(listen.tls);
     const principal = byToken(tokens());
     const { listener, bound } = await listenOnTcp(listen.tcp, secure, limits, log);
-    tcp = `${secure ? 'https' : 'http'}://${authorityOf(bound)}`;
+    const scheme = secure ? 'https' : 'http';
+    urls = { tcp: `${scheme}://${authorityOf(bound)}`, tcpHere: `${scheme}://${nameHere(bound)}` };
     doors.push({
       listener,
       door: { hosts: hostsOf(listen.hosts, bound), principal, tries: new FailedTries(() => performance.now(), limits.failedTries) },
@@ -67,8 +70,8 @@ export async function openWire({ listen, socketPath, tokens, log, limits = usual
     doors.push({ listener, door: { principal: () => ({ name: 'socket', scope: 'admin' }) } });
   }
   return {
-    address: listen.socket || tcp === undefined ? `unix:${socketPath}` : tcp,
-    ...(tcp === undefined ? {} : { tcp }),
+    address: listen.socket || !urls ? `unix:${socketPath}` : urls.tcpHere,
+    ...urls,
     serve(routes, texts) {
       const shutdown = new AbortController();
       const answers = createAnswers({ routes, texts, limits, log, interceptors, shutdown: shutdown.signal });
