@@ -93,6 +93,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { configuration } = loaded;
   const folder = openStateFolder(options.state);
   const stopped = Promise.withResolvers<void>();
+  // A store that fails during the start is told of by the start.
+  stopped.promise.catch(() => undefined);
   try {
     const newId = uuidv7(now);
     const {

@@ -193,7 +193,8 @@ export class SqliteOutbox implements OutboxStore {
   keepBytesOf(rules: string): Promise<void> {
     return this.#database.write((statements) => {
       const before = statements.get(`SELECT value FROM meta WHERE key = 'payload_rules'`);
-      if (before && textOf(before, 'value') !== rules) statements.run('DELETE FROM payloads');
+      if (before && textOf(before, 'value') === rules) return;
+      if (before) statements.run('DELETE FROM payloads');
       statements.run(`INSERT OR REPLACE INTO meta (key, value) VALUES ('payload_rules', ?)`, rules);
     });
   }
