@@ -15,7 +15,7 @@ import { scopes, type Scope } from '../../packages/core/src/state-folder/tokens.
 import { TestDaemon } from '../support/daemon.ts';
 import { Machine } from '../support/machine.ts';
 import { ask, envelope, errorIn, open, type RawAnswer, type Target } from '../support/raw-http.ts';
-import { bearer, body, getTask, jsonHeaders, openWire, services, taskId, told, waysInto } from './quiet-wire.testsuite.ts';
+import { bearer, body, getTask, jsonHeaders, openWire, services, told, waysInto } from './quiet-wire.testsuite.ts';
 
 /** The rules of the wire by their numbers, as SECURITY.md tells them; S4 is in gate.test.ts, S10 to S12 are in attacks.test.ts. */
 
@@ -218,7 +218,7 @@ test('S8 each call is one line of the log: who, what, how it ended, how much, ho
   await using quiet = await openWire();
   const said = 'confidential';
   const over = (target: Target, headers: object, path = getTask): Promise<RawAnswer> =>
-    ask(target, { path, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify({ taskId, said }) });
+    ask(target, { path, headers: { ...jsonHeaders, 'x-said': said, ...headers }, body });
   await over({ version: 1, port: quiet.port }, bearer(quiet, 'read'));
   await over({ version: 2, path: quiet.path }, {});
   await over({ version: 1, port: quiet.port }, { host: `127.0.0.1:${quiet.port}` });

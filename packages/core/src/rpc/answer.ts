@@ -21,6 +21,7 @@ import type { Limits } from './limits.ts';
 import { scopeOf } from './method-scopes.ts';
 import { refuse, type Refused, type Request, type Response } from './refuse.ts';
 import type { Handler } from './speaker.ts';
+import { inTurn } from './unpacking.ts';
 
 /** A way in: who is let in by it, and under which names. */
 export interface Door {
@@ -92,7 +93,7 @@ function destinationsOf({ routes, texts, limits, shutdown, log, interceptors }: 
     jsonOptions,
     readMaxBytes: limits.requestBytes,
     maxTimeoutMs: limits.longestTimeoutMs,
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: inTurn([compressionGzip, compressionBrotli], limits.unpackedRequests),
     // A page of a browser cannot send it without asking first, and is told no.
     requireConnectProtocolHeader: true,
     shutdownSignal: shutdown,
@@ -148,7 +149,7 @@ async function answerMethod(
 
 /** Whoever stops reading it would destroy the request, and what is still to come could not be thrown away. */
 function heldBody(request: Request, held: Held): AsyncIterable<Uint8Array> {
-  const chunks: AsyncIterator<unknown> = request[Symbol.asyncIterator]();
+  const chunks: AsyncIterator<unknown, unknown> = request[Symbol.asyncIterator]();
   const next = async (): Promise<IteratorResult<Uint8Array>> => {
     const { value } = await chunks.next();
     if (!(value instanceof Uint8Array)) return { done: true, value: undefined };

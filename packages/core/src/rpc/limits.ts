@@ -6,6 +6,8 @@ export interface Limits {
   readonly requestBytes: number;
   /** Of all requests of one principal that are being answered. */
   readonly heldBytes: number;
+  /** Compressed requests that are unpacked at the same time. */
+  readonly unpackedRequests: number;
   /** Of the headers of one request. */
   readonly headerBytes: number;
   /** A deadline further away than this is refused: timers end at 24 days. */
@@ -31,6 +33,7 @@ export interface Limits {
 export const limits: Limits = {
   requestBytes: 4 * 1024 * 1024,
   heldBytes: 64 * 1024 * 1024,
+  unpackedRequests: 4,
   headerBytes: 16 * 1024,
   longestTimeoutMs: 7 * 86_400_000,
   connections: 1_024,
