@@ -14,9 +14,10 @@ test('what one ended task has left, however damaged, keeps no daemon from starti
   const created = await Promise.all([removed, kept, kept, kept].map(async ({ path }) => await client.tasks.create(aTask(path))));
   const [repositoryGone, refGone, recordTorn, processTorn] = created.map(({ id }) => id);
   for (const { id } of created) expect(await finished(client, id)).toMatchObject({ state: 'completed', completion: { filesChanged: 1 } });
+  const worktree = (id = '') => join(daemon.state, 'worktrees', id);
+  await until(() => created.every(({ id }) => !existsSync(worktree(id))), { what: 'the checkouts to be removed' });
   await daemon.stop();
 
-  const worktree = (id = '') => join(daemon.state, 'worktrees', id);
   for (const id of [repositoryGone, refGone, recordTorn]) mkdirSync(worktree(id));
   rmSync(removed.path, { recursive: true });
   await kept.git('update-ref', '-d', `refs/singletree/${refGone}/1`);
