@@ -12,7 +12,7 @@ import { Recorder } from '../support/history-recorder.ts';
  * moment. Whichever is first: state, reason, outcome and event tell the same story, and what the agent has written is kept.
  */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
-const races = full ? 1_000 : 40;
+const races = full ? 1_000 : 24;
 const atOnce = 8;
 /** From the agent's first sign of life until the runners are all there. Milliseconds. */
 const spreadMs = 400;

@@ -22,7 +22,7 @@ import { starvedMs } from '../support/starved.ts';
 /** A shim that dies takes its attempt with it: the daemon says so soon, ends what the shim has left, keeps what was used, and tries again. */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
 const shimKills = full ? 100 : 10;
-const togetherKills = full ? 20 : 2;
+const togetherKills = full ? 20 : 1;
 const tasksTogether = 3;
 const lostWithinMs = 5_000;
 const testLimitMs = 60_000 + (shimKills + togetherKills * tasksTogether) * 10_000;

@@ -19,7 +19,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
  * the daemon answers. A disk is put together as it may be after a cut at any of these calls, and looked at with the product's own eyes.
  */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
-const cuts = full ? 200 : 20;
+const cuts = full ? 200 : 12;
 const restarts = full ? 10 : 1;
 const tasks = 12;
 

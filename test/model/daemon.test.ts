@@ -8,7 +8,7 @@ import { endOf, unfinished } from '../support/history-end.ts';
 import { Recorder } from '../support/history-recorder.ts';
 
 /** The model test once more, with a real daemon, real shims and real agents instead of thought ones. */
-const runs = process.env['SINGLETREE_TEST_FULL'] === '1' ? 20 : 3;
+const runs = process.env['SINGLETREE_TEST_FULL'] === '1' ? 20 : 2;
 const runLimitMs = 120_000;
 
 const kinds = ['plain', 'rework', 'failing', 'blocked', 'endless'] as const;

@@ -10,7 +10,7 @@ import { violationsOf } from '../support/checker.ts';
 import { World, type Move } from './world.testsuite.ts';
 
 /** In full a while longer: the seed is another one each time. */
-const runs = process.env['SINGLETREE_TEST_FULL'] === '1' ? 5_000 : 500;
+const runs = process.env['SINGLETREE_TEST_FULL'] === '1' ? 5_000 : 250;
 const limitMs = 60_000 + runs * 150;
 /** In memory where the machine lets us: what a disk does is the matter of other tests. */
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'singletree-model-'));

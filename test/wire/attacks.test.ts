@@ -9,7 +9,7 @@ import { until } from '@singletree/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestWire } from '../../packages/core/src/rpc/wire.testsuite.ts';
 import { ask, connectTo, envelope, errorIn, open, writeBytes, type RawAnswer, type Target } from '../support/raw-http.ts';
-import { body, getTask, jsonHeaders, openWire, taskId, told, watched, watchTask } from './quiet-wire.testsuite.ts';
+import { bearer, body, getTask, jsonHeaders, openWire, taskId, told, watched, watchTask } from './quiet-wire.testsuite.ts';
 
 let wire: TestWire;
 beforeAll(async () => {
@@ -298,6 +298,19 @@ describe('S12 what waits is bounded', () => {
       hint: `watch again with after_sequence ${watched.at(-1)}`,
     });
     session.destroy();
+  });
+
+  test('a refusal and a page that nobody takes are cut off as well, and the connection ends', async () => {
+    await using hasty = await openWire({ limits: { slowReaderMs: 100, idleMs: 200 }, texts: { '/metrics': async () => 'x 1\n' } });
+    const session = http2.connect(`http://127.0.0.1:${hasty.port}`, { settings: { initialWindowSize: 0 } });
+    await once(session, 'localSettings');
+    const page = { ':path': '/metrics', ...bearer(hasty, 'read') };
+    for (const headers of [{ ':method': 'POST', ':path': getTask, ...jsonHeaders }, page])
+      session
+        .request(headers)
+        .on('error', () => undefined)
+        .resume();
+    await closed(session);
   });
 
   test.each([1, 2] as const)('a reader who never comes back is cut off: HTTP/%d', async (version) => {
