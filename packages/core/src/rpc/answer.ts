@@ -80,7 +80,7 @@ export function createAnswers(parts: AnswerParts): Answers {
           destinations.get(asked.path)?.answer(request, response, call);
         } catch (error) {
           if (!(error instanceof Refusal)) log.error({ err: error }, 'a call failed');
-          refuseCall(request, response, call, error, door.tries);
+          refuseCall(request, response, call, error, limits, door.tries);
         }
       };
     },
@@ -118,13 +118,13 @@ function destinationsOf({ routes, texts, limits, shutdown, log, interceptors }: 
           // Most of them are callers who have gone.
           log.debug({ err: error }, 'an answer could not be sent');
           if (response.headersSent) response.destroy();
-          else refuseCall(request, response, call, error);
+          else refuseCall(request, response, call, error, limits);
         }),
     },
   ]);
   const pages = Object.entries(texts).map(([path, text]): [string, Answer] => [
     path,
-    { scope: 'read', kind: 'text', answer: (_, response, call) => answerText(text, response, call, log) },
+    { scope: 'read', kind: 'text', answer: (_, response, call) => answerText(text, response, call, { limits, log }) },
   ]);
   return new Map([...methods, ...pages]);
 }
@@ -170,8 +170,8 @@ function goneSignal(signal: AbortSignal): AbortSignal {
   return gone.signal;
 }
 
-/** Counts what is sent, and cuts off who takes nothing of it. */
-async function* told(body: AsyncIterable<Uint8Array>, response: Response, call: Call, limits: Limits): AsyncIterable<Uint8Array> {
+/** Waits for the reader of an answer from `begin` to `end`, and cuts off who takes nothing of it meanwhile. */
+function patience(response: Response, call: Call, { slowReaderMs }: Limits): { begin(): void; end(): void } {
   const cut = (): void => {
     call.code ??= 'resource_exhausted';
     if ('stream' in response) response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -183,17 +183,25 @@ async function* told(body: AsyncIterable<Uint8Array>, response: Response, call: 
     isClosed = true;
     clearTimeout(timer);
   });
-  const arm = (): void => {
-    if (!isClosed) timer = setTimeout(cut, 2 * limits.slowReaderMs);
+  return {
+    begin: () => {
+      if (!isClosed) timer = setTimeout(cut, 2 * slowReaderMs);
+    },
+    end: () => clearTimeout(timer),
   };
+}
+
+/** Counts what is sent. */
+async function* told(body: AsyncIterable<Uint8Array>, response: Response, call: Call, limits: Limits): AsyncIterable<Uint8Array> {
+  const reader = patience(response, call, limits);
   for await (const chunk of body) {
-    arm();
+    reader.begin();
     yield chunk;
-    clearTimeout(timer);
+    reader.end();
     call.bytes += chunk.byteLength;
   }
   call.code ??= 'ok';
-  arm();
+  reader.begin();
 }
 
 /** Every value that a header was sent with: the parsed headers hold the first one of some, and all of others in one. */
@@ -234,7 +242,7 @@ function pathOf({ url = '' }: Request): string {
 }
 
 /** Answers with why it is not answered. Who is nobody and tries too often is told only that, and no longer named in the log each time. */
-function refuseCall(request: Request, response: Response, call: Call, thrown: unknown, tries?: FailedTries): void {
+function refuseCall(request: Request, response: Response, call: Call, thrown: unknown, limits: Limits, tries?: FailedTries): void {
   const { error, status, principal }: Partial<Refusal> = thrown instanceof Refusal ? thrown : {};
   const waitMs = principal || !error ? undefined : tries?.fail(request.socket.remoteAddress ?? '');
   if (principal) call.principal = principal.name;
@@ -253,11 +261,13 @@ function refuseCall(request: Request, response: Response, call: Call, thrown: un
   function end(refused: Refused): void {
     call.code = codeToString(refused.error.code);
     call.bytes = refuse(request, response, refused);
+    patience(response, call, limits).begin();
   }
 }
 
 /** A request that does not end holds memory and a place among the calls. That of HTTP/1.1 is timed by its server. */
-function limitBody(request: Request, response: Response, call: Call, { bodyMs }: Limits): void {
+function limitBody(request: Request, response: Response, call: Call, limits: Limits): void {
+  const { bodyMs } = limits;
   if (!('stream' in request)) {
     // What nobody reads any more would be taken for the beginning of the next request, or keep that from being read.
     response.once('finish', () => request.complete || request.removeAllListeners('readable').resume());
@@ -268,6 +278,7 @@ function limitBody(request: Request, response: Response, call: Call, { bodyMs }:
     call.code = codeToString(Code.DeadlineExceeded);
     if (response.headersSent) return request.stream.close(constants.NGHTTP2_CANCEL);
     refuse(request, response, { error: toConnectError(error) });
+    patience(response, call, limits).begin();
   }, bodyMs);
   request.once('end', () => clearTimeout(timer));
   response.once('close', () => clearTimeout(timer));
@@ -275,13 +286,19 @@ function limitBody(request: Request, response: Response, call: Call, { bodyMs }:
   request.stream.once('wantTrailers', () => setImmediate(() => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR)));
 }
 
-function answerText(text: () => Promise<string>, response: Response, call: Call, log: Logger): void {
+function answerText(
+  text: () => Promise<string>,
+  response: Response,
+  call: Call,
+  { limits, log }: { readonly limits: Limits; readonly log: Logger },
+): void {
   const end = (status: number, code: string, body: string): void => {
     call.code = code;
     call.bytes = Buffer.byteLength(body);
     response.statusCode = status;
     response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
     response.end(body);
+    patience(response, call, limits).begin();
   };
   text().then(
     (body) => end(200, 'ok', body),
