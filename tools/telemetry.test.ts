@@ -16,7 +16,7 @@ test('the constants and the tables of docs/telemetry.md are fresh: else run `pnp
 
 /** The functions of the file, by name. */
 const functions = new Map(
-  read('packages/core/src/outbox/span-attributes.ts')
+  read('packages/core/src/outbox/spans/span-attributes.ts')
     .split(/^(?:export )?function /m)
     .slice(1)
     .map((part) => [part.slice(0, part.indexOf('(')), part.slice(part.indexOf('('))]),

@@ -17,7 +17,7 @@ import { uuidv7 } from './ids.ts';
 import { idleAfter } from './idle.ts';
 import type { Privacy } from './outbox/attributes.ts';
 import { redactor } from './outbox/redaction.ts';
-import { harnessExport } from './outbox/harness-export.ts';
+import { harnessExport } from './outbox/destinations/harness-export.ts';
 import { openOutbox, type Outbox, type OutboxParts } from './outbox/outbox.ts';
 import { loadDestinations } from './load-destinations.ts';
 import { loadPlugins } from './load-plugins.ts';

@@ -1,5 +1,5 @@
 import type { LoadedConfiguration } from './config/load.ts';
-import type { DestinationSettings } from './outbox/destination.ts';
+import type { DestinationSettings } from './outbox/destinations/destination.ts';
 import { keyReader } from './plugins/key.ts';
 
 type Configured = LoadedConfiguration['configuration']['telemetry']['destinations'];

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { destinationsOf, loadDestinations } from '../load-destinations.ts';
 import { senderFor } from '../outbox/channels.ts';
-import { signals, type Destination } from '../outbox/destination.ts';
-import { readDestinations, type NamedDestination } from '../outbox/destinations.ts';
+import { signals, type Destination } from '../outbox/destinations/destination.ts';
+import { readDestinations, type NamedDestination } from '../outbox/destinations/destinations.ts';
 import { probe } from '../outbox/probe/probe.ts';
-import { readSender } from '../outbox/serialise.ts';
+import { readSender } from '../outbox/spans/serialise.ts';
 import type { ProbeReport } from '../telemetry-probe.ts';
 import { errorFrom, type Finding } from './finding.ts';
 

@@ -1,11 +1,11 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Instant } from '../task/task.ts';
-import { readDestination } from './destination.ts';
-import { grpcSend } from './grpc-send.ts';
+import { readDestination } from './destinations/destination.ts';
+import { grpcSend } from './send/grpc-send.ts';
 import { grpcReceiver, halfOpen, httpReceiver, pemFile, type Reply } from './receivers.testsuite.ts';
 import { Relay, type RelayEvent } from './relay.ts';
-import { httpSend } from './send.ts';
+import { httpSend } from './send/send.ts';
 import { aTask, MemoryOutbox, noon } from './stand-ins.testsuite.ts';
 
 /** The relay, its senders and a receiver over the network, together: what becomes of three records when the receiver does something to one of them. */

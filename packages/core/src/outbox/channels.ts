@@ -1,15 +1,15 @@
 import { pause } from '../pause.ts';
 import type { MetricStore } from '../store/metrics.ts';
 import type { Privacy } from './attributes.ts';
-import type { Otlp, Signal } from './destination.ts';
-import type { NamedDestination } from './destinations.ts';
+import type { Otlp, Signal } from './destinations/destination.ts';
+import type { NamedDestination } from './destinations/destinations.ts';
 import { MetricsExporter, type ExporterParts, type MetricsState } from './metrics/exporter.ts';
 import { serialiseTotals } from './metrics/otlp.ts';
 import type { Exported } from './metrics/snapshots.ts';
-import { variable, type Environment } from './pairs.ts';
+import { variable, type Environment } from './destinations/pairs.ts';
 import { Relay, type RelayEvent, type RelayParts } from './relay.ts';
-import { httpSend, type Send } from './send.ts';
-import { serialise, type Sender } from './serialise.ts';
+import { httpSend, type Send } from './send/send.ts';
+import { serialise, type Sender } from './spans/serialise.ts';
 
 /** A destination and the loops that send to it, each with a pace of its own: one that is slow or down holds up no other. */
 export interface Channel extends NamedDestination {
@@ -91,7 +91,7 @@ function paced({ snapshot, random, environment }: ChannelParts): ExporterParts {
 export async function senderFor(destination: Otlp, signal: Signal, { now, version }: Pick<ChannelParts, 'now' | 'version'>): Promise<Send> {
   const options = { now, userAgent: `singletree/${version}` };
   if (destination.protocol === 'http/protobuf') return httpSend(destination, options);
-  const { grpcSend } = await import('./grpc-send.ts');
+  const { grpcSend } = await import('./send/grpc-send.ts');
   return grpcSend(destination, signal, options);
 }
 

@@ -8,16 +8,16 @@ import type { Instant } from '../task/task.ts';
 import type { ProbeReport } from '../telemetry-probe.ts';
 import type { Privacy } from './attributes.ts';
 import { intervalOf, openChannels, senderFor, type Channel, type ChannelEvent } from './channels.ts';
-import { otlpName, signals, type Destination, type DestinationSettings } from './destination.ts';
-import { readDestinations } from './destinations.ts';
+import { otlpName, signals, type Destination, type DestinationSettings } from './destinations/destination.ts';
+import { readDestinations } from './destinations/destinations.ts';
 import type { MetricsState } from './metrics/exporter.ts';
 import { createSnapshots } from './metrics/snapshots.ts';
 import { prometheusText } from './metrics/text.ts';
-import type { Environment } from './pairs.ts';
+import type { Environment } from './destinations/pairs.ts';
 import { probe } from './probe/probe.ts';
 import type { RelayState } from './relay.ts';
-import type { Send } from './send.ts';
-import { readSender, serialise, type FinishedTask } from './serialise.ts';
+import type { Send } from './send/send.ts';
+import { readSender, serialise, type FinishedTask } from './spans/serialise.ts';
 
 export interface OutboxParts {
   /** The daemon's own environment, of which the standard OTEL_ variables are read, once. */

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { Relay, type RelayEvent, type RelayParts } from './relay.ts';
-import type { SendResult } from './send.ts';
+import type { SendResult } from './send/send.ts';
 import { aTask, FakeClock, MemoryOutbox, noon, settle } from './stand-ins.testsuite.ts';
 
 const ok: SendResult = { kind: 'acknowledged' };

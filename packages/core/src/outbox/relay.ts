@@ -1,7 +1,7 @@
 import { failpoint } from '../failpoints.ts';
 import { mostRetryAfterMs, type HistoryWanted, type OutboxRow, type OutboxStore, type TaskHistory } from '../store/outbox.ts';
 import type { Instant } from '../task/task.ts';
-import type { Send } from './send.ts';
+import type { Send } from './send/send.ts';
 
 export interface RelayParts {
   readonly store: OutboxStore;

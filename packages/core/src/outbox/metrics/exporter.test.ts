@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { MetricStore, Point, Snapshot } from '../../store/metrics.ts';
 import { completionOf } from '../../task/completion.ts';
 import type { Instant, Task } from '../../task/task.ts';
-import type { SendResult } from '../send.ts';
+import type { SendResult } from '../send/send.ts';
 import { anAttempt, aTask, FakeClock, noon, nothingLive, settle } from '../stand-ins.testsuite.ts';
 import { MetricsExporter, type ExporterParts } from './exporter.ts';
 import { plus, seriesOf } from './points.ts';

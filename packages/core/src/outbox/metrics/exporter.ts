@@ -1,7 +1,7 @@
 import { failpoint } from '../../failpoints.ts';
 import { mostRetryAfterMs } from '../../store/outbox.ts';
 import type { Instant } from '../../task/task.ts';
-import type { Send } from '../send.ts';
+import type { Send } from '../send/send.ts';
 import type { Exported } from './snapshots.ts';
 
 export interface ExporterParts {

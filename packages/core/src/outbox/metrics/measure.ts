@@ -2,7 +2,7 @@ import type { CompletionEvent } from '../../task/completion.ts';
 import type { Task } from '../../task/task.ts';
 import { attributesOf, withoutContent, type AttributeValues, type Privacy } from '../attributes.ts';
 import type { metrics } from '../registry.ts';
-import { attemptError, gateResults } from '../span-attributes.ts';
+import { attemptError, gateResults } from '../spans/span-attributes.ts';
 
 export type MetricName = keyof typeof metrics;
 

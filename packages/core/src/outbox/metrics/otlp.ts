@@ -4,7 +4,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { AggregationTemporality, DataPointType, type MetricData } from '@opentelemetry/sdk-metrics';
 import type { Point } from '../../store/metrics.ts';
 import type { Instant } from '../../task/task.ts';
-import type { Sender } from '../serialise.ts';
+import type { Sender } from '../spans/serialise.ts';
 import { definitionOf } from './points.ts';
 import type { Exported } from './snapshots.ts';
 

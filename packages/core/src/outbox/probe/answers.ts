@@ -1,4 +1,4 @@
-import { asksForTls, type SendResult } from '../send.ts';
+import { asksForTls, type SendResult } from '../send/send.ts';
 import type { Explanation, Subject } from './explain.ts';
 
 type Refusal = Extract<SendResult, { readonly kind: 'misconfigured' | 'refused' }>;

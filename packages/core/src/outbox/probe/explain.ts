@@ -1,6 +1,6 @@
 import type { ProbeReport } from '../../telemetry-probe.ts';
-import type { Otlp, Signal } from '../destination.ts';
-import type { SendResult } from '../send.ts';
+import type { Otlp, Signal } from '../destinations/destination.ts';
+import type { SendResult } from '../send/send.ts';
 import { explainAnswer } from './answers.ts';
 import { explainSilence } from './silence.ts';
 import { settingNames, type SettingNames } from './settings.ts';

@@ -4,9 +4,9 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { DataPointType, AggregationTemporality } from '@opentelemetry/sdk-metrics';
 import type { Instant } from '../../task/task.ts';
 import { attributesOf } from '../attributes.ts';
-import type { Signal } from '../destination.ts';
+import type { Signal } from '../destinations/destination.ts';
 import { metrics } from '../registry.ts';
-import type { Sender } from '../serialise.ts';
+import type { Sender } from '../spans/serialise.ts';
 
 export interface ProbePayloadOptions {
   readonly sender: Sender;

@@ -8,7 +8,7 @@ import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ProbeReport } from '../../telemetry-probe.ts';
 import { senderFor } from '../channels.ts';
-import { readDestination, type Signal } from '../destination.ts';
+import { readDestination, type Signal } from '../destinations/destination.ts';
 import { noon } from '../stand-ins.testsuite.ts';
 import { probe } from './probe.ts';
 

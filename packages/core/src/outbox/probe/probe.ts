@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ProbeReport } from '../../telemetry-probe.ts';
 import type { Instant } from '../../task/task.ts';
-import type { Destination, Otlp, Signal } from '../destination.ts';
-import type { Environment } from '../pairs.ts';
-import type { Send } from '../send.ts';
-import type { Sender } from '../serialise.ts';
+import type { Destination, Otlp, Signal } from '../destinations/destination.ts';
+import type { Environment } from '../destinations/pairs.ts';
+import type { Send } from '../send/send.ts';
+import type { Sender } from '../spans/serialise.ts';
 import { explain } from './explain.ts';
 import { probePayload } from './payload.ts';
 import { spokenAt, type Spoken } from './spoken.ts';

@@ -1,4 +1,4 @@
-import { otlpName, type Signal } from '../destination.ts';
+import { otlpName, type Signal } from '../destinations/destination.ts';
 
 /** What a person changes to mend a destination: the names of its settings, as they are written. */
 export interface SettingNames {

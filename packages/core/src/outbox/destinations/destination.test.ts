@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { DomainError } from '../errors.ts';
+import { DomainError } from '../../errors.ts';
 import { configuredDestination, readDestination, type DestinationSettings, type Otlp } from './destination.ts';
 import type { Environment } from './pairs.ts';
 
 const tls = { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector' };
-const pem = (name: string): string => join(import.meta.dirname, `../../fixtures/tls/${name}.pem`);
+const pem = (name: string): string => join(import.meta.dirname, `../../../fixtures/tls/${name}.pem`);
 const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 

@@ -23,7 +23,7 @@ test("CLIs send where the daemon's traces go, marked as these are, but under nam
 });
 
 test('by gRPC there is no path; certificates are found from everywhere', () => {
-  const certificate = join(import.meta.dirname, '../../fixtures/tls/ca.pem');
+  const certificate = join(import.meta.dirname, '../../../fixtures/tls/ca.pem');
   const sent = harnessExport({
     OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector:4317',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',

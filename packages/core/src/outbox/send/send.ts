@@ -3,8 +3,8 @@ import * as https from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
-import type { Instant } from '../task/task.ts';
-import type { Otlp } from './destination.ts';
+import type { Instant } from '../../task/task.ts';
+import type { Otlp } from '../destinations/destination.ts';
 
 /** What became of one request, as a relay needs to know it. */
 export type SendResult =

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { defined } from '@singletree/harness';
-import type { HarnessExport } from '../plugins/telemetry.ts';
+import type { HarnessExport } from '../../plugins/telemetry.ts';
 import { readDestination } from './destination.ts';
 import { variable, type Environment } from './pairs.ts';
-import { readSender } from './serialise.ts';
+import { readSender } from '../spans/serialise.ts';
 
 /** Each CLI says of itself who it is. */
 const ofTheSender: ReadonlySet<string> = new Set(['service.name', 'service.version', 'service.instance.id']);

@@ -1,11 +1,11 @@
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { DomainError } from '../errors.ts';
-import type { TaskHistory } from '../store/outbox.ts';
-import type { CompletionEvent } from '../task/completion.ts';
-import type { Task } from '../task/task.ts';
-import type { Privacy } from './attributes.ts';
-import { readPairs, variable, type Environment } from './pairs.ts';
+import { DomainError } from '../../errors.ts';
+import type { TaskHistory } from '../../store/outbox.ts';
+import type { CompletionEvent } from '../../task/completion.ts';
+import type { Task } from '../../task/task.ts';
+import type { Privacy } from '../attributes.ts';
+import { readPairs, variable, type Environment } from '../destinations/pairs.ts';
 import { spansOf } from './spans.ts';
 
 /** Who sends: attributes of the OTLP resource, and the version of the instrumentation scope. */

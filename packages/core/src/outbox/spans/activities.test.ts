@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { TaskEvent } from '../task/events.ts';
-import type { LedgerEntry } from '../task/ledger.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { LedgerEntry } from '../../task/ledger.ts';
 import { modelCallsOf, toolsOf } from './activities.ts';
 
 function told(at: number, event: object, attempt = 1): TaskEvent {

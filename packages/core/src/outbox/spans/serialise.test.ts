@@ -1,15 +1,15 @@
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { expect, test } from 'vitest';
-import type { TaskHistory } from '../store/outbox.ts';
-import { completionOf } from '../task/completion.ts';
-import type { TaskEvent } from '../task/events.ts';
-import type { Task } from '../task/task.ts';
-import type { Privacy } from './attributes.ts';
-import { redactor } from './redaction.ts';
+import type { TaskHistory } from '../../store/outbox.ts';
+import { completionOf } from '../../task/completion.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { Task } from '../../task/task.ts';
+import type { Privacy } from '../attributes.ts';
+import { redactor } from '../redaction.ts';
 import { readSender, serialise } from './serialise.ts';
 import { spansOf } from './spans.ts';
-import { aGate, anAttempt, aTask, fields, noon, spanBytes } from './stand-ins.testsuite.ts';
+import { aGate, anAttempt, aTask, fields, noon, spanBytes } from '../stand-ins.testsuite.ts';
 
 const own = { version: '0.1.0', instanceId: 'b7a1c0de-0000-4000-8000-000000000001' };
 const { sender } = readSender({}, own);

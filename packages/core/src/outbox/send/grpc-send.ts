@@ -1,6 +1,6 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
-import type { Connection, Otlp, Signal } from './destination.ts';
+import type { Connection, Otlp, Signal } from '../destinations/destination.ts';
 import { acknowledgement, hider, readable, type Hide, type Send, type SendResult } from './send.ts';
 
 const exportMethods: Readonly<Record<Signal, string>> = {

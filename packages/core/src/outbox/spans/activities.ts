@@ -1,7 +1,7 @@
 import type { HarnessEvent } from '@singletree/harness';
-import type { TaskEvent } from '../task/events.ts';
-import type { LedgerEntry } from '../task/ledger.ts';
-import type { Instant } from '../task/task.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { LedgerEntry } from '../../task/ledger.ts';
+import type { Instant } from '../../task/task.ts';
 
 /** Something that an agent did inside an attempt. */
 interface Activity {

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
-import { readDestination } from './destination.ts';
+import { readDestination } from '../destinations/destination.ts';
 import { httpSend, retryAfter, type Send, type SendResult } from './send.ts';
-import { noon } from './stand-ins.testsuite.ts';
+import { noon } from '../stand-ins.testsuite.ts';
 
 const servers: Server[] = [];
 afterEach(async () => {

@@ -1,14 +1,14 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { describe, expect, test } from 'vitest';
-import type { TaskHistory } from '../store/outbox.ts';
-import { completionOf } from '../task/completion.ts';
-import type { TaskEvent } from '../task/events.ts';
-import type { LedgerEntry } from '../task/ledger.ts';
-import { failureReasons } from '../task/reasons.ts';
-import type { Attempt, AttemptAccount, FrozenTree, Task } from '../task/task.ts';
-import { attemptSpanId, gateSpanId, rootSpanId } from '../trace.ts';
+import type { TaskHistory } from '../../store/outbox.ts';
+import { completionOf } from '../../task/completion.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { LedgerEntry } from '../../task/ledger.ts';
+import { failureReasons } from '../../task/reasons.ts';
+import type { Attempt, AttemptAccount, FrozenTree, Task } from '../../task/task.ts';
+import { attemptSpanId, gateSpanId, rootSpanId } from '../../trace.ts';
 import { spansOf, type TaskSpan } from './spans.ts';
-import { aGate, anAttempt, aTask, noon } from './stand-ins.testsuite.ts';
+import { aGate, anAttempt, aTask, noon } from '../stand-ins.testsuite.ts';
 
 const change = (at: number, to: 'assigned' | 'created', reason?: 'lost'): TaskEvent => ({
   sequence: at,

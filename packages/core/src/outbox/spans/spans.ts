@@ -1,12 +1,12 @@
 import { SpanKind, SpanStatusCode, TraceFlags, type HrTime, type Link, type SpanContext } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
-import type { TaskHistory } from '../store/outbox.ts';
-import type { CompletionEvent } from '../task/completion.ts';
-import type { FailureReason } from '../task/reasons.ts';
-import type { Instant, Task } from '../task/task.ts';
-import { attemptSpanId, gateSpanId, modelCallSpanId, rootSpanId, toolSpanId, traceOf, waitSpanId } from '../trace.ts';
+import type { TaskHistory } from '../../store/outbox.ts';
+import type { CompletionEvent } from '../../task/completion.ts';
+import type { FailureReason } from '../../task/reasons.ts';
+import type { Instant, Task } from '../../task/task.ts';
+import { attemptSpanId, gateSpanId, modelCallSpanId, rootSpanId, toolSpanId, traceOf, waitSpanId } from '../../trace.ts';
 import { modelCallsOf, toolsOf } from './activities.ts';
-import { attributesOf, nameOf, withoutContent, type AttributeValues, type Privacy } from './attributes.ts';
+import { attributesOf, nameOf, withoutContent, type AttributeValues, type Privacy } from '../attributes.ts';
 import {
   attemptAttributes,
   attemptError,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
-import { readDestination } from './destination.ts';
+import { readDestination } from '../destinations/destination.ts';
 import { grpcSend } from './grpc-send.ts';
 import type { SendResult } from './send.ts';
 

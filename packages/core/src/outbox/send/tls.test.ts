@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { readDestination } from './destination.ts';
+import { readDestination } from '../destinations/destination.ts';
 import { grpcSend } from './grpc-send.ts';
 import { httpSend, type SendResult } from './send.ts';
-import { noon } from './stand-ins.testsuite.ts';
+import { noon } from '../stand-ins.testsuite.ts';
 
-const folder = join(import.meta.dirname, '../../fixtures/tls');
+const folder = join(import.meta.dirname, '../../../fixtures/tls');
 const path = (name: string): string => join(folder, `${name}.pem`);
 const pem = (name: string): Buffer => readFileSync(path(name));
 

@@ -1,4 +1,4 @@
-import { DomainError } from '../errors.ts';
+import { DomainError } from '../../errors.ts';
 
 /** The environment as it was at the start. An empty variable counts as unset, as OpenTelemetry's specification demands. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,6 +1,6 @@
-import type { TaskEvent } from '../task/events.ts';
-import type { FailureReason } from '../task/reasons.ts';
-import type { Instant, Task } from '../task/task.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { FailureReason } from '../../task/reasons.ts';
+import type { Instant, Task } from '../../task/task.ts';
 
 /** A time in which nothing of a task ran. */
 export interface Wait {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { TaskEvent, TaskEventBody } from '../task/events.ts';
-import { noon } from './stand-ins.testsuite.ts';
+import type { TaskEvent, TaskEventBody } from '../../task/events.ts';
+import { noon } from '../stand-ins.testsuite.ts';
 import { waitsOf } from './waits.ts';
 
 type Change = Extract<TaskEventBody, { kind: 'state_changed' }>;

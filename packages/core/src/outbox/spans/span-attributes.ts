@@ -1,10 +1,10 @@
-import type { CompletionEvent } from '../task/completion.ts';
-import type { FailureReason } from '../task/reasons.ts';
-import type { Attempt, GateResult, GateVerdict, Task } from '../task/task.ts';
-import { generatedTokens, inputTokens, type TaskUsage, type TokenKinds } from '../task/usage.ts';
+import type { CompletionEvent } from '../../task/completion.ts';
+import type { FailureReason } from '../../task/reasons.ts';
+import type { Attempt, GateResult, GateVerdict, Task } from '../../task/task.ts';
+import { generatedTokens, inputTokens, type TaskUsage, type TokenKinds } from '../../task/usage.ts';
 import type { ModelCall, Tool } from './activities.ts';
-import type { AttributeValues } from './attributes.ts';
-import { pairText } from './redaction.ts';
+import type { AttributeValues } from '../attributes.ts';
+import { pairText } from '../redaction.ts';
 import type { Wait } from './waits.ts';
 
 /** @param omitted spans that were left out of the trace */
