@@ -60,7 +60,11 @@ async function detach(call: Call, options: { state: string; config: string | und
   await refuseSecond(options.state);
   const { warnings } = await startDetached({ ...options, env: call.world.env });
   for (const warning of warnings) call.warn(warning);
-  const status = await (await call.clientHere(options.state)).daemon.status({ timeoutMs: statusLimitMs });
+  const client = await call.clientHere(options.state);
+  const status = await client.daemon.status({ timeoutMs: statusLimitMs }).catch((error: unknown) => {
+    call.warn('the daemon was started, and goes on; it cannot be asked from here how it is:');
+    throw error;
+  });
   if (call.json) call.printJson(toJson(status));
   else if (!call.quiet) {
     const { version, pid, harnesses, telemetry } = status;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, lstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StatePaths } from './paths.ts';
 import { quoted, StateFolderRefused } from './refused.ts';
@@ -60,8 +60,8 @@ function make(path: string): void {
   } finally {
     closeSync(file);
   }
-  linkSync(aside, path);
-  rmSync(aside);
+  // Not a link beside a removal: a daemon that dies between the two would leave a file with two names, which the next one refuses.
+  renameSync(aside, path);
   const folder = openSync(dirname(path), 'r');
   try {
     fsyncSync(folder);
