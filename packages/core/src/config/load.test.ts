@@ -287,6 +287,10 @@ describe('what is wrong is told with its line, and what would be right', () => {
       'telemetry.destinations.lab.endpoint in FILE, line 3: expected an http or https URL',
     ],
     [
+      'telemetry:\n  destinations:\n    lab: { endpoint: "https://me:secret@h" }\n',
+      'telemetry.destinations.lab.endpoint in FILE, line 3: a name and password belong in headers, as { authorization: { env: NAME } }',
+    ],
+    [
       'telemetry:\n  destinations:\n    lab: { endpoint: "http://h", headers: { key: secret } }\n',
       'telemetry.destinations.lab.headers.key in FILE, line 3: expected one of { env: NAME }, { file: PATH } or { command: [ … ] }; the key itself never stands in the configuration',
     ],

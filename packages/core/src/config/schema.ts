@@ -130,7 +130,9 @@ const pemFile = z.string().regex(/^\//, 'a PEM file is named by an absolute path
 const destination = z.strictObject(
   {
     /** For all signals: over HTTP, v1/traces or v1/metrics is added. */
-    endpoint: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }),
+    endpoint: z
+      .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+      .refine((url) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url), 'a name and password belong in headers, as { authorization: { env: NAME } }'),
     protocol: z.enum(['http/protobuf', 'grpc']).default('http/protobuf'),
     /** Read when the daemon starts. */
     headers: z.record(z.string().min(1), key).default({}),
