@@ -283,12 +283,14 @@ describe('S12 what waits is bounded', () => {
   });
 
   test('a reader who stops and comes back is told where to go on, and meanwhile nothing is made for it', async () => {
-    await using hasty = await openWire({ limits: { slowReaderMs: 300 } });
+    // After twice this time it would be cut off: a machine with much to do has to come back before.
+    const slowReaderMs = 1_500;
+    await using hasty = await openWire({ limits: { slowReaderMs } });
     const session = sessionTo(hasty.path);
     const watch = session.request({ ':method': 'POST', ':path': watchTask, 'content-type': 'application/grpc' }).end(envelope(asked));
     await once(watch, 'response');
     const made = await standstill();
-    await new Promise((resolve) => setTimeout(resolve, 350));
+    await new Promise((resolve) => setTimeout(resolve, slowReaderMs + 50));
     expect(watched.length).toBe(made);
     const answer = await readToTheEnd(watch);
     const error = errorIn(answer);
