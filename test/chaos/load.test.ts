@@ -13,7 +13,7 @@ import { attemptsOf, planOf, scriptOf, wishOf, type Kill, type PlannedTask } fro
  * write down what they see, and the checker reads it at the end.
  */
 const full = process.env['SINGLETREE_TEST_FULL'] === '1';
-const kills = full ? 200 : 20;
+const kills = full ? 200 : 12;
 const tasks = 2 * kills;
 /** The best of this machine in full; else the cheapest, whose processes are found one by one. */
 const containment = full ? 'auto' : 'marker';
