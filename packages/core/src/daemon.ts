@@ -215,6 +215,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     /** For those who do not wait: whoever awaits `stopped` hears of a stop that failed. */
     const beginStop = (mode: StopMode): void => void stop(mode).catch(() => undefined);
     const daemon = { facts, store, plugins, telemetry, stop: beginStop };
+    await dispatcher.start();
+    outbox.start();
+    const retention = openRetention(configuration.telemetry.retain, outboxStore, outbox.destinations, now, log);
+    // Nothing is awaited from here on: a call that stops the daemon finds everything that is to be stopped.
     const server = wire.serve(
       routes({
         tasks,
@@ -231,9 +235,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       }),
       { '/metrics': () => outbox.metricsText() },
     );
-    await dispatcher.start();
-    outbox.start();
-    const retention = openRetention(configuration.telemetry.retain, outboxStore, outbox.destinations, now, log);
     for (const warning of [...folder.warnings, ...outbox.warnings, ...('why' in sent ? unsentTraces(plugins, sent.why) : [])])
       options.onWarning(warning);
     // Last: whoever finds the address finds a daemon that works.

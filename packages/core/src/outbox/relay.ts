@@ -207,7 +207,7 @@ export class Relay {
     this.#parts.report?.({ kind: 'state', state: 'ok' });
   }
 
-  /** The destination, or our own store, is in trouble: everything waits, because the next row would fail as well. */
+  /** The destination, or our own store, is in trouble, or the row is: all wait a while, and another row goes first then. */
   #failed(state: 'failing' | 'paused', error: string, after?: number): Wait {
     const exponential = Math.min(backoff.capMs, backoff.initialMs * backoff.factor ** this.#failures);
     // Between half and all of it, so that many daemons do not come back in step.
